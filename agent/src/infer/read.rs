@@ -1,0 +1,106 @@
+//! From a file to a parsed graph, refusing early what the runtime would die of or misread.
+//!
+//! Never follows a path inside the model: weights in another file are refused.
+
+use super::blame::refusal;
+use super::error::{LoadError, Stage};
+use super::survey::Survey;
+use muster_protocol::limits::BLOB_BYTES_MAX;
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use tract_onnx::Onnx;
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataLocation};
+use tract_onnx::prelude::{Framework, InferenceModel};
+
+/// The bytes of a regular file of bounded size.
+pub(super) fn file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let refused = |reason: String| LoadError::new(Stage::Read, reason);
+    let metadata = fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(refused("it is not a regular file".into()));
+    }
+    if metadata.len() > BLOB_BYTES_MAX {
+        let size = metadata.len();
+        return Err(refused(format!("{size} bytes is more than the limit of {BLOB_BYTES_MAX}")));
+    }
+    if metadata.len() == 0 {
+        return Err(refused("the file is empty".into()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+    let read = file.take(BLOB_BYTES_MAX).read_to_end(&mut bytes);
+    read.map_err(|error| refused(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// An ONNX document that is whole.
+pub(super) fn proto(bytes: Vec<u8>) -> Result<ModelProto, LoadError> {
+    let refused = |reason: String| LoadError::new(Stage::Parse, reason);
+    // Every exporter writes `ir_version`, field 1, first.
+    let looks_like_onnx = bytes.first() == Some(&0x08);
+    let proto = tract_onnx::onnx().proto_model_for_read(&mut bytes.as_slice());
+    let proto = proto.map_err(|error| match looks_like_onnx {
+        true => refused(format!("the ONNX file is truncated or damaged ({})", error.root_cause())),
+        false => refused("it is not an ONNX file".into()),
+    })?;
+    let Some(graph) = &proto.graph else {
+        return Err(refused("it is not a whole ONNX file: it holds no graph".into()));
+    };
+    if proto.opset_import.is_empty() {
+        return Err(refused("it is not a whole ONNX file: it names no operator set".into()));
+    }
+    check_outputs(graph)?;
+    check_weights(graph)?;
+    Ok(proto)
+}
+
+/// The runtime's graph. Declared inner and output shapes are ignored: exporters get them wrong.
+pub(super) fn graph(proto: &ModelProto, survey: &Survey) -> Result<InferenceModel, LoadError> {
+    let onnx = tract_onnx::onnx()
+        .with_ignore_value_info(true)
+        .with_ignore_output_shapes(true)
+        .with_ignore_output_types(true);
+    let refused = |error| refusal(Stage::Parse, &error, survey);
+    let mut parsed = onnx.model_for_proto_model(proto).map_err(refused)?;
+    Onnx::determinize(&mut parsed).map_err(refused)?;
+    Ok(parsed)
+}
+
+/// The runtime panics on an output that nothing produces.
+fn check_outputs(graph: &GraphProto) -> Result<(), LoadError> {
+    let inputs = graph.input.iter().map(|input| &input.name);
+    let weights = graph.initializer.iter().map(|weight| &weight.name);
+    let nodes = graph.node.iter().flat_map(|node| &node.output);
+    let known: HashSet<&String> = inputs.chain(weights).chain(nodes).collect();
+    match graph.output.iter().find(|output| !known.contains(&output.name)) {
+        Some(output) => {
+            let reason = format!("nothing produces output {:?}", output.name);
+            Err(LoadError::new(Stage::Parse, reason))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_weights(graph: &GraphProto) -> Result<(), LoadError> {
+    graph.initializer.iter().try_for_each(check_weight)?;
+    for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
+        attribute.t.iter().chain(&attribute.tensors).try_for_each(check_weight)?;
+        attribute.g.iter().chain(&attribute.graphs).try_for_each(check_weights)?;
+    }
+    Ok(())
+}
+
+fn check_weight(weight: &TensorProto) -> Result<(), LoadError> {
+    if weight.data_location != Some(DataLocation::External as i32) {
+        return Ok(());
+    }
+    let location = weight.external_data.iter().find(|entry| entry.key == "location");
+    let location = location.map_or("", |entry| entry.value.as_str());
+    let reason = format!(
+        "weight {:?} is in another file ({location:?}); a model is one file here",
+        weight.name
+    );
+    Err(LoadError::new(Stage::Parse, reason))
+}

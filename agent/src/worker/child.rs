@@ -1,0 +1,139 @@
+//! The compute child: limits itself, loads one model, answers one request after another.
+//!
+//! Reads nothing before its limits stand. Never opens a socket or writes a file; its only ways
+//! out are the socket pair on stdin and a few words on stderr before it dies.
+
+use super::message::{Loaded, Reply, Request};
+use super::procfs;
+use super::stopwatch::Stopwatch;
+use super::frame::{read_request, write_reply};
+use crate::infer::{self, Model, Stage};
+use crate::tensor::Tensor;
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
+};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Exit code of a worker that could not limit itself or understand its supervisor.
+const EXIT_BROKEN: u8 = 70;
+
+/// `muster-agent worker`, started by the supervisor only.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct WorkerArgs {
+    /// Address space beyond that of the idle program, bytes.
+    #[arg(long)]
+    pub memory_bytes_max: u64,
+    /// CPU seconds in all.
+    #[arg(long)]
+    pub cpu_seconds_max: Option<u64>,
+}
+
+/// The child's whole life. Call it before any thread is started: each reserves address space.
+pub fn main(args: WorkerArgs) -> ExitCode {
+    match limit(args).and_then(|()| serve()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("worker: {error}");
+            ExitCode::from(EXIT_BROKEN)
+        }
+    }
+}
+
+fn limit(args: WorkerArgs) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let idle = procfs::status_bytes(std::process::id(), "VmSize").unwrap_or(0);
+    let address_space = idle.saturating_add(args.memory_bytes_max);
+    set(Resource::As, address_space, address_space)?;
+    set(Resource::Core, 0, 0)?;
+    // At the soft limit the kernel sends a signal that says why, at the hard one it just kills.
+    let cpu = args.cpu_seconds_max;
+    cpu.map_or(Ok(()), |seconds| set(Resource::Cpu, seconds, seconds.saturating_add(1)))
+}
+
+fn set(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
+    let inherited = getrlimit(resource).maximum;
+    let at_most = |wanted: u64| Some(inherited.map_or(wanted, |maximum| maximum.min(wanted)));
+    Ok(setrlimit(resource, Rlimit { current: at_most(soft), maximum: at_most(hard) })?)
+}
+
+/// Answers until the supervisor closes its end.
+fn serve() -> io::Result<()> {
+    panic::set_hook(Box::new(|panic| eprintln!("{}", last_words(panic))));
+    let mut channel = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut model = match load(&mut channel)? {
+        Some(model) => model,
+        None => return Ok(()),
+    };
+    while let Some(request) = read_request(&mut channel)? {
+        let Request::Run { id, inputs } = request else {
+            return Err(io::Error::other("a model is loaded already"));
+        };
+        let reply = run(&mut model, id, inputs);
+        write_reply(&mut channel, &reply)?;
+    }
+    Ok(())
+}
+
+/// `None` when there is nothing to run: refused, or the supervisor has gone.
+fn load(channel: &mut UnixStream) -> io::Result<Option<Model>> {
+    let (path, graph) = match read_request(channel)? {
+        Some(Request::Load { path, graph }) => (path, graph),
+        Some(Request::Run { .. }) => return Err(io::Error::other("no model is loaded")),
+        None => return Ok(None),
+    };
+    let stopwatch = Stopwatch::start();
+    let mut enter = |stage: Stage, operator: Option<&str>| {
+        let entered = Reply::Entered { stage, operator: operator.map(str::to_owned) };
+        // If nobody listens any more, the next read ends the worker.
+        let _ = write_reply(channel, &entered);
+    };
+    let loaded = infer::load(Path::new(&path), graph, &mut enter);
+    let (reply, model) = match loaded {
+        Ok(model) => (Reply::Loaded(describe(&model, &stopwatch)), Some(model)),
+        Err(error) => (Reply::Refused(error), None),
+    };
+    write_reply(channel, &reply)?;
+    Ok(model)
+}
+
+fn describe(model: &Model, stopwatch: &Stopwatch) -> Loaded {
+    Loaded {
+        signature: model.signature().clone(),
+        operators: model.operators().to_vec(),
+        metadata: model.metadata().to_vec(),
+        load_us: stopwatch.elapsed_us(),
+    }
+}
+
+fn run(model: &mut Model, id: u64, inputs: Vec<Tensor>) -> Reply {
+    let failed = |error: infer::RunError| Reply::Failed { id, reason: error.to_string() };
+    let inputs = match model.prepare(inputs) {
+        Ok(inputs) => inputs,
+        Err(error) => return failed(error),
+    };
+    let stopwatch = Stopwatch::start();
+    match model.run(&inputs) {
+        Ok(outputs) => Reply::Ran { id, outputs, run_us: stopwatch.elapsed_us() },
+        Err(error) => failed(error),
+    }
+}
+
+/// One line: what and where, without the folder that the source was compiled in.
+fn last_words(panic: &panic::PanicHookInfo<'_>) -> String {
+    let what = panic.payload_as_str().unwrap_or("a panic without words");
+    let what: String = what.chars().take(400).collect();
+    match panic.location() {
+        Some(location) => {
+            let file = location.file();
+            let crate_start = file.find("/src/").and_then(|src| file[..src].rfind('/'));
+            let file = crate_start.map_or(file, |slash| &file[slash + 1..]);
+            format!("panicked: {what} ({file}:{})", location.line())
+        }
+        None => format!("panicked: {what}"),
+    }
+}

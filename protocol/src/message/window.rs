@@ -1,0 +1,139 @@
+//! The window: counts of one model over one span of time. No float, no raw value.
+//!
+//! A window with fewer than [`crate::limits::WINDOW_SAMPLES_MIN`] samples is held, never sent.
+
+use crate::cbor::List;
+use crate::digest::Digest;
+use crate::id::{EpochGeneration, ModelId};
+use crate::limits::{BINS_MAX, ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
+use crate::stats::FeatureCounts;
+use crate::time::{Millis, UnixSeconds};
+use minicbor::{Decode, Encode};
+
+mod merge;
+
+pub use merge::{CannotMerge, Merged};
+
+/// What one model did over one span of time, or over several that were merged.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Window<'b> {
+    /// The model.
+    #[n(0)]
+    pub model: ModelId,
+    /// The bundle that served.
+    #[n(1)]
+    pub bundle: Digest,
+    /// `since` of the entry that made it serve.
+    #[n(2)]
+    pub since: EpochGeneration,
+    /// Digest of the reference that the features were counted against.
+    #[n(3)]
+    pub reference: Option<Digest>,
+    /// Monotonic start, of the boot that the document names.
+    #[n(4)]
+    pub started: Millis,
+    /// Monotonic end.
+    #[n(5)]
+    pub ended: Millis,
+    /// Trusted time of the end, when there was one.
+    #[n(6)]
+    pub unix: Option<UnixSeconds>,
+    /// Windows in here: one, or as many as were merged.
+    #[n(7)]
+    pub closed_windows: u32,
+    /// Rows predicted.
+    #[n(8)]
+    pub calls: u64,
+    /// Requests that failed, by code.
+    #[b(9)]
+    #[cbor(default)]
+    pub errors: List<'b, ErrorCount, ERROR_CODES_MAX>,
+    /// Latencies of requests, by bucket of [`crate::stats::latency`].
+    #[b(10)]
+    #[cbor(default)]
+    pub latency: List<'b, LatencyCount, LATENCY_BUCKETS>,
+    /// Features in the order of the reference.
+    #[b(11)]
+    #[cbor(default)]
+    pub features: List<'b, FeatureWindow<'b>, FEATURES_MAX>,
+}
+
+/// Failed requests of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ErrorCount {
+    /// The kind, as the local server numbers it.
+    #[n(0)]
+    pub code: u8,
+    /// How many.
+    #[n(1)]
+    pub count: u32,
+}
+
+/// Latencies of one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct LatencyCount {
+    /// The bucket.
+    #[n(0)]
+    pub bucket: u8,
+    /// How many.
+    #[n(1)]
+    pub count: u32,
+}
+
+/// Counts of one feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FeatureWindow<'b> {
+    /// Values in each bin of the reference.
+    #[b(0)]
+    pub bins: List<'b, u32, BINS_MAX>,
+    /// See [`FeatureCounts::missing`].
+    #[n(1)]
+    #[cbor(default)]
+    pub missing: u32,
+    /// See [`FeatureCounts::non_finite`].
+    #[n(2)]
+    #[cbor(default)]
+    pub non_finite: u32,
+    /// See [`FeatureCounts::out_of_range`].
+    #[n(3)]
+    #[cbor(default)]
+    pub out_of_range: u32,
+    /// See [`FeatureCounts::sum`].
+    #[n(4)]
+    pub sum: i64,
+    /// See [`FeatureCounts::sum_of_squares`].
+    #[n(5)]
+    pub sum_of_squares: u64,
+}
+
+impl<'b> FeatureWindow<'b> {
+    /// The first `bins` bins of `counts`, to be written.
+    #[must_use]
+    pub fn of(counts: &'b FeatureCounts, bins: usize) -> Self {
+        Self {
+            bins: List::of(&counts.bins[..bins.min(BINS_MAX)]),
+            missing: counts.missing,
+            non_finite: counts.non_finite,
+            out_of_range: counts.out_of_range,
+            sum: counts.sum,
+            sum_of_squares: counts.sum_of_squares,
+        }
+    }
+
+    /// The counts, to be merged or judged.
+    #[must_use]
+    pub fn counts(&self) -> FeatureCounts {
+        let mut bins = [0; BINS_MAX];
+        bins.iter_mut().zip(self.bins.iter()).for_each(|(bin, count)| *bin = count);
+        FeatureCounts {
+            bins,
+            missing: self.missing,
+            non_finite: self.non_finite,
+            out_of_range: self.out_of_range,
+            sum: self.sum,
+            sum_of_squares: self.sum_of_squares,
+        }
+    }
+}

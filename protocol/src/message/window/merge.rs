@@ -1,0 +1,108 @@
+//! Merging two windows of one kind into one, written out feature by feature.
+//!
+//! Needs room for one feature, not for a window; never merges what was counted differently.
+
+use super::{ErrorCount, FeatureWindow, LatencyCount, Window};
+use crate::limits::ERROR_CODES_MAX;
+use crate::stats::LatencyFold;
+use core::fmt;
+use minicbor::encode::{Error, Write};
+use minicbor::{Encode, Encoder};
+
+/// Two windows that can be written as one.
+#[derive(Debug)]
+pub struct Merged<'w, 'b> {
+    earlier: &'w Window<'b>,
+    later: &'w Window<'b>,
+}
+
+/// Which difference keeps two windows apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CannotMerge {
+    /// Model, bundle or entry.
+    Entry,
+    /// The reference, or the number of its features or bins.
+    Reference,
+}
+
+impl fmt::Display for CannotMerge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Entry => "the windows belong to different entries",
+            Self::Reference => "the windows were counted against different references",
+        })
+    }
+}
+
+impl<'w, 'b> Merged<'w, 'b> {
+    /// Pairs two windows, `earlier` first.
+    ///
+    /// # Errors
+    /// [`CannotMerge`] when they count different things.
+    pub fn of(earlier: &'w Window<'b>, later: &'w Window<'b>) -> Result<Self, CannotMerge> {
+        let entry = |w: &Window<'b>| (w.model.clone(), w.bundle, w.since);
+        if entry(earlier) != entry(later) {
+            return Err(CannotMerge::Entry);
+        }
+        let bins = |w: &Window<'b>| w.features.iter().map(|f| f.bins.len());
+        let alike = earlier.features.len() == later.features.len()
+            && bins(earlier).eq(bins(later))
+            && earlier.reference == later.reference;
+        if alike { Ok(Self { earlier, later }) } else { Err(CannotMerge::Reference) }
+    }
+
+    fn errors(&self) -> heapless::Vec<ErrorCount, ERROR_CODES_MAX> {
+        let mut sum = heapless::Vec::<ErrorCount, ERROR_CODES_MAX>::new();
+        for error in self.earlier.errors.iter().chain(self.later.errors.iter()) {
+            let known = sum.iter_mut().find(|e| e.code == error.code);
+            if let Some(known) = known {
+                known.count = known.count.saturating_add(error.count);
+            } else if sum.push(error).is_err() {
+                // More codes than a window has room for: the last one stands for the rest.
+                let last = sum.last_mut().expect("invariant: a full list is not empty");
+                last.count = last.count.saturating_add(error.count);
+            }
+        }
+        sum
+    }
+
+    fn latency(&self) -> LatencyFold {
+        let mut sum = LatencyFold::default();
+        let both = self.earlier.latency.iter().chain(self.later.latency.iter());
+        both.for_each(|latency| sum.add(latency.bucket, latency.count));
+        sum
+    }
+}
+
+impl Encode<()> for Merged<'_, '_> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut ()) -> Result<(), Error<W::Error>> {
+        let (a, b) = (self.earlier, self.later);
+        let (errors, latency) = (self.errors(), self.latency());
+        let unix = b.unix.or(a.unix);
+        let optional = u64::from(a.reference.is_some()) + u64::from(unix.is_some());
+        e.map(10 + optional)?;
+        e.u8(0)?.encode(&a.model)?.u8(1)?.encode(a.bundle)?.u8(2)?.encode(a.since)?;
+        if let Some(reference) = a.reference {
+            e.u8(3)?.encode(reference)?;
+        }
+        e.u8(4)?.encode(a.started)?.u8(5)?.encode(b.ended)?;
+        if let Some(unix) = unix {
+            e.u8(6)?.encode(unix)?;
+        }
+        e.u8(7)?.u32(a.closed_windows.saturating_add(b.closed_windows))?;
+        e.u8(8)?.u64(a.calls.saturating_add(b.calls))?;
+        e.u8(9)?.array(errors.len() as u64)?;
+        errors.iter().try_for_each(|error| error.encode(e, ctx))?;
+        e.u8(10)?.array(latency.iter().count() as u64)?;
+        for (bucket, count) in latency.iter() {
+            LatencyCount { bucket, count }.encode(e, ctx)?;
+        }
+        e.u8(11)?.array(a.features.len() as u64)?;
+        for (a, b) in a.features.iter().zip(b.features.iter()) {
+            let mut counts = a.counts();
+            counts.merge(&b.counts());
+            FeatureWindow::of(&counts, a.bins.len()).encode(e, ctx)?;
+        }
+        Ok(())
+    }
+}

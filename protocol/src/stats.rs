@@ -1,0 +1,11 @@
+//! What a device counts and a fleet judges: the same code on both ends, so that counts are
+//! equal to the last bit.
+//!
+//! Floats come in, integers go out: no raw value leaves this module. `libm` only, never the
+//! float functions of `std`, whose last bits differ between platforms.
+
+pub mod feature;
+pub mod latency;
+
+pub use feature::{FeatureCounts, FeatureFold, Scale, Transform};
+pub use latency::LatencyFold;
