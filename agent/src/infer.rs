@@ -6,6 +6,7 @@
 mod blame;
 mod convert;
 mod error;
+mod names;
 mod plan;
 mod read;
 mod survey;
@@ -70,7 +71,13 @@ pub fn load(path: &Path, graph: Graph, progress: Progress<'_>) -> Result<Model, 
         false => Source::Fixed,
     };
     let signature = Signature { inputs, outputs };
-    Ok(Model { graph, survey, signature, source, plans: Plans::new(shapes, plan) })
+    Ok(Model {
+        graph,
+        survey,
+        signature,
+        source,
+        plans: Plans::new(shapes, plan),
+    })
 }
 
 impl Model {
@@ -92,7 +99,10 @@ impl Model {
     /// Puts the inputs in order and makes a plan for their shape unless one is cached.
     pub fn prepare(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let inputs = self.signature.arrange(inputs)?;
-        let shapes: Vec<_> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let shapes: Vec<_> = inputs
+            .iter()
+            .map(|tensor| tensor.shape().to_vec())
+            .collect();
         if !self.plans.has(&shapes) {
             let plan = self.plan_for(&shapes)?;
             self.plans.insert(shapes, plan);
@@ -102,7 +112,10 @@ impl Model {
 
     /// Runs inputs that [`Model::prepare`] has just returned. NaN in, NaN out: not an error.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
-        let shapes: Vec<_> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let shapes: Vec<_> = inputs
+            .iter()
+            .map(|tensor| tensor.shape().to_vec())
+            .collect();
         let plan = self.plans.get(&shapes).ok_or(RunError::Unprepared)?;
         plan.run(inputs, &self.survey)
     }
@@ -112,9 +125,16 @@ impl Model {
             return Err(RunError::Unprepared);
         };
         let (inputs, survey) = (&self.signature.inputs, &self.survey);
-        Ok(plan::build(parsed, inputs, shapes, self.graph, survey, &mut |_| {})?)
+        Ok(plan::build(
+            parsed,
+            inputs,
+            shapes,
+            self.graph,
+            survey,
+            &mut |_| {},
+        )?)
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

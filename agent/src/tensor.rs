@@ -86,10 +86,20 @@ impl Tensor {
         check_name(&name)?;
         let expected = bytes_of(datatype, &shape)?;
         if data.len() != expected {
-            return Err(TensorError::Length { shape, datatype, expected, got: data.len() });
+            return Err(TensorError::Length {
+                shape,
+                datatype,
+                expected,
+                got: data.len(),
+            });
         }
         check_bools(datatype, &data)?;
-        Ok(Tensor { name, datatype, shape, data })
+        Ok(Tensor {
+            name,
+            datatype,
+            shape,
+            data,
+        })
     }
 
     /// An FP32 tensor.
@@ -98,7 +108,10 @@ impl Tensor {
         shape: Vec<usize>,
         values: &[f32],
     ) -> Result<Tensor, TensorError> {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let data = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         Tensor::new(name, Datatype::F32, shape, data)
     }
 
@@ -108,7 +121,10 @@ impl Tensor {
         shape: Vec<usize>,
         values: &[i64],
     ) -> Result<Tensor, TensorError> {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let data = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         Tensor::new(name, Datatype::I64, shape, data)
     }
 
@@ -146,7 +162,9 @@ impl Tensor {
 
     /// The elements as f64 (64-bit integers lose precision beyond 2^53).
     pub fn to_f64(&self) -> impl Iterator<Item = f64> + '_ {
-        self.data.chunks_exact(self.datatype.size()).map(|bytes| self.datatype.read_f64(bytes))
+        self.data
+            .chunks_exact(self.datatype.size())
+            .map(|bytes| self.datatype.read_f64(bytes))
     }
 
     /// The elements as f32, as windows fold them.
@@ -174,7 +192,9 @@ pub fn bytes_of(datatype: Datatype, shape: &[usize]) -> Result<usize, TensorErro
         .iter()
         .try_fold(datatype.size(), |bytes, &dim| bytes.checked_mul(dim))
         .filter(|&bytes| each_fits && bytes <= TENSOR_BYTES_MAX)
-        .ok_or_else(|| TensorError::TooLarge { shape: shape.to_vec() })
+        .ok_or_else(|| TensorError::TooLarge {
+            shape: shape.to_vec(),
+        })
 }
 
 fn check_name(name: &str) -> Result<(), TensorError> {
@@ -196,12 +216,12 @@ fn check_bools(datatype: Datatype, data: &[u8]) -> Result<(), TensorError> {
 
 /// `{0: name, 1: datatype code, 2: shape, 3: bytes}`.
 impl<C> Encode<C> for Tensor {
-    fn encode<W: Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), EncodeError<W::Error>> {
-        e.map(4)?.u8(0)?.str(&self.name)?.u8(1)?.u8(self.datatype.code())?;
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        e.map(4)?
+            .u8(0)?
+            .str(&self.name)?
+            .u8(1)?
+            .u8(self.datatype.code())?;
         e.u8(2)?.array(self.shape.len() as u64)?;
         for &dim in &self.shape {
             e.u64(dim as u64)?;
@@ -231,7 +251,9 @@ impl<'b, C> Decode<'b, C> for Tensor {
 
 fn decode_shape(d: &mut Decoder<'_>) -> Result<Vec<usize>, DecodeError> {
     let count = definite(d.array()?, RANK_MAX)?;
-    (0..count).map(|_| usize::try_from(d.u64()?).map_err(DecodeError::custom)).collect()
+    (0..count)
+        .map(|_| usize::try_from(d.u64()?).map_err(DecodeError::custom))
+        .collect()
 }
 
 /// The length of a definite array or map, bounded.
@@ -239,7 +261,9 @@ pub(crate) fn definite(length: Option<u64>, max: usize) -> Result<usize, DecodeE
     let length = length.ok_or(DecodeError::message("indefinite lengths are not used"))?;
     match usize::try_from(length) {
         Ok(length) if length <= max => Ok(length),
-        Ok(_) | Err(_) => Err(DecodeError::message("a list or map is longer than its bound")),
+        Ok(_) | Err(_) => Err(DecodeError::message(
+            "a list or map is longer than its bound",
+        )),
     }
 }
 
@@ -282,13 +306,24 @@ mod tests {
         check(Datatype::I64, &[0], vec![], "0 elements");
         let short = "shape [2] of FP32 needs 8 bytes, got 7";
         check(Datatype::F32, &[2], vec![0; 7], short);
-        let huge = format!("shape [{}, 2] asks for more than 134217728 bytes", usize::MAX);
+        let huge = format!(
+            "shape [{}, 2] asks for more than 134217728 bytes",
+            usize::MAX
+        );
         check(Datatype::U8, &[usize::MAX, 2], vec![], &huge);
-        let hidden = format!("shape [0, {}] asks for more than 134217728 bytes", usize::MAX);
+        let hidden = format!(
+            "shape [0, {}] asks for more than 134217728 bytes",
+            usize::MAX
+        );
         check(Datatype::U8, &[0, usize::MAX], vec![], &hidden);
         let bad_bool = "byte 1 of a BOOL tensor is 2, only 0 and 1 are allowed";
         check(Datatype::Bool, &[2], vec![0, 2], bad_bool);
-        check(Datatype::U8, &[1; 17], vec![0], "it has 17 dimensions, at most 16 are allowed");
+        check(
+            Datatype::U8,
+            &[1; 17],
+            vec![0],
+            "it has 17 dimensions, at most 16 are allowed",
+        );
     }
 
     #[test]
@@ -299,7 +334,10 @@ mod tests {
         assert_eq!((back.name(), back.data()), (tensor.name(), tensor.data()));
         assert_eq!(back.non_finite(), 1);
         for end in 0..bytes.len() {
-            assert!(minicbor::decode::<Tensor>(&bytes[..end]).is_err(), "prefix {end}");
+            assert!(
+                minicbor::decode::<Tensor>(&bytes[..end]).is_err(),
+                "prefix {end}"
+            );
         }
     }
 }

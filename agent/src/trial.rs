@@ -7,7 +7,7 @@ mod golden;
 mod outcome;
 
 pub use compare::{Tolerance, compare};
-pub use golden::{Golden, GoldenError, GoldenVector};
+pub use golden::{GOLDEN_BYTES_MAX, Golden, GoldenError, GoldenVector};
 pub use outcome::TrialOutcome;
 
 use crate::worker::{Worker, WorkerFault, WorkerLimits};
@@ -60,10 +60,15 @@ pub async fn run_trial(
 
 fn limits(golden: &Golden, budget: TrialBudget) -> WorkerLimits {
     let run_timeout_ms = budget.latency_us_max.map_or(RUN_TIMEOUT_MS, |latency_us| {
-        latency_us.saturating_mul(HUNG_FACTOR).div_ceil(1_000).max(RUN_TIMEOUT_MS_MIN)
+        latency_us
+            .saturating_mul(HUNG_FACTOR)
+            .div_ceil(1_000)
+            .max(RUN_TIMEOUT_MS_MIN)
     });
     let runs = golden.vectors.len() as u64 + 1;
-    let total_ms = budget.load_ms_max.saturating_add(run_timeout_ms.saturating_mul(runs));
+    let total_ms = budget
+        .load_ms_max
+        .saturating_add(run_timeout_ms.saturating_mul(runs));
     WorkerLimits {
         memory_bytes_max: budget.memory_bytes_max,
         cpu_seconds_max: Some(total_ms.div_ceil(1_000).max(1)),
@@ -74,14 +79,20 @@ fn limits(golden: &Golden, budget: TrialBudget) -> WorkerLimits {
 
 /// Runs the vectors until one answers wrongly. The first is run once before, unmeasured.
 async fn answer(worker: &mut Worker, golden: &Golden) -> Result<Measured, WorkerFault> {
-    let mut measured = Measured { latencies_us: Vec::new(), verdict: None };
+    let mut measured = Measured {
+        latencies_us: Vec::new(),
+        verdict: None,
+    };
     if golden.vectors.is_empty() {
         let reason = GoldenError::Empty.to_string();
         measured.verdict = Some(TrialOutcome::WrongForm { vector: 0, reason });
         return Ok(measured);
     }
     worker.run(golden.vectors[0].inputs.clone()).await?;
-    let tolerance = Tolerance { rtol: golden.rtol, atol: golden.atol };
+    let tolerance = Tolerance {
+        rtol: golden.rtol,
+        atol: golden.atol,
+    };
     for (index, vector) in golden.vectors.iter().enumerate() {
         let (outputs, run_us) = worker.run(vector.inputs.clone()).await?;
         measured.latencies_us.push(run_us);
@@ -100,17 +111,25 @@ fn judge(worker: &Worker, mut measured: Measured, budget: TrialBudget) -> TrialO
     let peak_bytes = worker.peak_bytes().unwrap_or(0);
     if peak_bytes > budget.memory_bytes_max {
         let memory_bytes_max = budget.memory_bytes_max;
-        return TrialOutcome::TooBig { peak_bytes: Some(peak_bytes), memory_bytes_max };
+        return TrialOutcome::TooBig {
+            peak_bytes: Some(peak_bytes),
+            memory_bytes_max,
+        };
     }
     measured.latencies_us.sort_unstable();
     let latency_us_median = measured.latencies_us[measured.latencies_us.len() / 2];
     match budget.latency_us_max {
-        Some(latency_us_max) if latency_us_median > latency_us_max => {
-            TrialOutcome::TooSlow { latency_us_median, latency_us_max }
-        }
+        Some(latency_us_max) if latency_us_median > latency_us_max => TrialOutcome::TooSlow {
+            latency_us_median,
+            latency_us_max,
+        },
         Some(_) | None => {
             let load_ms = worker.load_ms();
-            TrialOutcome::Pass { load_ms, latency_us_median, peak_bytes }
+            TrialOutcome::Pass {
+                load_ms,
+                latency_us_median,
+                peak_bytes,
+            }
         }
     }
 }

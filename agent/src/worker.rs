@@ -98,7 +98,10 @@ impl Worker {
             Ok(Err(broken)) => Err(worker.bury(broken, place).await),
             Err(_) => {
                 worker.kill().await;
-                Err(WorkerFault::HungLoading { place, timeout_ms: limits.load_timeout_ms })
+                Err(WorkerFault::HungLoading {
+                    place,
+                    timeout_ms: limits.load_timeout_ms,
+                })
             }
         }
     }
@@ -147,13 +150,19 @@ impl Worker {
         self.must_be_idle().await?;
         self.requests += 1;
         let id = self.requests;
-        let frame = frame::encode(&Request::Run { id, inputs })
-            .map_err(|error| WorkerFault::RunFailed { reason: error.to_string() })?;
+        let frame = frame::encode(&Request::Run { id, inputs }).map_err(|error| {
+            WorkerFault::RunFailed {
+                operator: None,
+                reason: error.to_string(),
+            }
+        })?;
         self.state = State::Busy;
         let limit = Duration::from_millis(self.limits.run_timeout_ms);
         let Ok(reply) = timeout(limit, self.exchange(&frame)).await else {
             self.kill().await;
-            return Err(WorkerFault::HungRunning { timeout_ms: self.limits.run_timeout_ms });
+            return Err(WorkerFault::HungRunning {
+                timeout_ms: self.limits.run_timeout_ms,
+            });
         };
         match self.answer(id, reply) {
             Ok(answer) => {
@@ -173,7 +182,9 @@ impl Worker {
 
     /// Ends the child in peace, or kills it when it does not go.
     pub async fn stop(self) {
-        let Worker { mut child, channel, .. } = self;
+        let Worker {
+            mut child, channel, ..
+        } = self;
         drop(channel);
         let limit = Duration::from_millis(DEATH_MS_MAX);
         if timeout(limit, child.wait()).await.is_err() {
@@ -186,18 +197,35 @@ impl Worker {
         ours.set_nonblocking(true)?;
         let channel = UnixStream::from_std(ours)?;
         let mut command = Command::new(program);
-        command.arg("worker").arg("--memory-bytes-max").arg(limits.memory_bytes_max.to_string());
+        command
+            .arg("worker")
+            .arg("--memory-bytes-max")
+            .arg(limits.memory_bytes_max.to_string());
         if let Some(seconds) = limits.cpu_seconds_max {
             command.arg("--cpu-seconds-max").arg(seconds.to_string());
         }
         // No environment: the runtime reads variables, and backtraces slow some operators down.
-        command.env_clear().stdin(Stdio::from(OwnedFd::from(theirs)));
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(theirs)));
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn()?;
         let evidence = Evidence::collect(child.stderr.take());
         let pid = child.id().unwrap_or(0);
         let (loaded, state) = (Loaded::default(), State::Busy);
-        Ok(Worker { child, pid, channel, evidence, limits, loaded, requests: 0, state })
+        Ok(Worker {
+            child,
+            pid,
+            channel,
+            evidence,
+            limits,
+            loaded,
+            requests: 0,
+            state,
+        })
     }
 
     async fn load(
@@ -206,10 +234,17 @@ impl Worker {
         graph: Graph,
         place: &mut Place,
     ) -> Result<Loaded, Broken> {
-        let path = model.to_str().ok_or(Broken::Protocol("the model's path is not UTF-8".into()))?;
-        let request = Request::Load { path: path.to_owned(), graph };
+        let path = model
+            .to_str()
+            .ok_or(Broken::Protocol("the model's path is not UTF-8".into()))?;
+        let request = Request::Load {
+            path: path.to_owned(),
+            graph,
+        };
         let frame = frame::encode(&request).map_err(|error| Broken::Protocol(error.to_string()))?;
-        frame::send(&mut self.channel, &frame).await.map_err(Broken::from)?;
+        frame::send(&mut self.channel, &frame)
+            .await
+            .map_err(Broken::from)?;
         loop {
             match frame::receive(&mut self.channel).await? {
                 Reply::Entered { stage, operator } => *place = Place { stage, operator },
@@ -223,7 +258,9 @@ impl Worker {
     }
 
     async fn exchange(&mut self, frame: &[u8]) -> Result<Reply, Broken> {
-        frame::send(&mut self.channel, frame).await.map_err(Broken::from)?;
+        frame::send(&mut self.channel, frame)
+            .await
+            .map_err(Broken::from)?;
         frame::receive(&mut self.channel).await
     }
 
@@ -234,16 +271,29 @@ impl Worker {
         reply: Result<Reply, Broken>,
     ) -> Result<Result<(Vec<Tensor>, u64), WorkerFault>, Broken> {
         match reply? {
-            Reply::Ran { id, outputs, run_us } if id == asked => {
-                let names = self.loaded.signature.outputs.iter().map(|spec| spec.name.as_str());
+            Reply::Ran {
+                id,
+                outputs,
+                run_us,
+            } if id == asked => {
+                let names = self
+                    .loaded
+                    .signature
+                    .outputs
+                    .iter()
+                    .map(|spec| spec.name.as_str());
                 match names.eq(outputs.iter().map(Tensor::name)) {
                     true => Ok(Ok((outputs, run_us))),
-                    false => Err(Broken::Protocol("outputs that the model does not have".into())),
+                    false => Err(Broken::Protocol(
+                        "outputs that the model does not have".into(),
+                    )),
                 }
             }
-            Reply::Failed { id, reason } if id == asked => {
-                Ok(Err(WorkerFault::RunFailed { reason }))
-            }
+            Reply::Failed {
+                id,
+                operator,
+                reason,
+            } if id == asked => Ok(Err(WorkerFault::RunFailed { operator, reason })),
             Reply::Ran { .. }
             | Reply::Failed { .. }
             | Reply::Entered { .. }
@@ -257,7 +307,9 @@ impl Worker {
             State::Idle => Ok(()),
             State::Busy => {
                 self.kill().await;
-                Err(WorkerFault::Protocol("the request before was abandoned".into()))
+                Err(WorkerFault::Protocol(
+                    "the request before was abandoned".into(),
+                ))
             }
             State::Ended => Err(WorkerFault::Protocol("the worker has ended".into())),
         }

@@ -1,2 +1,21 @@
-//! Placeholder.
+//! How a device behaves: pure machines without a heap, spoken to by thin loops.
+//!
+//! No clock, no socket, no file, no thread, no global state: time is an argument, randomness a
+//! seed, disk a conversation (an output asks, a later input answers). Every machine has the
+//! verbs `handle(input, …, now)`, `poll_output()` and `poll_timeout()`, which says why; after
+//! every call of `handle` a host drains `poll_output` before it does anything else.
+//!
+//! [`acceptance`] judges assignments, one [`updater`] per model brings a release from offered to
+//! committed, one [`fetcher`] asks for its pieces, [`stream`] numbers documents and waits for
+//! their acknowledgement, [`fold`] counts predictions, [`trusted_time`] says what time it is.
+
 #![no_std]
+
+pub mod acceptance;
+pub mod backoff;
+pub mod facts;
+pub mod fetcher;
+pub mod fold;
+pub mod stream;
+pub mod trusted_time;
+pub mod updater;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use muster_protocol::topic::CONTROLLER;
 use rmqtt::codec::types::Publish;
 use rmqtt::context::ServerContext;
 use rmqtt::server::MqttServer;
@@ -30,8 +31,6 @@ use access::Access;
 pub(crate) use error::BrokerError;
 use hooks::Hooks;
 
-/// The controller's own client id: `_` is outside the grammar of device ids.
-const OWN_CLIENT: &str = "_fleet";
 /// Any number: there is one listener.
 const LISTENER: u16 = 1;
 
@@ -196,7 +195,7 @@ impl Broker {
                 "its {size} bytes exceed the limit of {max}"
             )));
         }
-        let origin = Origin::from_system(self.id_of(OWN_CLIENT));
+        let origin = Origin::from_system(self.id_of(CONTROLLER));
         let message = message(topic, payload, retain).into();
         SessionState::forwards(&self.context, origin, message, false, None)
             .await

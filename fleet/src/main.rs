@@ -1,2 +1,24 @@
-//! Placeholder.
-fn main() {}
+//! `muster`: the fleet's end, as one program: server (`muster serve`) and operator's commands.
+//!
+//! Only starts the command that was asked for and turns its error into an exit code. It never
+//! decides anything about a device or a model.
+
+mod addresses;
+mod api;
+mod authority;
+mod broker;
+mod cli;
+mod client;
+mod command;
+mod config;
+mod enroll;
+mod error;
+mod home;
+mod key_file;
+mod output;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -3,10 +3,18 @@
 //! `docs/bundle-format.md` is the specification. Here are the parts that a small node reads; the
 //! manifest, which is JSON, comes with the feature `alloc`.
 
+#[cfg(feature = "alloc")]
+pub mod card;
 pub mod hash_list;
+#[cfg(feature = "alloc")]
+pub mod manifest;
 pub mod reference;
 
+#[cfg(feature = "alloc")]
+pub use card::Card;
 pub use hash_list::{HashList, LayerHashes};
+#[cfg(feature = "alloc")]
+pub use manifest::Manifest;
 pub use reference::{FeatureReference, Reference, Source};
 
 /// Media types of a bundle, its parts and their compressed forms.

@@ -107,10 +107,11 @@ pub(crate) fn cargo(root: &Path) -> Command {
     cargo
 }
 
-/// The folder of the workspace.
+/// The folder of the workspace: where cargo says it is now, for two checkouts may share a target.
 pub(crate) fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
+    let told = env::var_os("CARGO_MANIFEST_DIR");
+    let package = PathBuf::from(told.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()));
+    package.parent().unwrap_or(&package).to_owned()
 }
 
 fn is_about_this_package(variable: &str) -> bool {

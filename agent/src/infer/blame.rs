@@ -13,14 +13,25 @@ pub(super) fn refusal(stage: Stage, error: &TractError, survey: &Survey) -> Load
     if let Some(operator) = survey.unknown.first() {
         let all = survey.unknown.join(", ");
         let reason = one_line(&format!("the runtime does not have the operator {all}"));
-        return LoadError { stage, operator: Some(operator.clone()), reason };
+        return LoadError {
+            stage,
+            operator: Some(operator.clone()),
+            reason,
+        };
     }
-    LoadError { stage, operator: operator(error, survey), reason: reason(error) }
+    LoadError {
+        stage,
+        operator: operator(error, survey),
+        reason: reason(error),
+    }
 }
 
 /// A failed run that names the operator.
 pub(super) fn failure(error: &TractError, survey: &Survey) -> RunError {
-    RunError::Operator { operator: operator(error, survey), reason: reason(error) }
+    RunError::Operator {
+        operator: operator(error, survey),
+        reason: reason(error),
+    }
 }
 
 fn operator(error: &TractError, survey: &Survey) -> Option<String> {
@@ -32,8 +43,12 @@ fn operator(error: &TractError, survey: &Survey) -> Option<String> {
 /// The runtime writes `#3 "name" Kind`, `Building node name (Kind)` and `… for name: Kind`.
 fn named_in<'a>(text: &str, survey: &'a Survey) -> Option<&'a str> {
     let quoted = text.split('"').skip(1).step_by(2);
-    let words = text.split_whitespace().map(|word| word.trim_end_matches([':', ',']));
-    quoted.chain(words).find_map(|name| survey.operator_of(name))
+    let words = text
+        .split_whitespace()
+        .map(|word| word.trim_end_matches([':', ',']));
+    quoted
+        .chain(words)
+        .find_map(|name| survey.operator_of(name))
 }
 
 fn reason(error: &TractError) -> String {

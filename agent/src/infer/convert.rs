@@ -4,8 +4,8 @@
 
 use crate::tensor::{Datatype, Tensor};
 use tract_onnx::prelude::{DatumType, TValue, Tensor as RuntimeTensor, TractResult};
-use tract_onnx::tract_hir::internal::{IntoTValue, TDim};
 use tract_onnx::tract_core::prelude::Datum;
+use tract_onnx::tract_hir::internal::{IntoTValue, TDim};
 
 // Bytes are copied as they lie in memory.
 const _: () = assert!(cfg!(target_endian = "little"), "tensors are little endian");
@@ -20,7 +20,9 @@ pub(super) fn to_runtime(tensor: &Tensor) -> TractResult<TValue> {
 pub(super) fn from_runtime(name: &str, value: &TValue) -> Result<Tensor, String> {
     let datatype = datatype(value.datum_type()).ok_or_else(|| unsupported(value.datum_type()))?;
     let plain = match value.datum_type() == TDim::datum_type() {
-        true => value.cast_to_dt(DatumType::I64).map_err(|error| error.to_string())?,
+        true => value
+            .cast_to_dt(DatumType::I64)
+            .map_err(|error| error.to_string())?,
         false => std::borrow::Cow::Borrowed(&**value),
     };
     if !plain.is_plain_ram() {

@@ -94,7 +94,22 @@ impl Stage {
 impl LoadError {
     /// A refusal that no single operator is to blame for.
     pub fn new(stage: Stage, reason: impl AsRef<str>) -> LoadError {
-        LoadError { stage, operator: None, reason: one_line(reason.as_ref()) }
+        LoadError {
+            stage,
+            operator: None,
+            reason: one_line(reason.as_ref()),
+        }
+    }
+}
+
+impl RunError {
+    /// The operator at fault, if it is known.
+    pub fn operator(&self) -> Option<&str> {
+        match self {
+            RunError::Operator { operator, .. } => operator.as_deref(),
+            RunError::Shape(error) => error.operator.as_deref(),
+            RunError::Input(_) | RunError::Unprepared | RunError::Output { .. } => None,
+        }
     }
 }
 

@@ -43,10 +43,11 @@ pub(super) fn input_specs(
     }
     let spec = |outlet: &tract_onnx::prelude::OutletId| {
         let name = parsed.node(outlet.node).name.clone();
-        let refused = |why: String| {
-            LoadError::new(Stage::Analyse, format!("input {name:?}: {why}"))
-        };
-        let fact = parsed.outlet_fact(*outlet).map_err(|error| refused(error.to_string()))?;
+        let refused =
+            |why: String| LoadError::new(Stage::Analyse, format!("input {name:?}: {why}"));
+        let fact = parsed
+            .outlet_fact(*outlet)
+            .map_err(|error| refused(error.to_string()))?;
         let datum_type = fact.datum_type.concretize();
         let datum_type = datum_type.ok_or_else(|| refused("it declares no datatype".into()))?;
         let datatype = convert::datatype(datum_type);
@@ -55,7 +56,11 @@ pub(super) fn input_specs(
             return Err(refused("it declares no shape".into()));
         }
         let shape = fact.shape.dims().map(input_dim).collect();
-        Ok(TensorSpec { name: name.clone(), datatype, shape })
+        Ok(TensorSpec {
+            name: name.clone(),
+            datatype,
+            shape,
+        })
     };
     parsed.inputs.iter().map(spec).collect()
 }
@@ -109,7 +114,8 @@ fn typed(
 
 fn input_dim(dim: &DimFact) -> Dim {
     let size = dim.concretize().and_then(|dim| dim.to_i64().ok());
-    size.and_then(|size| usize::try_from(size).ok()).map_or(Dim::Any, Dim::Fixed)
+    size.and_then(|size| usize::try_from(size).ok())
+        .map_or(Dim::Any, Dim::Fixed)
 }
 
 impl Plan {
@@ -126,11 +132,14 @@ impl Plan {
         let spec = |(index, declared): (usize, &DeclaredOutput)| {
             let fact = model.output_fact(index);
             let fact = fact.map_err(|error| refused(&declared.name, error.to_string()))?;
-            let datatype = convert::datatype(fact.datum_type).ok_or_else(|| {
-                refused(&declared.name, convert::unsupported(fact.datum_type))
-            })?;
+            let datatype = convert::datatype(fact.datum_type)
+                .ok_or_else(|| refused(&declared.name, convert::unsupported(fact.datum_type)))?;
             let shape = output_dims(fact, declared, is_open(inputs));
-            Ok(TensorSpec { name: declared.name.clone(), datatype, shape })
+            Ok(TensorSpec {
+                name: declared.name.clone(),
+                datatype,
+                shape,
+            })
         };
         survey.outputs.iter().enumerate().map(spec).collect()
     }
@@ -142,7 +151,10 @@ impl Plan {
         survey: &Survey,
     ) -> Result<Vec<Tensor>, RunError> {
         let failed = |error| failure(&error, survey);
-        let values = inputs.iter().map(convert::to_runtime).collect::<Result<_, _>>();
+        let values = inputs
+            .iter()
+            .map(convert::to_runtime)
+            .collect::<Result<_, _>>();
         let values = values.map_err(failed)?;
         let ran = self.state.run(values);
         if ran.is_err() || matches!(self.carry, Carry::FreshStateEachRun) {
@@ -153,21 +165,32 @@ impl Plan {
             .map(|(declared, value)| {
                 let name = &declared.name;
                 let output = convert::from_runtime(name, &value);
-                output.map_err(|reason| RunError::Output { name: name.clone(), reason })
+                output.map_err(|reason| RunError::Output {
+                    name: name.clone(),
+                    reason,
+                })
             })
             .collect()
     }
 }
 
 fn output_dims(fact: &TypedFact, declared: &DeclaredOutput, open: bool) -> Vec<Dim> {
-    let declared = declared.shape.as_ref().filter(|shape| shape.len() == fact.shape.rank());
-    let made = fact.shape.iter().map(|dim| dim.to_i64().ok().and_then(|size| size.try_into().ok()));
+    let declared = declared
+        .shape
+        .as_ref()
+        .filter(|shape| shape.len() == fact.shape.rank());
+    let made = fact
+        .shape
+        .iter()
+        .map(|dim| dim.to_i64().ok().and_then(|size| size.try_into().ok()));
     made.enumerate()
-        .map(|(axis, made)| match (made, declared.map(|shape| shape[axis])) {
-            (Some(size), _) if !open => Dim::Fixed(size),
-            (Some(size), Some(Dim::Fixed(said))) if said == size => Dim::Fixed(size),
-            (Some(_), _) | (None, _) => Dim::Any,
-        })
+        .map(
+            |(axis, made)| match (made, declared.map(|shape| shape[axis])) {
+                (Some(size), _) if !open => Dim::Fixed(size),
+                (Some(size), Some(Dim::Fixed(said))) if said == size => Dim::Fixed(size),
+                (Some(_), _) | (None, _) => Dim::Any,
+            },
+        )
         .collect()
 }
 

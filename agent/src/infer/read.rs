@@ -4,6 +4,7 @@
 
 use super::blame::refusal;
 use super::error::{LoadError, Stage};
+use super::names;
 use super::survey::Survey;
 use muster_protocol::limits::BLOB_BYTES_MAX;
 use std::collections::HashSet;
@@ -23,7 +24,9 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, LoadError> {
     }
     if metadata.len() > BLOB_BYTES_MAX {
         let size = metadata.len();
-        return Err(refused(format!("{size} bytes is more than the limit of {BLOB_BYTES_MAX}")));
+        return Err(refused(format!(
+            "{size} bytes is more than the limit of {BLOB_BYTES_MAX}"
+        )));
     }
     if metadata.len() == 0 {
         return Err(refused("the file is empty".into()));
@@ -41,18 +44,26 @@ pub(super) fn proto(bytes: Vec<u8>) -> Result<ModelProto, LoadError> {
     // Every exporter writes `ir_version`, field 1, first.
     let looks_like_onnx = bytes.first() == Some(&0x08);
     let proto = tract_onnx::onnx().proto_model_for_read(&mut bytes.as_slice());
-    let proto = proto.map_err(|error| match looks_like_onnx {
-        true => refused(format!("the ONNX file is truncated or damaged ({})", error.root_cause())),
+    let mut proto = proto.map_err(|error| match looks_like_onnx {
+        true => refused(format!(
+            "the ONNX file is truncated or damaged ({})",
+            error.root_cause()
+        )),
         false => refused("it is not an ONNX file".into()),
     })?;
-    let Some(graph) = &proto.graph else {
-        return Err(refused("it is not a whole ONNX file: it holds no graph".into()));
+    let Some(graph) = &mut proto.graph else {
+        return Err(refused(
+            "it is not a whole ONNX file: it holds no graph".into(),
+        ));
     };
-    if proto.opset_import.is_empty() {
-        return Err(refused("it is not a whole ONNX file: it names no operator set".into()));
-    }
     check_outputs(graph)?;
     check_weights(graph)?;
+    names::make_unique(graph);
+    if proto.opset_import.is_empty() {
+        return Err(refused(
+            "it is not a whole ONNX file: it names no operator set".into(),
+        ));
+    }
     Ok(proto)
 }
 
@@ -74,7 +85,11 @@ fn check_outputs(graph: &GraphProto) -> Result<(), LoadError> {
     let weights = graph.initializer.iter().map(|weight| &weight.name);
     let nodes = graph.node.iter().flat_map(|node| &node.output);
     let known: HashSet<&String> = inputs.chain(weights).chain(nodes).collect();
-    match graph.output.iter().find(|output| !known.contains(&output.name)) {
+    match graph
+        .output
+        .iter()
+        .find(|output| !known.contains(&output.name))
+    {
         Some(output) => {
             let reason = format!("nothing produces output {:?}", output.name);
             Err(LoadError::new(Stage::Parse, reason))
@@ -86,8 +101,16 @@ fn check_outputs(graph: &GraphProto) -> Result<(), LoadError> {
 fn check_weights(graph: &GraphProto) -> Result<(), LoadError> {
     graph.initializer.iter().try_for_each(check_weight)?;
     for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
-        attribute.t.iter().chain(&attribute.tensors).try_for_each(check_weight)?;
-        attribute.g.iter().chain(&attribute.graphs).try_for_each(check_weights)?;
+        attribute
+            .t
+            .iter()
+            .chain(&attribute.tensors)
+            .try_for_each(check_weight)?;
+        attribute
+            .g
+            .iter()
+            .chain(&attribute.graphs)
+            .try_for_each(check_weights)?;
     }
     Ok(())
 }
@@ -96,7 +119,10 @@ fn check_weight(weight: &TensorProto) -> Result<(), LoadError> {
     if weight.data_location != Some(DataLocation::External as i32) {
         return Ok(());
     }
-    let location = weight.external_data.iter().find(|entry| entry.key == "location");
+    let location = weight
+        .external_data
+        .iter()
+        .find(|entry| entry.key == "location");
     let location = location.map_or("", |entry| entry.value.as_str());
     let reason = format!(
         "weight {:?} is in another file ({location:?}); a model is one file here",

@@ -22,7 +22,7 @@ pub(super) struct Survey {
     pub unknown: Vec<String>,
     /// Outputs in the file's order.
     pub outputs: Vec<DeclaredOutput>,
-    /// Operator of each node, by the name that the runtime gives the node.
+    /// Operator of each node, by its name (unique: see `names`).
     nodes: HashMap<String, String>,
 }
 
@@ -47,7 +47,7 @@ impl Survey {
             if !known.contains_key(&node.op_type) && !survey.unknown.contains(&operator) {
                 survey.unknown.push(operator.clone());
             }
-            survey.nodes.insert(runtime_name(node), operator.clone());
+            survey.nodes.insert(node.name.clone(), operator.clone());
             operators.insert(operator);
         });
         let metadata = proto.metadata_props.iter().take(ENTRIES_MAX);
@@ -82,7 +82,11 @@ fn visit(graph: &GraphProto, seen: &mut dyn FnMut(&NodeProto)) {
     for node in &graph.node {
         seen(node);
         for attribute in &node.attribute {
-            attribute.g.iter().chain(&attribute.graphs).for_each(|inner| visit(inner, seen));
+            attribute
+                .g
+                .iter()
+                .chain(&attribute.graphs)
+                .for_each(|inner| visit(inner, seen));
         }
     }
 }
@@ -94,15 +98,11 @@ fn qualified(node: &NodeProto) -> String {
     }
 }
 
-fn runtime_name(node: &NodeProto) -> String {
-    match (&node.name, node.output.first()) {
-        (name, Some(output)) if name.is_empty() => output.clone(),
-        (name, _) => name.clone(),
-    }
-}
-
 fn declared(output: &ValueInfoProto) -> DeclaredOutput {
-    let value = output.r#type.as_ref().and_then(|declared| declared.value.as_ref());
+    let value = output
+        .r#type
+        .as_ref()
+        .and_then(|declared| declared.value.as_ref());
     let shape = value.and_then(|TypeValue::TensorType(tensor)| tensor.shape.as_ref());
     let shape = shape.map(|shape| {
         let dims = shape.dim.iter().map(|dim| match &dim.value {
@@ -111,5 +111,8 @@ fn declared(output: &ValueInfoProto) -> DeclaredOutput {
         });
         dims.collect()
     });
-    DeclaredOutput { name: output.name.clone(), shape }
+    DeclaredOutput {
+        name: output.name.clone(),
+        shape,
+    }
 }

@@ -74,7 +74,8 @@ impl Datatype {
     /// The datatype of a code on the wire.
     pub fn from_code(code: u8) -> Result<Datatype, UnknownDatatype> {
         let row = TABLE.get(usize::from(code));
-        row.map(|row| row.0).ok_or_else(|| UnknownDatatype(format!("code {code}")))
+        row.map(|row| row.0)
+            .ok_or_else(|| UnknownDatatype(format!("code {code}")))
     }
 
     /// Whether elements can be NaN or infinite.
@@ -127,7 +128,8 @@ impl FromStr for Datatype {
 
     fn from_str(name: &str) -> Result<Datatype, UnknownDatatype> {
         let row = TABLE.iter().find(|row| row.1 == name);
-        row.map(|row| row.0).ok_or_else(|| UnknownDatatype(name.chars().take(32).collect()))
+        row.map(|row| row.0)
+            .ok_or_else(|| UnknownDatatype(name.chars().take(32).collect()))
     }
 }
 
@@ -180,6 +182,9 @@ mod tests {
         check(Datatype::I8, &[0xff], -1.0);
         check(Datatype::U16, &[1, 1], 257.0);
         check(Datatype::F32, &[1, 2], 0.0);
-        assert_eq!(Datatype::I64.read_int(&i64::MIN.to_le_bytes()), i128::from(i64::MIN));
+        assert_eq!(
+            Datatype::I64.read_int(&i64::MIN.to_le_bytes()),
+            i128::from(i64::MIN)
+        );
     }
 }

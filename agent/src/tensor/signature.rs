@@ -122,13 +122,25 @@ impl TensorSpec {
         let name = self.name.clone();
         if tensor.datatype() != self.datatype {
             let (expected, got) = (self.datatype, tensor.datatype());
-            return Err(InputError::Datatype { name, expected, got });
+            return Err(InputError::Datatype {
+                name,
+                expected,
+                got,
+            });
         }
         let got = tensor.shape();
-        let fits = self.shape.iter().zip(got).all(|(dim, &size)| dim.admits(size));
+        let fits = self
+            .shape
+            .iter()
+            .zip(got)
+            .all(|(dim, &size)| dim.admits(size));
         if got.len() != self.shape.len() || !fits {
             let (expected, got) = (self.shape_text(), got.to_vec());
-            return Err(InputError::Shape { name, expected, got });
+            return Err(InputError::Shape {
+                name,
+                expected,
+                got,
+            });
         }
         Ok(())
     }
@@ -140,7 +152,11 @@ impl Signature {
         if inputs.len() != self.inputs.len() {
             let names = quoted(self.inputs.iter().map(|spec| spec.name.as_str()));
             let (expected, got) = (self.inputs.len(), inputs.len());
-            return Err(InputError::Count { expected, names, got });
+            return Err(InputError::Count {
+                expected,
+                names,
+                got,
+            });
         }
         let mut arranged = Vec::with_capacity(inputs.len());
         for spec in &self.inputs {
@@ -166,16 +182,15 @@ impl fmt::Display for Dim {
 }
 
 fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    names
+        .map(|name| format!("{name:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A size, or null for any.
 impl<C> Encode<C> for Dim {
-    fn encode<W: Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), EncodeError<W::Error>> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
         match self {
             Dim::Fixed(size) => e.u64(*size as u64)?.ok(),
             Dim::Any => e.null()?.ok(),
@@ -186,17 +201,16 @@ impl<C> Encode<C> for Dim {
 impl<'b, C> Decode<'b, C> for Dim {
     fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Dim, DecodeError> {
         let size = Option::<u64>::decode(d, ctx)?;
-        let size = size.map(usize::try_from).transpose().map_err(DecodeError::custom)?;
+        let size = size
+            .map(usize::try_from)
+            .transpose()
+            .map_err(DecodeError::custom)?;
         Ok(size.map_or(Dim::Any, Dim::Fixed))
     }
 }
 
 impl<C> Encode<C> for Datatype {
-    fn encode<W: Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), EncodeError<W::Error>> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
         e.u8(self.code())?.ok()
     }
 }
@@ -249,8 +263,14 @@ mod tests {
         };
         check(vec![rate(), x(3, 2)], r#""x", "rate""#);
         check(vec![x(1, 2)], r#"expected 2 inputs ("x", "rate"), got 1"#);
-        check(vec![rate(), x(1, 3)], r#"input "x": expected shape [-1, 2], got [1, 3]"#);
-        check(vec![rate(), x(0, 2)], r#"input "x": expected shape [-1, 2], got [0, 2]"#);
+        check(
+            vec![rate(), x(1, 3)],
+            r#"input "x": expected shape [-1, 2], got [1, 3]"#,
+        );
+        check(
+            vec![rate(), x(0, 2)],
+            r#"input "x": expected shape [-1, 2], got [0, 2]"#,
+        );
         let twice = r#"expected an input named "rate", got "x""#;
         check(vec![x(1, 2), x(1, 2)], twice);
         let float_rate = Tensor::from_f32("rate", vec![], &[1.0]).expect("valid");
@@ -261,6 +281,9 @@ mod tests {
     #[test]
     fn a_signature_survives_the_wire() {
         let bytes = minicbor::to_vec(signature()).expect("encodes");
-        assert_eq!(minicbor::decode::<Signature>(&bytes).expect("decodes"), signature());
+        assert_eq!(
+            minicbor::decode::<Signature>(&bytes).expect("decodes"),
+            signature()
+        );
     }
 }

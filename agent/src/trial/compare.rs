@@ -48,7 +48,10 @@ pub fn compare(
 fn compare_one(expected: &Tensor, got: &Tensor, tolerance: Tolerance) -> Result<(), Difference> {
     check_form(expected, got)?;
     let size = expected.datatype().size();
-    let pairs = expected.data().chunks_exact(size).zip(got.data().chunks_exact(size));
+    let pairs = expected
+        .data()
+        .chunks_exact(size)
+        .zip(got.data().chunks_exact(size));
     for (element, (e, g)) in pairs.enumerate() {
         if !element_fits(expected, e, g, tolerance) {
             return Err(Difference::Value {
@@ -69,7 +72,9 @@ fn check_form(expected: &Tensor, got: &Tensor) -> Result<(), Difference> {
     }
     let name = expected.name();
     let (expected, got) = (form(expected), form(got));
-    Err(Difference::Form(format!("output {name:?}: expected {expected}, got {got}")))
+    Err(Difference::Form(format!(
+        "output {name:?}: expected {expected}, got {got}"
+    )))
 }
 
 fn element_fits(tensor: &Tensor, expected: &[u8], got: &[u8], tolerance: Tolerance) -> bool {
@@ -92,7 +97,10 @@ mod tests {
     fn differences_count_or_do_not() {
         fn check(expected: f32, got: f32, fits: bool) {
             let tensor = |value| vec![Tensor::from_f32("y", vec![1], &[value]).expect("valid")];
-            let tolerance = Tolerance { rtol: 1e-3, atol: 1e-4 };
+            let tolerance = Tolerance {
+                rtol: 1e-3,
+                atol: 1e-4,
+            };
             let result = compare(&tensor(expected), &tensor(got), tolerance);
             assert_eq!(result.is_ok(), fits, "{expected} {got} {result:?}");
         }
@@ -112,7 +120,10 @@ mod tests {
     #[test]
     fn labels_are_exact() {
         let tensor = |value| vec![Tensor::from_i64("y", vec![1], &[value]).expect("valid")];
-        let tolerance = Tolerance { rtol: 1e-3, atol: 1e-4 };
+        let tolerance = Tolerance {
+            rtol: 1e-3,
+            atol: 1e-4,
+        };
         assert!(compare(&tensor(10_000), &tensor(10_000), tolerance).is_ok());
         assert!(compare(&tensor(10_000), &tensor(10_001), tolerance).is_err());
     }

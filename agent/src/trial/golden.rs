@@ -4,7 +4,7 @@
 //! as in `tensor`. Tolerances travel as the bits of a double, so that no encoder can round them.
 //! Never judges; never accepts none at all.
 
-use crate::tensor::{Tensor, TENSORS_MAX, decode_list, definite};
+use crate::tensor::{TENSORS_MAX, Tensor, decode_list, definite};
 use minicbor::decode::{Decode, Decoder, Error as DecodeError};
 use minicbor::encode::{Encode, Encoder, Error as EncodeError, Write};
 
@@ -73,7 +73,10 @@ impl Golden {
         if golden.vectors.is_empty() {
             return Err(GoldenError::Empty);
         }
-        match [golden.rtol, golden.atol].into_iter().find(|t| !t.is_finite() || *t < 0.0) {
+        match [golden.rtol, golden.atol]
+            .into_iter()
+            .find(|t| !t.is_finite() || *t < 0.0)
+        {
             Some(tolerance) => Err(GoldenError::Tolerance(tolerance)),
             None => Ok(golden),
         }
@@ -87,7 +90,10 @@ impl<C> Encode<C> for Golden {
         ctx: &mut C,
     ) -> Result<(), EncodeError<W::Error>> {
         e.map(4)?.u8(0)?.u8(FORMAT)?;
-        e.u8(1)?.u64(self.rtol.to_bits())?.u8(2)?.u64(self.atol.to_bits())?;
+        e.u8(1)?
+            .u64(self.rtol.to_bits())?
+            .u8(2)?
+            .u64(self.atol.to_bits())?;
         e.u8(3)?;
         self.vectors.encode(e, ctx)
     }
@@ -132,10 +138,15 @@ impl<C> Encode<C> for GoldenVector {
 impl<'b, C> Decode<'b, C> for GoldenVector {
     fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<GoldenVector, DecodeError> {
         if d.array()? != Some(2) {
-            return Err(DecodeError::message("a vector is a pair of inputs and outputs"));
+            return Err(DecodeError::message(
+                "a vector is a pair of inputs and outputs",
+            ));
         }
         let inputs = decode_list(d, ctx, TENSORS_MAX)?;
-        Ok(GoldenVector { inputs, outputs: decode_list(d, ctx, TENSORS_MAX)? })
+        Ok(GoldenVector {
+            inputs,
+            outputs: decode_list(d, ctx, TENSORS_MAX)?,
+        })
     }
 }
 
@@ -145,8 +156,15 @@ mod tests {
 
     fn golden() -> Golden {
         let tensor = |name| Tensor::from_f32(name, vec![1, 1], &[1.5]).expect("valid");
-        let vector = GoldenVector { inputs: vec![tensor("x")], outputs: vec![tensor("y")] };
-        Golden { rtol: 1e-3, atol: 1e-4, vectors: vec![vector] }
+        let vector = GoldenVector {
+            inputs: vec![tensor("x")],
+            outputs: vec![tensor("y")],
+        };
+        Golden {
+            rtol: 1e-3,
+            atol: 1e-4,
+            vectors: vec![vector],
+        }
     }
 
     #[test]
@@ -166,16 +184,38 @@ mod tests {
             let error = Golden::from_cbor(&golden.to_cbor()).expect_err("refused");
             assert_eq!(error.to_string(), expect);
         }
-        check(Golden { vectors: vec![], ..golden() }, "there are no golden vectors");
+        check(
+            Golden {
+                vectors: vec![],
+                ..golden()
+            },
+            "there are no golden vectors",
+        );
         let infinite = "tolerance inf is not a finite number from 0";
-        check(Golden { rtol: f64::INFINITY, ..golden() }, infinite);
-        check(Golden { atol: -1.0, ..golden() }, "tolerance -1 is not a finite number from 0");
+        check(
+            Golden {
+                rtol: f64::INFINITY,
+                ..golden()
+            },
+            infinite,
+        );
+        check(
+            Golden {
+                atol: -1.0,
+                ..golden()
+            },
+            "tolerance -1 is not a finite number from 0",
+        );
     }
 
     #[test]
     fn a_list_that_lies_about_its_length_costs_nothing() {
         // {0: 1, 1: 0, 2: 0, 3: array of 2^62}
-        let bytes = [&[0xa4, 0, 1, 1, 0, 2, 0, 3, 0x9b][..], &(1u64 << 62).to_be_bytes()].concat();
+        let bytes = [
+            &[0xa4, 0, 1, 1, 0, 2, 0, 3, 0x9b][..],
+            &(1u64 << 62).to_be_bytes(),
+        ]
+        .concat();
         assert!(Golden::from_cbor(&bytes).is_err());
     }
 }

@@ -120,9 +120,18 @@ impl TrialOutcome {
     pub(super) fn from_difference(vector: usize, difference: Difference) -> TrialOutcome {
         match difference {
             Difference::Form(reason) => TrialOutcome::WrongForm { vector, reason },
-            Difference::Value { output, element, expected, got } => {
-                TrialOutcome::WrongOutput { vector, output, element, expected, got }
-            }
+            Difference::Value {
+                output,
+                element,
+                expected,
+                got,
+            } => TrialOutcome::WrongOutput {
+                vector,
+                output,
+                element,
+                expected,
+                got,
+            },
         }
     }
 
@@ -130,39 +139,61 @@ impl TrialOutcome {
     pub fn from_fault(fault: WorkerFault, budget: TrialBudget) -> TrialOutcome {
         let reason = fault.to_string();
         match fault {
-            WorkerFault::Crashed { place: Place { stage, operator }, .. } => {
-                TrialOutcome::Crashed { stage, operator, reason }
-            }
+            WorkerFault::Crashed {
+                place: Place { stage, operator },
+                ..
+            } => TrialOutcome::Crashed {
+                stage,
+                operator,
+                reason,
+            },
             WorkerFault::OutOfMemory { .. } => TrialOutcome::TooBig {
                 peak_bytes: None,
                 memory_bytes_max: budget.memory_bytes_max,
             },
-            WorkerFault::HungLoading { place: Place { stage, operator }, .. }
-            | WorkerFault::CpuExhausted { place: Place { stage, operator }, .. } => {
-                TrialOutcome::Hung { stage, operator, reason }
+            WorkerFault::HungLoading {
+                place: Place { stage, operator },
+                ..
             }
-            WorkerFault::HungRunning { .. } => {
-                TrialOutcome::Hung { stage: Stage::Run, operator: None, reason }
-            }
+            | WorkerFault::CpuExhausted {
+                place: Place { stage, operator },
+                ..
+            } => TrialOutcome::Hung {
+                stage,
+                operator,
+                reason,
+            },
+            WorkerFault::HungRunning { .. } => TrialOutcome::Hung {
+                stage: Stage::Run,
+                operator: None,
+                reason,
+            },
             WorkerFault::Refused(error) => TrialOutcome::Refused {
                 stage: error.stage,
                 operator: error.operator,
                 reason: error.reason,
             },
-            WorkerFault::RunFailed { reason } => {
-                TrialOutcome::Refused { stage: Stage::Run, operator: None, reason }
-            }
-            WorkerFault::Protocol(_) => {
-                TrialOutcome::Crashed { stage: Stage::Run, operator: None, reason }
-            }
-            WorkerFault::Input(error) => {
-                TrialOutcome::WrongForm { vector: 0, reason: error.to_string() }
-            }
+            WorkerFault::RunFailed { operator, reason } => TrialOutcome::Refused {
+                stage: Stage::Run,
+                operator,
+                reason,
+            },
+            WorkerFault::Protocol(_) => TrialOutcome::Crashed {
+                stage: Stage::Run,
+                operator: None,
+                reason,
+            },
+            WorkerFault::Input(error) => TrialOutcome::WrongForm {
+                vector: 0,
+                reason: error.to_string(),
+            },
             WorkerFault::Spawn(_) => TrialOutcome::NotHeld { reason },
         }
     }
 }
 
 fn peak_text(peak_bytes: Option<u64>) -> String {
-    peak_bytes.map_or("more memory than its limit".into(), |bytes| format!("{bytes} bytes"))
+    peak_bytes.map_or("more memory than its limit".into(), |bytes| {
+        format!("{bytes} bytes")
+    })
 }

@@ -3,10 +3,10 @@
 //! Reads nothing before its limits stand. Never opens a socket or writes a file; its only ways
 //! out are the socket pair on stdin and a few words on stderr before it dies.
 
+use super::frame::{read_request, write_reply};
 use super::message::{Loaded, Reply, Request};
 use super::procfs;
 use super::stopwatch::Stopwatch;
-use super::frame::{read_request, write_reply};
 use crate::infer::{self, Model, Stage};
 use crate::tensor::Tensor;
 use rustix::process::{
@@ -52,13 +52,21 @@ fn limit(args: WorkerArgs) -> io::Result<()> {
     set(Resource::Core, 0, 0)?;
     // At the soft limit the kernel sends a signal that says why, at the hard one it just kills.
     let cpu = args.cpu_seconds_max;
-    cpu.map_or(Ok(()), |seconds| set(Resource::Cpu, seconds, seconds.saturating_add(1)))
+    cpu.map_or(Ok(()), |seconds| {
+        set(Resource::Cpu, seconds, seconds.saturating_add(1))
+    })
 }
 
 fn set(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
     let inherited = getrlimit(resource).maximum;
     let at_most = |wanted: u64| Some(inherited.map_or(wanted, |maximum| maximum.min(wanted)));
-    Ok(setrlimit(resource, Rlimit { current: at_most(soft), maximum: at_most(hard) })?)
+    Ok(setrlimit(
+        resource,
+        Rlimit {
+            current: at_most(soft),
+            maximum: at_most(hard),
+        },
+    )?)
 }
 
 /// Answers until the supervisor closes its end.
@@ -88,7 +96,10 @@ fn load(channel: &mut UnixStream) -> io::Result<Option<Model>> {
     };
     let stopwatch = Stopwatch::start();
     let mut enter = |stage: Stage, operator: Option<&str>| {
-        let entered = Reply::Entered { stage, operator: operator.map(str::to_owned) };
+        let entered = Reply::Entered {
+            stage,
+            operator: operator.map(str::to_owned),
+        };
         // If nobody listens any more, the next read ends the worker.
         let _ = write_reply(channel, &entered);
     };
@@ -111,14 +122,25 @@ fn describe(model: &Model, stopwatch: &Stopwatch) -> Loaded {
 }
 
 fn run(model: &mut Model, id: u64, inputs: Vec<Tensor>) -> Reply {
-    let failed = |error: infer::RunError| Reply::Failed { id, reason: error.to_string() };
+    let failed = |error: infer::RunError| {
+        let operator = error.operator().map(str::to_owned);
+        Reply::Failed {
+            id,
+            operator,
+            reason: error.to_string(),
+        }
+    };
     let inputs = match model.prepare(inputs) {
         Ok(inputs) => inputs,
         Err(error) => return failed(error),
     };
     let stopwatch = Stopwatch::start();
     match model.run(&inputs) {
-        Ok(outputs) => Reply::Ran { id, outputs, run_us: stopwatch.elapsed_us() },
+        Ok(outputs) => Reply::Ran {
+            id,
+            outputs,
+            run_us: stopwatch.elapsed_us(),
+        },
         Err(error) => failed(error),
     }
 }
@@ -130,7 +152,7 @@ fn last_words(panic: &panic::PanicHookInfo<'_>) -> String {
     match panic.location() {
         Some(location) => {
             let file = location.file();
-            let crate_start = file.find("/src/").and_then(|src| file[..src].rfind('/'));
+            let crate_start = file.rfind("/src/").and_then(|src| file[..src].rfind('/'));
             let file = crate_start.map_or(file, |slash| &file[slash + 1..]);
             format!("panicked: {what} ({file}:{})", location.line())
         }

@@ -13,8 +13,12 @@ const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = 24;
 
 /// What the allocator, the standard library and the runtime say when they get no memory.
-const OUT_OF_MEMORY_WORDS: [&str; 4] =
-    ["memory allocation of", "capacity overflow", "Cannot allocate memory", "failed to allocate"];
+const OUT_OF_MEMORY_WORDS: [&str; 4] = [
+    "memory allocation of",
+    "capacity overflow",
+    "Cannot allocate memory",
+    "failed to allocate",
+];
 
 /// How far a worker had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +88,8 @@ pub enum WorkerFault {
     /// This run failed. The worker serves on.
     #[error("the run failed: {reason}")]
     RunFailed {
+        /// The operator at fault, if it is known.
+        operator: Option<String>,
         /// Why, one line.
         reason: String,
     },
@@ -97,7 +103,10 @@ pub enum WorkerFault {
 
 impl Place {
     pub(super) fn at(stage: Stage) -> Place {
-        Place { stage, operator: None }
+        Place {
+            stage,
+            operator: None,
+        }
     }
 }
 
@@ -119,14 +128,28 @@ pub(super) fn of_death(
 ) -> WorkerFault {
     let signal = status.signal();
     if let (Some(SIGXCPU), Some(cpu_seconds_max)) = (signal, limits.cpu_seconds_max) {
-        return WorkerFault::CpuExhausted { place, cpu_seconds_max };
+        return WorkerFault::CpuExhausted {
+            place,
+            cpu_seconds_max,
+        };
     }
-    let starved = OUT_OF_MEMORY_WORDS.iter().any(|words| evidence.contains(words));
+    let starved = OUT_OF_MEMORY_WORDS
+        .iter()
+        .any(|words| evidence.contains(words));
     if starved || signal == Some(SIGKILL) {
         let memory_bytes_max = limits.memory_bytes_max;
-        return WorkerFault::OutOfMemory { place, memory_bytes_max, evidence };
+        return WorkerFault::OutOfMemory {
+            place,
+            memory_bytes_max,
+            evidence,
+        };
     }
-    WorkerFault::Crashed { place, signal, code: status.code(), evidence }
+    WorkerFault::Crashed {
+        place,
+        signal,
+        code: status.code(),
+        evidence,
+    }
 }
 
 fn death(signal: Option<i32>, code: Option<i32>) -> String {
@@ -157,9 +180,17 @@ mod tests {
         let starved = "the worker needed more than 1000 bytes at stage analyse: \
                        memory allocation of 9 bytes failed";
         check(6, "memory allocation of 9 bytes failed", starved);
-        check(9, "", "the worker needed more than 1000 bytes at stage analyse: ");
+        check(
+            9,
+            "",
+            "the worker needed more than 1000 bytes at stage analyse: ",
+        );
         check(24, "", "the worker used up 7 s of CPU at stage analyse");
         check(11, "", "the worker died at stage analyse (signal 11): ");
-        check(101 << 8, "boom", "the worker died at stage analyse (exit code 101): boom");
+        check(
+            101 << 8,
+            "boom",
+            "the worker died at stage analyse (exit code 101): boom",
+        );
     }
 }

@@ -51,7 +51,10 @@ pub(super) async fn receive(channel: &mut UnixStream) -> Result<Reply, Broken> {
         return Err(Broken::Protocol(format!("a frame of {length} bytes")));
     }
     let mut body = Vec::new();
-    let read = channel.take(u64::from(length)).read_to_end(&mut body).await?;
+    let read = channel
+        .take(u64::from(length))
+        .read_to_end(&mut body)
+        .await?;
     if read < length as usize {
         return Err(Broken::Closed);
     }

@@ -62,6 +62,8 @@ pub(super) enum Reply {
         #[n(0)]
         id: u64,
         #[n(1)]
+        operator: Option<String>,
+        #[n(2)]
         reason: String,
     },
 }

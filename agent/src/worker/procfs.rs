@@ -6,11 +6,16 @@ use std::fs;
 
 /// A `VmHWM`-like field of `/proc/{pid}/status` in bytes.
 pub(super) fn status_bytes(pid: u32, field: &str) -> Option<u64> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, field)
+    parse(
+        &fs::read_to_string(format!("/proc/{pid}/status")).ok()?,
+        field,
+    )
 }
 
 fn parse(status: &str, field: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }

@@ -3,13 +3,14 @@
 //! Knows names only: never a connection, a message or the broker's library.
 
 use muster_protocol::limits::TOPIC_BYTES_MAX;
+use muster_protocol::topic::{self, Up};
 
 use super::BrokerError;
 
-/// What a device may publish on, below its `up/`.
-const CHANNELS: [&str; 4] = ["status", "hello", "doc", "fetch"];
-/// The channel that may be retained and be the topic of a last will.
-const STATUS: &str = "status";
+/// Longest prefix in bytes: with it the longest topic still fits.
+const PREFIX_BYTES_MAX: usize = 32;
+/// Most levels of a prefix.
+const PREFIX_LEVELS_MAX: usize = 2;
 /// In the place of a device: what every device may read. Outside the grammar of device ids.
 const EVERYONE: &str = "_";
 
@@ -23,7 +24,9 @@ impl Access {
     /// Rules for `{prefix}/{device}/…`.
     pub(super) fn new(prefix: &str) -> Result<Self, BrokerError> {
         let plain = is_topic(prefix) && prefix.split('/').all(|level| !level.is_empty());
-        if !plain || prefix.starts_with('$') {
+        let short =
+            prefix.len() <= PREFIX_BYTES_MAX && prefix.split('/').count() <= PREFIX_LEVELS_MAX;
+        if !plain || !short || prefix.starts_with('$') {
             return Err(BrokerError::Prefix {
                 prefix: prefix.to_owned(),
             });
@@ -33,15 +36,15 @@ impl Access {
         })
     }
 
-    /// The channel that `topic` is of `device`, if the device may publish there.
-    pub(super) fn channel<'t>(&self, device: &str, topic: &'t str) -> Option<&'t str> {
-        let channel = self.below(device, topic)?.strip_prefix("up/")?;
-        CHANNELS.contains(&channel).then_some(channel)
+    /// What `device` would say on `topic`, if it may publish there.
+    pub(super) fn channel(&self, device: &str, topic: &str) -> Option<Up> {
+        let (owner, channel) = topic::parse_up(&self.prefix, topic)?;
+        (owner.as_str() == device).then_some(channel)
     }
 
     /// Whether `topic` is the one that `device` may retain and leave a last will on.
     pub(super) fn is_status(&self, device: &str, topic: &str) -> bool {
-        self.channel(device, topic) == Some(STATUS)
+        self.channel(device, topic) == Some(Up::Status)
     }
 
     /// Whether `device` may subscribe to `filter`: a topic of its own `down/` or of `_/`, or
@@ -75,13 +78,13 @@ mod tests {
 
     #[test]
     fn a_device_writes_its_four_channels() {
-        let check = |topic: &str, expect: Option<&str>| {
+        let check = |topic: &str, expect: Option<Up>| {
             assert_eq!(access().channel("press-1", topic), expect, "{topic}");
         };
-        check("muster/v1/press-1/up/status", Some("status"));
-        check("muster/v1/press-1/up/hello", Some("hello"));
-        check("muster/v1/press-1/up/doc", Some("doc"));
-        check("muster/v1/press-1/up/fetch", Some("fetch"));
+        check("muster/v1/press-1/up/status", Some(Up::Status));
+        check("muster/v1/press-1/up/hello", Some(Up::Hello));
+        check("muster/v1/press-1/up/doc", Some(Up::Doc));
+        check("muster/v1/press-1/up/fetch", Some(Up::Fetch));
         check("muster/v1/press-1/up/other", None);
         check("muster/v1/press-1/up/doc/x", None);
         check("muster/v1/press-1/up/doc?a=b", None);
@@ -148,6 +151,9 @@ mod tests {
         check("muster//v1", false);
         check("muster/+", false);
         check("muster/#", false);
+        check("a/b/c", false);
+        check(&"x".repeat(PREFIX_BYTES_MAX), true);
+        check(&"x".repeat(PREFIX_BYTES_MAX + 1), false);
         check("$SYS", false);
     }
 }

@@ -52,8 +52,8 @@ pub(crate) enum BrokerError {
     },
     /// The topic prefix cannot begin a topic.
     #[error(
-        "failed to use {prefix:?} as topic prefix: because it is no topic name: \
-         hint: use one or two plain levels such as muster/v1"
+        "failed to use {prefix:?} as topic prefix: because it is not one or two plain levels \
+         of at most 32 bytes: hint: the default is muster/v1"
     )]
     Prefix {
         /// The prefix as configured.

@@ -167,7 +167,7 @@ impl Hooks {
         }
         Ok(Incoming {
             device: id.client_id.to_string(),
-            channel: channel.to_owned(),
+            channel: channel.as_str().to_owned(),
             payload: publish.payload.to_vec(),
         })
     }

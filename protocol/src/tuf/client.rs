@@ -2,6 +2,7 @@
 //! Each verb takes bytes and either replaces one trusted document or changes nothing. It never
 //! fetches and never writes: `Wanted` says what to fetch, `Update` says when to persist.
 
+mod checks;
 mod restore;
 mod search;
 mod wanted;
@@ -12,34 +13,15 @@ use alloc::string::String;
 use super::envelope::Envelope;
 use super::key::Authority;
 use super::limits;
-use super::metadata::{Document, FileMeta, Root, Signed, Snapshot, Targets, Timestamp};
+use super::metadata::{Root, Signed, Snapshot, Targets, Timestamp};
 use super::refused::Refused;
 use super::role::Role;
+use checks::{keep, not_older, same_content, still_listed};
 
+pub use checks::{Expiry, Unjudged};
 pub use restore::{Dropped, Restored, Stored};
 pub use search::Search;
 pub use wanted::Wanted;
-
-/// How expiry is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expiry {
-    /// Against the fixed start of the update (5.1).
-    Enforced {
-        /// Unix seconds.
-        now_s: u64,
-    },
-    /// Not at all.
-    Ignored(Unjudged),
-}
-
-/// Why expiry is not judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unjudged {
-    /// The device has no time it trusts.
-    UntrustedTime,
-    /// It was judged when the document was accepted.
-    AlreadyAccepted,
-}
 
 /// What an accepted document changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,70 +252,6 @@ impl Trusted {
         expiry.check(role, &next)?;
         Ok(next)
     }
-}
-
-impl Expiry {
-    fn check<T: Document>(self, role: &Role, signed: &Signed<T>) -> Result<(), Refused> {
-        let at_s = signed.document().header().expires_s;
-        match self {
-            Self::Enforced { now_s } if at_s <= now_s => Err(Refused::Expired {
-                role: role.clone(),
-                at_s,
-            }),
-            Self::Enforced { .. } | Self::Ignored(_) => Ok(()),
-        }
-    }
-}
-
-fn keep<T: Document>(place: &mut Option<Signed<T>>, next: Signed<T>) -> Update {
-    let unchanged = place
-        .as_ref()
-        .is_some_and(|trusted| trusted.same_content(&next) && trusted.by() == next.by());
-    if unchanged {
-        return Update::Unchanged;
-    }
-    *place = Some(next);
-    Update::Accepted
-}
-
-fn not_older(role: &Role, trusted: u64, offered: u64) -> Result<(), Refused> {
-    if offered < trusted {
-        return Err(Refused::Rollback {
-            role: role.clone(),
-            trusted,
-            offered,
-        });
-    }
-    Ok(())
-}
-
-fn same_content<T: Document>(
-    role: &Role,
-    trusted: &Signed<T>,
-    next: &Signed<T>,
-) -> Result<(), Refused> {
-    let version = next.version();
-    if trusted.version() == version && !trusted.same_content(next) {
-        return Err(Refused::SameVersionDifferentBytes {
-            role: role.clone(),
-            version,
-        });
-    }
-    Ok(())
-}
-
-fn still_listed(
-    before: &BTreeMap<String, FileMeta>,
-    after: &BTreeMap<String, FileMeta>,
-) -> Result<(), Refused> {
-    for (name, trusted) in before {
-        let role = Role::of_listed_name(name);
-        match after.get(name) {
-            None => return Err(Refused::MissingRole { role }),
-            Some(offered) => not_older(&role, trusted.version, offered.version)?,
-        }
-    }
-    Ok(())
 }
 
 fn delegated_authority(parent: &Targets, role: &Role) -> Result<Authority, Refused> {

@@ -102,7 +102,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 fn leap(year: u64) -> u64 {
-    u64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
+    u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
 }
 
 fn days_in_month(year: u64, month: u64) -> u64 {

@@ -37,15 +37,17 @@ const FORBIDDEN: [(&[&str], &str); 22] = [
 ];
 const FLOATS: &str = "use libm, so that both ends compute the same bits";
 
-/// Types that make a `static` into hidden state.
-const CELLS: [&str; 7] = [
-    "AtomicBool",
-    "AtomicU32",
-    "AtomicUsize",
+/// Types that make a `static` into hidden state, beside all that begin with `Atomic`.
+const CELLS: [&str; 9] = [
     "Cell",
+    "LazyCell",
     "LazyLock",
+    "Mutex",
     "OnceCell",
+    "OnceLock",
     "RefCell",
+    "RwLock",
+    "UnsafeCell",
 ];
 
 pub(super) const RULE: Rule = Rule {
@@ -108,9 +110,8 @@ fn hidden_state(source: &Source<'_>) -> impl Iterator<Item = Finding> {
             let declared = source.tokens[at..]
                 .iter()
                 .take_while(|token| token.text != "=");
-            let cell = declared
-                .map(|token| token.text)
-                .find(|text| CELLS.contains(text))?;
+            let mut names = declared.map(|token| token.text);
+            let cell = names.find(|name| name.starts_with("Atomic") || CELLS.contains(name))?;
             Some(source.finding(
                 at,
                 format!("a static `{cell}`: state is passed, never found"),

@@ -90,7 +90,7 @@ impl TargetFile {
     /// Checks the bytes of the file (5.7.3).
     ///
     /// # Errors
-    /// [`Refused::LengthMismatch`] or [`Refused::HashMismatch`], with `role` as the one that lists it.
+    /// [`Refused::LengthMismatch`] or [`Refused::HashMismatch`]; `role` is the one that lists it.
     pub fn check_bytes(&self, role: &Role, bytes: &[u8]) -> Result<(), Refused> {
         let (expected, offered) = (self.length, bytes.len() as u64);
         if expected != offered {

@@ -1,0 +1,271 @@
+//! `muster-agent check`: what a model is, whether it runs here, and what it answers.
+//!
+//! `muster bundle build` reads its JSON. Never loads the model in this process, never asks the
+//! network, never changes a file.
+
+mod probe;
+mod report;
+mod rows;
+
+use crate::infer::Graph;
+use crate::tensor::Tensor;
+use crate::trial::{Golden, GoldenError, Tolerance, TrialBudget, compare, run_trial};
+use crate::worker::{Worker, WorkerFault, WorkerLimits};
+use report::{Refusal, Report};
+use rows::{Rows, RowsError};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The model is refused.
+pub const EXIT_REFUSED: u8 = 3;
+/// A file beside the model cannot be used.
+pub const EXIT_USAGE: u8 = 2;
+/// The check itself could not be made.
+pub const EXIT_FAILED: u8 = 1;
+
+/// How near the optimised graph must come to the unoptimised one.
+const SELF_TOLERANCE: Tolerance = Tolerance {
+    rtol: 1e-3,
+    atol: 1e-4,
+};
+
+/// Arguments of `muster-agent check`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// ONNX file, uncompressed.
+    pub model: PathBuf,
+    /// Golden vectors (CBOR) that it must answer.
+    #[arg(long)]
+    pub golden: Option<PathBuf>,
+    /// CSV file with a header; each row is answered, its columns in order are the features.
+    #[arg(long)]
+    pub rows: Option<PathBuf>,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// Memory that loading and running may take, MiB.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..1 << 24))]
+    pub memory_mib: u64,
+    /// Seconds that loading, and then each run, may take.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..86_400))]
+    pub timeout_s: u64,
+}
+
+/// Form of the report on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Why a check has no report.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("{path}: {source}", path = path.display())]
+    Golden { path: PathBuf, source: GoldenError },
+    #[error("{path}: {source}", path = path.display())]
+    Rows { path: PathBuf, source: RowsError },
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    NotMade(WorkerFault),
+}
+
+/// Checks, prints to stdout, explains a failure on stderr. `program` is what workers are started
+/// from: this binary.
+pub async fn run(program: &Path, args: &CheckArgs) -> ExitCode {
+    let result = check(program, args).await;
+    match &result {
+        Ok(report) => report.print(args.output),
+        Err(CheckError::Refused(refusal)) if args.output == Output::Json => refusal.print_json(),
+        Err(_) => {}
+    }
+    match result {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            let model = args.model.display();
+            eprintln!(
+                "failed to check {model}: because {error}: hint: {}",
+                error.hint()
+            );
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn check(program: &Path, args: &CheckArgs) -> Result<Report, CheckError> {
+    let golden = args.golden.as_deref().map(read_golden).transpose()?;
+    let rows = args.rows.as_deref().map(read_rows).transpose()?;
+    let mut report = Report::default();
+    let probes = first_opinion(program, args, rows.as_ref(), &mut report).await?;
+    if let Some((inputs, outputs)) = probes {
+        second_opinion(program, args, inputs, outputs, &mut report).await;
+    }
+    if let Some(golden) = golden {
+        report.golden = Some(trial(program, args, &golden).await?);
+    }
+    Ok(report)
+}
+
+/// Seeded inputs and their answers, one list of tensors for each vector.
+type Probes = (Vec<Vec<Tensor>>, Vec<Vec<Tensor>>);
+
+/// The graph that will serve: signature, answers to probes and rows, memory.
+async fn first_opinion(
+    program: &Path,
+    args: &CheckArgs,
+    rows: Option<&Rows>,
+    report: &mut Report,
+) -> Result<Option<Probes>, CheckError> {
+    let limits = limits(args);
+    let mut worker = Worker::start(program, &args.model, limits).await?;
+    report.describe(&worker);
+    let inputs = probe::inputs(worker.signature());
+    let probes = match answers(&mut worker, &inputs).await {
+        Ok(outputs) => Some((inputs, outputs)),
+        Err(WorkerFault::RunFailed { reason, .. }) if probe::may_not_fit(worker.signature()) => {
+            report.warn(format!("it does not answer seeded inputs: {reason}"));
+            None
+        }
+        Err(fault) => return Err(fault.into()),
+    };
+    if let (Some(rows), Some(path)) = (rows, &args.rows) {
+        let answered = rows::answer(&mut worker, rows).await;
+        let outputs = answered.map_err(|source| CheckError::Rows {
+            path: path.clone(),
+            source,
+        })?;
+        report.row_outputs = Some(outputs);
+    }
+    report.measure(&worker);
+    worker.stop().await;
+    Ok(probes)
+}
+
+/// The graph as exported answers the same probes: these are the self-golden outputs.
+async fn second_opinion(
+    program: &Path,
+    args: &CheckArgs,
+    inputs: Vec<Vec<Tensor>>,
+    first: Vec<Vec<Tensor>>,
+    report: &mut Report,
+) {
+    let limits = limits(args);
+    let started = Worker::start_with(program, &args.model, Graph::Unoptimised, limits).await;
+    let second = match started {
+        Ok(mut worker) => {
+            let outputs = answers(&mut worker, &inputs).await;
+            worker.stop().await;
+            outputs
+        }
+        Err(fault) => Err(fault),
+    };
+    match second {
+        Ok(outputs) => {
+            for (index, (expected, got)) in outputs.iter().zip(&first).enumerate() {
+                if let Err(difference) = compare(expected, got, SELF_TOLERANCE) {
+                    report.disagree(index, &difference);
+                }
+            }
+            report.self_golden = inputs.into_iter().zip(outputs).collect();
+        }
+        Err(fault) => report.warn(format!("its unoptimised graph does not run: {fault}")),
+    }
+}
+
+async fn answers(
+    worker: &mut Worker,
+    inputs: &[Vec<Tensor>],
+) -> Result<Vec<Vec<Tensor>>, WorkerFault> {
+    let mut outputs = Vec::with_capacity(inputs.len());
+    for vector in inputs {
+        outputs.push(worker.run(vector.clone()).await?.0);
+    }
+    Ok(outputs)
+}
+
+async fn trial(program: &Path, args: &CheckArgs, golden: &Golden) -> Result<String, CheckError> {
+    let budget = TrialBudget {
+        load_ms_max: limits(args).load_timeout_ms,
+        latency_us_max: None,
+        memory_bytes_max: limits(args).memory_bytes_max,
+    };
+    let outcome = run_trial(program, &args.model, golden, budget).await;
+    match outcome.passed() {
+        true => Ok(outcome.to_string()),
+        false => Err(CheckError::Refused(Refusal::of_trial(&outcome))),
+    }
+}
+
+fn limits(args: &CheckArgs) -> WorkerLimits {
+    WorkerLimits {
+        memory_bytes_max: args.memory_mib.saturating_mul(1 << 20),
+        cpu_seconds_max: None,
+        load_timeout_ms: args.timeout_s.saturating_mul(1_000),
+        run_timeout_ms: args.timeout_s.saturating_mul(1_000),
+    }
+}
+
+fn read_golden(path: &Path) -> Result<Golden, CheckError> {
+    let bytes = rows::read_bounded(path, crate::trial::GOLDEN_BYTES_MAX as u64);
+    let bytes = bytes.map_err(|source| CheckError::Read {
+        path: path.into(),
+        source,
+    })?;
+    Golden::from_cbor(&bytes).map_err(|source| CheckError::Golden {
+        path: path.into(),
+        source,
+    })
+}
+
+fn read_rows(path: &Path) -> Result<Rows, CheckError> {
+    let bytes = rows::read_bounded(path, rows::ROWS_BYTES_MAX);
+    let bytes = bytes.map_err(|source| CheckError::Read {
+        path: path.into(),
+        source,
+    })?;
+    Rows::parse(&bytes).map_err(|source| CheckError::Rows {
+        path: path.into(),
+        source,
+    })
+}
+
+impl From<WorkerFault> for CheckError {
+    fn from(fault: WorkerFault) -> CheckError {
+        match Refusal::of_fault(&fault) {
+            Some(refusal) => CheckError::Refused(refusal),
+            None => CheckError::NotMade(fault),
+        }
+    }
+}
+
+impl CheckError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            CheckError::Refused(_) => EXIT_REFUSED,
+            CheckError::Golden { .. } | CheckError::Rows { .. } | CheckError::Read { .. } => {
+                EXIT_USAGE
+            }
+            CheckError::NotMade(_) => EXIT_FAILED,
+        }
+    }
+
+    fn hint(&self) -> &str {
+        match self {
+            CheckError::Refused(refusal) => refusal.hint,
+            CheckError::Golden { .. } => "make golden vectors with `muster bundle build`",
+            CheckError::Rows { .. } => {
+                "give a CSV file with a header and one number for each feature of the model"
+            }
+            CheckError::Read { .. } => "check the path and its permissions",
+            CheckError::NotMade(_) => "is the agent's own binary in place and executable?",
+        }
+    }
+}

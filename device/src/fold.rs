@@ -1,0 +1,235 @@
+//! Folding predictions into the open window of one model.
+//!
+//! Keeps counts, never a value. The storage of the features is the caller's.
+
+use muster_protocol::cbor::List;
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{EpochGeneration, ModelId};
+use muster_protocol::limits::{ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
+use muster_protocol::message::{ErrorCount, FeatureWindow, LatencyCount, Window};
+use muster_protocol::stats::{FeatureFold, LatencyFold};
+use muster_protocol::time::{Millis, UnixSeconds};
+
+/// Whose predictions are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The model.
+    pub model: ModelId,
+    /// The bundle that serves.
+    pub bundle: Digest,
+    /// `since` of its entry.
+    pub since: EpochGeneration,
+    /// The reference that features are counted against.
+    pub reference: Option<Digest>,
+}
+
+/// The open window of one model over storage `F`, one fold for each feature of its reference.
+#[derive(Debug)]
+pub struct WindowFold<F> {
+    subject: Subject,
+    started: Millis,
+    calls: u64,
+    errors: heapless::Vec<ErrorCount, ERROR_CODES_MAX>,
+    latency: LatencyFold,
+    features: F,
+}
+
+impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
+    /// Opens the first window. Features beyond [`FEATURES_MAX`] are not sent.
+    pub fn new(subject: Subject, features: F, now: Millis) -> Self {
+        Self {
+            subject,
+            started: now,
+            calls: 0,
+            errors: heapless::Vec::new(),
+            latency: LatencyFold::default(),
+            features,
+        }
+    }
+
+    /// Whose predictions these are.
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Since when the window is open.
+    pub const fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// Rows counted so far.
+    pub const fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Whether nothing at all was counted.
+    pub fn is_empty(&self) -> bool {
+        self.calls == 0 && self.errors.is_empty()
+    }
+
+    /// Counts one answered request of `rows` rows.
+    pub fn answered(&mut self, rows: u32, latency_us: u32) {
+        self.calls = self.calls.saturating_add(u64::from(rows));
+        self.latency.fold(latency_us);
+    }
+
+    /// Counts one failed request. Codes beyond the room are counted under the last one.
+    pub fn failed(&mut self, code: u8) {
+        if let Some(error) = self.errors.iter_mut().find(|error| error.code == code) {
+            error.count = error.count.saturating_add(1);
+        } else if self.errors.push(ErrorCount { code, count: 1 }).is_err()
+            && let Some(last) = self.errors.last_mut()
+        {
+            last.count = last.count.saturating_add(1);
+        }
+    }
+
+    /// Counts one value of feature `index`; one that does not exist is ignored.
+    pub fn value(&mut self, index: usize, value: Option<f32>) {
+        if let Some(feature) = self.features.as_mut().get_mut(index) {
+            feature.fold(value);
+        }
+    }
+
+    /// Shows the window as it would be closed now.
+    pub fn with_window<R>(
+        &self,
+        now: Millis,
+        unix: Option<UnixSeconds>,
+        read: impl FnOnce(&Window<'_>) -> R,
+    ) -> R {
+        let latency: heapless::Vec<_, LATENCY_BUCKETS> = self
+            .latency
+            .iter()
+            .map(|(bucket, count)| LatencyCount { bucket, count })
+            .collect();
+        let features: heapless::Vec<_, FEATURES_MAX> = self
+            .features
+            .as_ref()
+            .iter()
+            .take(FEATURES_MAX)
+            .map(|fold| FeatureWindow::of(fold.counts(), fold.bins()))
+            .collect();
+        read(&Window {
+            model: self.subject.model.clone(),
+            bundle: self.subject.bundle,
+            since: self.subject.since,
+            reference: self.subject.reference,
+            started: self.started,
+            ended: now,
+            unix,
+            closed_windows: 1,
+            calls: self.calls,
+            errors: List::of(&self.errors),
+            latency: List::of(&latency),
+            features: List::of(&features),
+        })
+    }
+
+    /// Continues counts that a checkpoint of the same subject kept, if they fit.
+    pub fn resume(&mut self, window: &Window<'_>) {
+        let mine = &self.subject;
+        let same = mine.model == window.model
+            && mine.bundle == window.bundle
+            && mine.since == window.since
+            && mine.reference == window.reference;
+        if !same {
+            return;
+        }
+        self.calls = window.calls;
+        self.errors = window.errors.iter().take(ERROR_CODES_MAX).collect();
+        window.latency.iter().for_each(|l| self.latency.add(l.bucket, l.count));
+        for (fold, counted) in self.features.as_mut().iter_mut().zip(window.features.iter()) {
+            fold.resume(counted.counts());
+        }
+    }
+
+    /// Starts the next window.
+    pub fn reset(&mut self, now: Millis) {
+        self.started = now;
+        self.calls = 0;
+        self.errors.clear();
+        self.latency.reset();
+        self.features.as_mut().iter_mut().for_each(FeatureFold::reset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use muster_protocol::cbor;
+    use muster_protocol::message::window::{CannotMerge, Merged};
+    use muster_protocol::stats::{Scale, Transform};
+    use std::vec::Vec;
+
+    fn subject(since: u64) -> Subject {
+        Subject {
+            model: ModelId::parse("bearing").expect("valid"),
+            bundle: Digest([1; 32]),
+            since: EpochGeneration::new(1, since),
+            reference: Some(Digest([2; 32])),
+        }
+    }
+
+    fn fold(since: u64, values: &[f32]) -> WindowFold<Vec<FeatureFold>> {
+        let scale = Scale::new([0.0, 1.0], Transform::Identity, 0.0, 1.0).expect("valid");
+        let mut fold =
+            WindowFold::new(subject(since), Vec::from([FeatureFold::new(scale)]), Millis(5));
+        for value in values {
+            fold.answered(1, 100);
+            fold.value(0, Some(*value));
+            fold.value(9, Some(*value));
+        }
+        fold
+    }
+
+    fn bytes(fold: &WindowFold<Vec<FeatureFold>>, ended: u64) -> Vec<u8> {
+        let mut buffer = std::vec![0; 4096];
+        let len = fold.with_window(Millis(ended), None, |window| {
+            cbor::encode(window, &mut buffer).expect("fits")
+        });
+        buffer.truncate(len);
+        buffer
+    }
+
+    #[test]
+    fn merged_parts_are_the_folded_whole() {
+        let (a, b, whole) = (fold(1, &[-1.0, 0.5]), fold(1, &[2.0]), fold(1, &[-1.0, 0.5, 2.0]));
+        let (a, b, whole) = (bytes(&a, 10), bytes(&b, 20), bytes(&whole, 20));
+        let (a, b) = (cbor::decode(&a).expect("valid"), cbor::decode(&b).expect("valid"));
+        let mut buffer = [0; 4096];
+        let merged = Merged::of(&a, &b).expect("alike");
+        let len = cbor::encode(&merged, &mut buffer).expect("fits");
+        let merged: Window<'_> = cbor::decode(&buffer[..len]).expect("valid");
+        let mut expect: Window<'_> = cbor::decode(&whole).expect("valid");
+        expect.closed_windows = 2;
+        assert_eq!(merged, expect);
+    }
+
+    #[test]
+    fn windows_of_different_entries_never_merge() {
+        let (a, b) = (bytes(&fold(1, &[]), 10), bytes(&fold(2, &[]), 20));
+        let (a, b): (Window<'_>, Window<'_>) =
+            (cbor::decode(&a).expect("valid"), cbor::decode(&b).expect("valid"));
+        assert_eq!(Merged::of(&a, &b).err(), Some(CannotMerge::Entry));
+    }
+
+    #[test]
+    fn a_checkpoint_continues_where_it_was() {
+        let kept = bytes(&fold(1, &[0.5, 2.0]), 10);
+        let mut next = fold(1, &[]);
+        next.resume(&cbor::decode(&kept).expect("valid"));
+        assert_eq!(bytes(&next, 10), kept);
+    }
+
+    #[test]
+    fn error_codes_beyond_the_room_are_counted_under_the_last() {
+        let mut fold = fold(1, &[]);
+        (0..20).for_each(|code| fold.failed(code));
+        fold.with_window(Millis(9), None, |window| {
+            assert_eq!(window.errors.iter().map(|e| e.count).sum::<u32>(), 20);
+            assert_eq!(window.errors.len(), ERROR_CODES_MAX);
+        });
+    }
+}

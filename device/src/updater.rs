@@ -1,0 +1,330 @@
+//! One model on one device: from an offered release to a committed one, and back.
+//!
+//! offered → fetching → staged → trial → active (on probation) → committed, or refused, or
+//! reverted. Design sections 4 and 7. Outputs come in an order that is safe to be cut anywhere:
+//! after [`Output::Persist`] nothing follows until [`Input::Persisted`]. Only verdicts on
+//! verified bytes count as tries; the network only delays.
+
+mod boot;
+mod judge;
+mod serving;
+mod state;
+mod steps;
+
+pub use state::{ModelState, Progress, Release, Slot};
+
+use crate::backoff::Backoff;
+use crate::facts::View;
+use heapless::{Deque, String};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{ModelId, TargetClass};
+use muster_protocol::limits::DETAIL_BYTES_MAX;
+use muster_protocol::message::{Entry, Measured, Reason, Step, Swap};
+use muster_protocol::time::Millis;
+
+/// Verdicts on one release before it is given up.
+pub const TRIES_MAX: u8 = 3;
+/// Outputs that one input can cause.
+const OUTPUTS_MAX: usize = 12;
+/// First and longest pause after something was not to be had.
+const RETRY_MS: (u64, u64) = (2_000, 300_000);
+
+/// A sentence for people about a verdict.
+pub type Detail = String<DETAIL_BYTES_MAX>;
+
+/// What a host decides for itself, never a director.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a new release serves on probation; a director may shorten nothing and lengthen
+    /// it.
+    pub probation_ms: u64,
+    /// How to swap when the director does not say.
+    pub swap: Swap,
+}
+
+/// What a machine has left for one more release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Kinds of machine that this one is; `any` always fits.
+    pub class: TargetClass,
+    /// Memory for the candidate beside everything else that is planned, bytes.
+    pub memory_bytes: u64,
+    /// Disk for the candidate, bytes.
+    pub disk_bytes: u64,
+}
+
+/// Whether signed metadata lists a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// It does, with this digest.
+    Listed,
+    /// It does not.
+    Absent,
+    /// This device verifies no metadata (a small node): signatures alone decide.
+    Unchecked,
+}
+
+/// What the host found out about a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it is no good.
+    pub reason: Reason,
+    /// The same in a sentence.
+    pub detail: Detail,
+}
+
+impl Verdict {
+    /// A verdict; a longer sentence is cut.
+    #[must_use]
+    pub fn new(reason: Reason, sentence: &str) -> Self {
+        let mut detail = Detail::new();
+        for c in sentence.chars() {
+            if detail.push(c).is_err() {
+                break;
+            }
+        }
+        Self { reason, detail }
+    }
+}
+
+/// What an updater hears.
+#[derive(Debug, Clone)]
+pub enum Input<'a> {
+    /// The entry of an accepted assignment, or that there is none.
+    Assigned(Option<&'a Entry>),
+    /// New facts: floors and revocations may have changed.
+    FactsChanged,
+    /// The signed statement that was asked for.
+    Statement {
+        /// Its bytes.
+        bytes: &'a [u8],
+        /// What metadata says of it.
+        listing: Listing,
+        /// What the machine has left.
+        capabilities: &'a Capabilities,
+    },
+    /// The manifest and hash list hold together.
+    Planned,
+    /// Every piece is on disk.
+    Fetched,
+    /// Every blob was verified whole and unpacked.
+    Staged {
+        /// Bytes fetched for it.
+        fetched_bytes: u64,
+        /// Bytes written for it.
+        written_bytes: u64,
+    },
+    /// The trial passed.
+    TrialPassed(Measured),
+    /// The worker that [`Output::Route`] asked for serves.
+    Routed(Digest),
+    /// A verdict against the candidate, or against what serves.
+    Failed(Verdict),
+    /// What serves was in trouble and does well again.
+    Recovered,
+    /// What was asked for is not to be had now: the network, never the bundle.
+    Unavailable,
+    /// `accept_by` passed.
+    Expired,
+    /// The state of [`Output::Persist`] is durable.
+    Persisted,
+    /// Time has passed.
+    Tick,
+}
+
+/// What an updater asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Store [`Updater::state`], then say [`Input::Persisted`].
+    Persist,
+    /// Get the signed statement.
+    FetchStatement {
+        /// Its digest.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u32,
+    },
+    /// Get manifest and hash list and check that they hold together.
+    FetchPlan(Release),
+    /// Get the pieces.
+    FetchPieces(Release),
+    /// Verify every blob whole and unpack it.
+    Stage(Release),
+    /// Run the golden vectors in a worker with limits.
+    Try(Release),
+    /// Let this release answer.
+    Route {
+        /// Which.
+        release: Release,
+        /// How to swap.
+        swap: Swap,
+    },
+    /// Let nothing answer.
+    Unroute,
+    /// Put a receipt into the stream.
+    Report {
+        /// The step.
+        step: Step,
+        /// What it is about, once known.
+        release: Option<Release>,
+        /// Why, when it is not the way forward.
+        verdict: Option<Verdict>,
+        /// What was measured.
+        measured: Measured,
+    },
+    /// Nothing refers to the blobs of this bundle any more, unless another model does.
+    Discard(Digest),
+}
+
+/// Where the work on the current entry stands, between two boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing to do.
+    Resting,
+    /// Waits for the statement.
+    Statement,
+    /// Waits for manifest and hash list.
+    Plan,
+    /// Waits for pieces.
+    Pieces,
+    /// Waits for whole blobs.
+    Staging,
+    /// Waits for a verdict of the trial.
+    Trial,
+    /// Waits for the worker that will serve on probation.
+    Routing,
+    /// Serves on probation.
+    Probation,
+}
+
+/// The machine of one model.
+#[derive(Debug)]
+pub struct Updater {
+    state: ModelState,
+    policy: Policy,
+    phase: Phase,
+    outputs: Deque<Output, OUTPUTS_MAX>,
+    /// A `Persist` went out and was not answered.
+    persisting: bool,
+    measured: Measured,
+    /// Whether what serves was reported to be in trouble.
+    degraded: bool,
+    retry: Backoff,
+    deadline: Option<(Millis, Wait)>,
+}
+
+/// Why a deadline was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Retry,
+    Probation,
+}
+
+impl Updater {
+    /// A model that this device never had.
+    #[must_use]
+    pub fn new(model: ModelId, policy: Policy, seed: u64) -> Self {
+        Self::with(ModelState::new(model), policy, seed)
+    }
+
+    fn with(state: ModelState, policy: Policy, seed: u64) -> Self {
+        Self {
+            state,
+            policy,
+            phase: Phase::Resting,
+            outputs: Deque::new(),
+            persisting: false,
+            measured: Measured::default(),
+            degraded: false,
+            retry: Backoff::new(RETRY_MS.0, RETRY_MS.1, seed),
+            deadline: None,
+        }
+    }
+
+    /// What must be durable, as [`Output::Persist`] asks.
+    #[must_use]
+    pub const fn state(&self) -> &ModelState {
+        &self.state
+    }
+
+    /// Whether nothing is left of the model and its machine can go.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.state.is_empty() && self.outputs.is_empty() && !self.persisting
+    }
+
+    /// Takes one input. Late and repeated answers fall through.
+    pub fn handle(&mut self, input: Input<'_>, facts: &View<'_>, now: Millis) {
+        match (input, self.phase) {
+            (Input::Assigned(entry), _) => self.assigned(entry, facts),
+            (Input::FactsChanged, _) => self.facts_changed(facts),
+            (Input::Statement { bytes, listing, capabilities }, Phase::Statement) => {
+                self.statement(bytes, listing, capabilities, facts, now);
+            }
+            (Input::Planned, Phase::Plan) => self.planned(),
+            (Input::Fetched, Phase::Pieces) => self.fetched(),
+            (Input::Staged { fetched_bytes, written_bytes }, Phase::Staging) => {
+                self.staged(fetched_bytes, written_bytes);
+            }
+            (Input::TrialPassed(measured), Phase::Trial) => self.trial_passed(measured, facts),
+            (Input::Routed(bundle), Phase::Routing) => self.routed(bundle, now),
+            (Input::Failed(verdict), _) => self.failed(verdict, facts, now),
+            (Input::Recovered, _) => self.recovered(),
+            (Input::Unavailable, Phase::Statement | Phase::Plan | Phase::Pieces) => self.pause(now),
+            (Input::Expired, Phase::Statement | Phase::Plan | Phase::Pieces) => {
+                let verdict = Verdict::new(Reason::Expired, "accept_by passed before it was staged");
+                self.refuse(verdict);
+            }
+            (Input::Persisted, _) => self.persisting = false,
+            (Input::Tick, _) => self.tick(facts, now),
+            // An answer to a question that a newer assignment made moot.
+            (
+                Input::Statement { .. }
+                | Input::Planned
+                | Input::Fetched
+                | Input::Staged { .. }
+                | Input::TrialPassed(_)
+                | Input::Routed(_)
+                | Input::Unavailable
+                | Input::Expired,
+                _,
+            ) => {}
+        }
+    }
+
+    /// What to do next, if anything; nothing while a state is on its way to the disk.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.persisting {
+            return None;
+        }
+        let output = self.outputs.pop_front()?;
+        self.persisting = output == Output::Persist;
+        Some(output)
+    }
+
+    /// When to call with [`Input::Tick`], and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Millis, &'static str)> {
+        self.deadline.map(|(at, wait)| match wait {
+            Wait::Retry => (at, "something was not to be had: ask again"),
+            Wait::Probation => (at, "probation ends"),
+        })
+    }
+
+    fn output(&mut self, output: Output) {
+        // Writing the same state twice in a row says nothing new.
+        if output == Output::Persist && self.outputs.back() == Some(&Output::Persist) {
+            return;
+        }
+        let pushed = self.outputs.push_back(output);
+        debug_assert!(pushed.is_ok(), "invariant: a host drains outputs after every input");
+    }
+
+    fn report(&mut self, step: Step, release: Option<Release>, verdict: Option<Verdict>) {
+        let measured = self.measured;
+        self.output(Output::Report { step, release, verdict, measured });
+    }
+}
+
+#[cfg(test)]
+mod tests;

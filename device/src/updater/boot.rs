@@ -1,0 +1,52 @@
+//! After power-up: what to do next follows from durable state alone.
+//!
+//! Never trusts that anything after the last `Persisted` happened.
+
+use super::{ModelState, Output, Phase, Policy, Progress, Release, Updater};
+use muster_protocol::message::{Reason, Step};
+
+impl Updater {
+    /// Continues from what was durable: serves the active slot, then takes up the entry where
+    /// it stood, and reports again how it stands, since the receipt may not have been stored.
+    #[must_use]
+    pub fn boot(state: ModelState, policy: Policy, seed: u64) -> Self {
+        let mut updater = Self::with(state, policy, seed);
+        if let Some(slot) = updater.state.active.clone() {
+            updater.route(slot.release);
+        }
+        updater.resume();
+        updater
+    }
+
+    fn resume(&mut self) {
+        let candidate = self.state.candidate.clone();
+        let active = self.state.active.as_ref().map(|slot| slot.release.clone());
+        match self.state.progress {
+            Progress::Nothing => {}
+            Progress::Offered => self.ask_for_statement(),
+            Progress::Staged | Progress::Trial => self.stage_again(candidate),
+            // The route above answers with `Routed`, which starts probation anew.
+            Progress::Probation => self.phase = Phase::Routing,
+            Progress::Committed => self.report(Step::Committed, active, None),
+            Progress::Refused => self.repeat(Step::Refused, candidate),
+            Progress::Reverted => self.repeat(Step::Reverted, candidate),
+            Progress::Stopped => self.repeat(Step::Stopped, candidate),
+        }
+    }
+
+    fn stage_again(&mut self, candidate: Option<Release>) {
+        match candidate {
+            Some(release) => {
+                self.phase = Phase::Staging;
+                self.output(Output::Stage(release));
+            }
+            None => self.ask_for_statement(),
+        }
+    }
+
+    fn repeat(&mut self, step: Step, release: Option<Release>) {
+        let reason = self.state.outcome.unwrap_or(Reason::Superseded);
+        let verdict = super::Verdict::new(reason, "as decided before this boot");
+        self.report(step, release, Some(verdict));
+    }
+}

@@ -1,0 +1,167 @@
+//! The way back: verdicts against the candidate or against what serves, and revocation.
+//!
+//! A device that had a model has one, unless it was revoked with `stop`.
+
+use super::{Output, Phase, Progress, Slot, TRIES_MAX, Updater, Verdict, judge};
+use crate::facts::{RevokedAction, View};
+use muster_protocol::message::{Reason, Step};
+use muster_protocol::time::Millis;
+
+impl Updater {
+    pub(super) fn failed(&mut self, verdict: Verdict, facts: &View<'_>, now: Millis) {
+        match self.phase {
+            Phase::Statement | Phase::Plan | Phase::Pieces => self.refuse(verdict),
+            Phase::Staging => self.damaged(verdict, now),
+            Phase::Trial => self.trial_failed(verdict, now),
+            Phase::Routing | Phase::Probation | Phase::Resting => {
+                self.serving_failed(verdict, facts);
+            }
+        }
+    }
+
+    /// What is terminal: reported, kept, never tried again for this entry.
+    pub(super) fn refuse(&mut self, verdict: Verdict) {
+        let candidate = self.state.candidate.clone();
+        self.state.progress = Progress::Refused;
+        self.state.outcome = Some(verdict.reason);
+        self.phase = Phase::Resting;
+        self.deadline = None;
+        self.output(Output::Persist);
+        self.report(Step::Refused, candidate.clone(), Some(verdict));
+        self.discard_unused(candidate.map(|release| release.bundle));
+    }
+
+    /// Blobs on disk are not what was verified piece by piece: fetch them again, but not for
+    /// ever.
+    fn damaged(&mut self, verdict: Verdict, now: Millis) {
+        self.state.tries += 1;
+        if self.state.tries >= TRIES_MAX {
+            return self.refuse(verdict);
+        }
+        self.state.progress = Progress::Offered;
+        self.output(Output::Persist);
+        let damaged = self.state.candidate.as_ref().map(|release| release.bundle);
+        let served = [&self.state.active, &self.state.previous].into_iter().flatten();
+        if !served.into_iter().any(|slot| Some(slot.release.bundle) == damaged) {
+            damaged.into_iter().for_each(|bundle| self.output(Output::Discard(bundle)));
+        }
+        self.pause(now);
+    }
+
+    fn trial_failed(&mut self, verdict: Verdict, now: Millis) {
+        // Equal bytes give equal outputs: trying again would only show that again.
+        let same_again = matches!(
+            verdict.reason,
+            Reason::WrongOutput | Reason::Load | Reason::TooBig | Reason::Manifest
+        );
+        if same_again || self.state.tries >= TRIES_MAX {
+            return self.refuse(verdict);
+        }
+        self.pause(now);
+    }
+
+    fn serving_failed(&mut self, verdict: Verdict, facts: &View<'_>) {
+        let on_trial = matches!(self.state.progress, Progress::Probation);
+        match self.eligible_previous(facts) {
+            Some(previous) => self.revert(previous, verdict),
+            // Nothing served before it, and it never proved itself.
+            None if on_trial && self.state.previous.is_none() => self.revert_to_nothing(verdict),
+            None => self.degrade(Step::Degraded, verdict),
+        }
+    }
+
+    fn eligible_previous(&self, facts: &View<'_>) -> Option<Slot> {
+        let slot = self.state.previous.clone()?;
+        let revoked = facts.revocation(&slot.release.bundle).is_some();
+        (!revoked && slot.release.rank >= self.state.floor_committed).then_some(slot)
+    }
+
+    fn revert(&mut self, previous: Slot, verdict: Verdict) {
+        let failed = self.state.active.replace(previous.clone());
+        self.state.previous = None;
+        self.end(Progress::Reverted, &verdict);
+        self.output(Output::Persist);
+        self.route(previous.release);
+        let failed = failed.map(|slot| slot.release);
+        self.report(Step::Reverted, failed.clone(), Some(verdict));
+        self.discard_unused(failed.map(|release| release.bundle));
+    }
+
+    fn revert_to_nothing(&mut self, verdict: Verdict) {
+        let failed = self.state.active.take().map(|slot| slot.release);
+        self.end(Progress::Reverted, &verdict);
+        self.output(Output::Persist);
+        self.output(Output::Unroute);
+        self.report(Step::Reverted, failed.clone(), Some(verdict));
+        self.discard_unused(failed.map(|release| release.bundle));
+    }
+
+    fn end(&mut self, progress: Progress, verdict: &Verdict) {
+        self.state.progress = progress;
+        self.state.outcome = Some(verdict.reason);
+        self.phase = Phase::Resting;
+        self.deadline = None;
+        self.degraded = false;
+    }
+
+    /// Reported once; the host restarts the worker with growing pauses.
+    fn degrade(&mut self, step: Step, verdict: Verdict) {
+        if !core::mem::replace(&mut self.degraded, true) {
+            let release = self.state.active.as_ref().map(|slot| slot.release.clone());
+            self.report(step, release, Some(verdict));
+        }
+    }
+
+    pub(super) fn recovered(&mut self) {
+        if core::mem::replace(&mut self.degraded, false) {
+            let release = self.state.active.as_ref().map(|slot| slot.release.clone());
+            self.report(Step::Recovered, release, None);
+        }
+    }
+
+    pub(super) fn facts_changed(&mut self, facts: &View<'_>) {
+        if facts.floor > self.state.floor_seen {
+            self.state.floor_seen = facts.floor;
+            self.output(Output::Persist);
+        }
+        self.judge_candidate(facts);
+        self.judge_active(facts);
+    }
+
+    /// A candidate that must not serve any more is given up before it does.
+    fn judge_candidate(&mut self, facts: &View<'_>) {
+        let waiting = matches!(
+            self.phase,
+            Phase::Plan | Phase::Pieces | Phase::Staging | Phase::Trial
+        );
+        let Some(release) = self.state.candidate.as_ref().filter(|_| waiting) else { return };
+        if let Err(verdict) = judge::authority(release, self.state.floor_seen, facts) {
+            self.refuse(verdict);
+        }
+    }
+
+    fn judge_active(&mut self, facts: &View<'_>) {
+        let Some(slot) = &self.state.active else { return };
+        let bundle = slot.release.bundle;
+        let Some(action) = facts.revocation(&bundle) else { return };
+        if self.state.progress == Progress::Stopped {
+            return;
+        }
+        let verdict = Verdict::new(Reason::Revoked, "fleet.json revokes it");
+        match (action, self.eligible_previous(facts)) {
+            (RevokedAction::Stop, _) => self.stop(verdict),
+            (RevokedAction::Fallback, Some(previous)) => self.revert(previous, verdict),
+            (RevokedAction::Fallback, None) => self.degrade(Step::RevokedNoFallback, verdict),
+        }
+    }
+
+    fn stop(&mut self, verdict: Verdict) {
+        let stopped = self.state.active.take().map(|slot| slot.release);
+        self.end(Progress::Stopped, &verdict);
+        self.output(Output::Persist);
+        self.output(Output::Unroute);
+        self.report(Step::Stopped, stopped.clone(), Some(verdict));
+        self.discard_unused(stopped.map(|release| release.bundle));
+    }
+
+}

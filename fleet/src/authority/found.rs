@@ -1,0 +1,135 @@
+//! Making a new authority, once, for `muster init`: root, intermediate and server certificate.
+//!
+//! Writes nothing: the texts go to whoever keeps them.
+
+use muster_protocol::time::UnixSeconds;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+
+use super::{AuthorityError, named};
+
+/// Life of the CA root.
+const ROOT_DAYS: u64 = 20 * 365;
+/// Life of the intermediate.
+const INTERMEDIATE_DAYS: u64 = 10 * 365;
+/// Life of the server's certificate: devices trust a private CA, and judge dates only once they
+/// trust a clock.
+const SERVER_DAYS: u64 = 5 * 365;
+
+/// Names that every server certificate carries.
+const LOCAL_NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// A new authority; all fields are PEM.
+pub(crate) struct Founded {
+    /// The root's certificate.
+    pub(crate) root_pem: String,
+    /// The root's key: offline.
+    pub(crate) root_key_pem: String,
+    /// The intermediate's certificate.
+    pub(crate) intermediate_pem: String,
+    /// The intermediate's key.
+    pub(crate) intermediate_key_pem: String,
+    /// The server's certificate, the intermediate and the root.
+    pub(crate) server_chain_pem: String,
+    /// The server's key.
+    pub(crate) server_key_pem: String,
+}
+
+/// Makes an authority with a server certificate for `host_names` and the local names.
+///
+/// # Errors
+/// [`AuthorityError::Name`] for what is no host name, [`AuthorityError::Sign`] otherwise.
+pub(crate) fn found(host_names: &[String], now: UnixSeconds) -> Result<Founded, AuthorityError> {
+    let root = CertifiedIssuer::self_signed(
+        ca("Muster CA root", 1, now, ROOT_DAYS)?,
+        KeyPair::generate()?,
+    )?;
+    let intermediate = CertifiedIssuer::signed_by(
+        ca("Muster CA", 0, now, INTERMEDIATE_DAYS)?,
+        KeyPair::generate()?,
+        &root,
+    )?;
+    let server_key = KeyPair::generate()?;
+    let server = server(host_names, now)?.signed_by(&server_key, &intermediate)?;
+    Ok(Founded {
+        server_chain_pem: server.pem() + &intermediate.pem() + &root.pem(),
+        server_key_pem: server_key.serialize_pem(),
+        intermediate_pem: intermediate.pem(),
+        intermediate_key_pem: intermediate.key().serialize_pem(),
+        root_pem: root.pem(),
+        root_key_pem: root.key().serialize_pem(),
+    })
+}
+
+fn ca(
+    name: &str,
+    path_len: u8,
+    now: UnixSeconds,
+    days: u64,
+) -> Result<CertificateParams, AuthorityError> {
+    let mut params = named(name, now, days)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_len));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn server(host_names: &[String], now: UnixSeconds) -> Result<CertificateParams, AuthorityError> {
+    let mut names: Vec<&str> = host_names.iter().map(String::as_str).collect();
+    names.extend(LOCAL_NAMES);
+    names.sort_unstable();
+    names.dedup();
+    let mut params = named("muster", now, SERVER_DAYS)?;
+    for name in names {
+        params.subject_alt_names.extend(alternative_names(name)?);
+    }
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn alternative_names(name: &str) -> Result<Vec<rcgen::SanType>, AuthorityError> {
+    let bad = || AuthorityError::Name {
+        name: name.to_owned(),
+    };
+    if name.parse::<std::net::IpAddr>().is_err() && !is_host_name(name) {
+        return Err(bad());
+    }
+    let params = CertificateParams::new([name.to_owned()]).map_err(|_| bad())?;
+    Ok(params.subject_alt_names)
+}
+
+/// Letters, digits and hyphens in labels between dots (RFC 1123, 2.1).
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_have_neither_scheme_nor_port() {
+        for (name, expect) in [
+            ("fleet.example", true),
+            ("10.0.0.7", true),
+            ("::1", true),
+            ("a-b", true),
+            ("https://fleet.example", false),
+            ("fleet.example:8883", false),
+            ("-a", false),
+            ("a..b", false),
+            ("", false),
+            ("é", false),
+        ] {
+            assert_eq!(alternative_names(name).is_ok(), expect, "{name:?}");
+        }
+    }
+}

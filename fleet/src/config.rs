@@ -1,0 +1,190 @@
+//! `muster.toml`: where `muster serve` listens and under which names devices reach it.
+//!
+//! Read once, at the start. An unknown key is an error, since a misspelt one would otherwise be
+//! a setting that silently does nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Exit, OperatorError};
+use crate::home::{self, Home};
+
+/// First levels of all topics when nothing else is configured.
+const TOPIC_PREFIX: &str = "muster/v1";
+
+/// The configuration of `serve`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where devices connect with MQTT over TLS; port 0 takes a free one.
+    pub(crate) broker_listen: SocketAddr,
+    /// Where devices enrol over HTTPS; port 0 takes a free one.
+    pub(crate) enroll_listen: SocketAddr,
+    /// Where the API listens: loopback only; port 0 takes a free one.
+    pub(crate) api_listen: SocketAddr,
+    /// The broker as devices reach it, `mqtts://host:port`; made of the first host name and the
+    /// real port when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) broker_url: Option<String>,
+    /// Enrolment as devices reach it, `https://host:port`; as above when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) enroll_url: Option<String>,
+    /// First levels of all topics, without a slash at the end.
+    pub(crate) topic_prefix: String,
+    /// Host names and addresses that the server's certificate carries; devices use the first.
+    pub(crate) host_names: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            broker_listen: (Ipv4Addr::UNSPECIFIED, 8883).into(),
+            enroll_listen: (Ipv4Addr::UNSPECIFIED, 8443).into(),
+            api_listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            broker_url: None,
+            enroll_url: None,
+            topic_prefix: TOPIC_PREFIX.to_owned(),
+            host_names: vec!["localhost".to_owned()],
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration of a home.
+    ///
+    /// # Errors
+    /// No file, an unknown key, a value of the wrong kind, an API off loopback, no host name.
+    pub(crate) fn read(home: &Home) -> Result<Self, OperatorError> {
+        let path = home.config_file();
+        let text = home::read_text(&path)?;
+        parse(&text).map_err(|Wrong { because, hint }| {
+            let what = format!("read the configuration {}", path.display());
+            OperatorError::new(Exit::BadInput, what, because, hint)
+        })
+    }
+
+    /// The configuration as `muster init` writes it.
+    pub(crate) fn to_toml(&self) -> String {
+        toml::to_string(self).expect("invariant: a flat table of texts is TOML")
+    }
+
+    /// The broker's URL for devices, when it listens on `port`.
+    pub(crate) fn broker_url_for(&self, port: u16) -> String {
+        self.url("mqtts", self.broker_url.as_deref(), port)
+    }
+
+    /// The URL of enrolment for devices, when it listens on `port`.
+    pub(crate) fn enroll_url_for(&self, port: u16) -> String {
+        self.url("https", self.enroll_url.as_deref(), port)
+    }
+
+    fn url(&self, scheme: &str, configured: Option<&str>, port: u16) -> String {
+        let host = self.host_names.first().map_or("localhost", String::as_str);
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        configured.map_or_else(|| format!("{scheme}://{host}:{port}"), str::to_owned)
+    }
+}
+
+struct Wrong {
+    because: String,
+    hint: String,
+}
+
+fn parse(text: &str) -> Result<Config, Wrong> {
+    let wrong = |because: &str, hint: &str| Wrong {
+        because: because.to_owned(),
+        hint: hint.to_owned(),
+    };
+    let config: Config = toml::from_str(text).map_err(|error| Wrong {
+        because: place(text, &error),
+        hint: "keys are broker_listen, enroll_listen, api_listen, broker_url, enroll_url, \
+               topic_prefix and host_names"
+            .to_owned(),
+    })?;
+    if !config.api_listen.ip().is_loopback() {
+        return Err(wrong(
+            "api_listen is not a loopback address",
+            "use 127.0.0.1 and reach it from elsewhere through ssh or a proxy that checks who asks",
+        ));
+    }
+    if config.host_names.is_empty() {
+        return Err(wrong(
+            "host_names is empty",
+            "name the host as devices reach it, for example host_names = [\"fleet.example\"]",
+        ));
+    }
+    let url = |url: &Option<String>, scheme: &str| {
+        url.as_ref().is_none_or(|url| url.starts_with(scheme))
+    };
+    if !url(&config.broker_url, "mqtts://") || !url(&config.enroll_url, "https://") {
+        return Err(wrong(
+            "a URL has the wrong scheme",
+            "broker_url begins with mqtts:// and enroll_url with https://",
+        ));
+    }
+    Ok(config)
+}
+
+/// The parser's message in one line, with the line of the file.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().and_then(|span| text.get(..span.start));
+    let line = line.map_or(1, |before| before.matches('\n').count() + 1);
+    let message = error.message().replace('\n', " ");
+    format!("line {line}: {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: Result<Config, &str>) {
+        match (parse(text), expect) {
+            (Ok(config), Ok(expect)) => assert_eq!(config, expect),
+            (Err(wrong), Err(expect)) => {
+                assert!(wrong.because.contains(expect), "{}", wrong.because);
+            }
+            (Ok(config), Err(expect)) => panic!("{text}: {config:?} instead of {expect}"),
+            (Err(wrong), Ok(_)) => panic!("{text}: {}", wrong.because),
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_read_strictly() {
+        check("", Ok(Config::default()));
+        let quiet = Config {
+            broker_listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            ..Config::default()
+        };
+        check("broker_listen = \"127.0.0.1:0\"", Ok(quiet));
+        check("\nbroker_lisen = \"127.0.0.1:0\"", Err("line 2: unknown field `broker_lisen`"));
+        check("broker_listen = 8883", Err("line 1"));
+        check("broker_listen", Err("line 1"));
+        check("api_listen = \"0.0.0.0:8080\"", Err("not a loopback"));
+        check("host_names = []", Err("host_names is empty"));
+        check("broker_url = \"http://a:1\"", Err("wrong scheme"));
+    }
+
+    #[test]
+    fn what_init_writes_is_read_back() {
+        let config = Config {
+            enroll_url: Some("https://fleet.example:443".to_owned()),
+            ..Config::default()
+        };
+        check(&config.to_toml(), Ok(config));
+    }
+
+    #[test]
+    fn urls_come_from_the_configuration_or_the_real_port() {
+        let mut config = Config::default();
+        assert_eq!(config.broker_url_for(1883), "mqtts://localhost:1883");
+        config.host_names = vec!["::1".to_owned()];
+        assert_eq!(config.enroll_url_for(1), "https://[::1]:1");
+        config.enroll_url = Some("https://fleet.example:443".to_owned());
+        assert_eq!(config.enroll_url_for(1), "https://fleet.example:443");
+    }
+}

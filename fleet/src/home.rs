@@ -1,0 +1,278 @@
+//! The controller's home: one folder that holds its configuration, keys, database and blobs.
+//!
+//! Says where each file is and makes files that only their owner may read. It never looks into
+//! a file, and nothing is ever overwritten through it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use muster_protocol::id::ModelId;
+
+use crate::error::{Exit, OperatorError};
+
+/// Largest file that is read from a home as a whole: certificates, keys, configuration.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// The folders of a home, in the order in which they are made.
+const FOLDERS: [&str; 4] = ["offline", "release", "controller", "controller/blobs"];
+
+/// A home that exists.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    folder: PathBuf,
+}
+
+impl Home {
+    /// A home that `muster init` has made.
+    ///
+    /// # Errors
+    /// There is none in `folder`.
+    pub(crate) fn open(folder: &Path) -> Result<Self, OperatorError> {
+        let home = Self {
+            folder: folder.to_owned(),
+        };
+        if home.config_file().is_file() {
+            return Ok(home);
+        }
+        Err(OperatorError::new(
+            Exit::Missing,
+            format!("open the home {}", folder.display()),
+            "it holds no muster.toml",
+            "make one with `muster init`, or name another with --home or MUSTER_HOME",
+        ))
+    }
+
+    /// Makes the folders of a new home.
+    ///
+    /// # Errors
+    /// `folder` exists and is not empty, or cannot be made.
+    pub(crate) fn create(folder: &Path) -> Result<Self, OperatorError> {
+        let failed = |error| OperatorError::file("make the folder", folder, &error);
+        if occupied(folder).map_err(failed)? {
+            return Err(OperatorError::new(
+                Exit::Missing,
+                format!("make a home in {}", folder.display()),
+                "something is there already, and keys are never overwritten",
+                "use the home that is there, or name another folder with --home",
+            ));
+        }
+        make_private_folder(folder).map_err(failed)?;
+        let home = Self {
+            folder: folder.to_owned(),
+        };
+        for name in FOLDERS {
+            let path = home.folder.join(name);
+            make_private_folder(&path)
+                .map_err(|error| OperatorError::file("make the folder", &path, &error))?;
+        }
+        Ok(home)
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `muster.toml`.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.folder.join("muster.toml")
+    }
+
+    /// The offline key of the root role.
+    pub(crate) fn root_key(&self) -> PathBuf {
+        self.folder.join("offline/root.key")
+    }
+
+    /// The offline key of the targets role.
+    pub(crate) fn targets_key(&self) -> PathBuf {
+        self.folder.join("offline/targets.key")
+    }
+
+    /// The offline key of the CA root, PEM.
+    pub(crate) fn ca_root_key(&self) -> PathBuf {
+        self.folder.join("offline/ca-root.key")
+    }
+
+    /// The key that signs releases of one model.
+    pub(crate) fn release_key(&self, model: &ModelId) -> PathBuf {
+        self.folder.join("release").join(format!("{model}.key"))
+    }
+
+    /// The online key of the snapshot role.
+    pub(crate) fn snapshot_key(&self) -> PathBuf {
+        self.controller("snapshot.key")
+    }
+
+    /// The online key of the timestamp role.
+    pub(crate) fn timestamp_key(&self) -> PathBuf {
+        self.controller("timestamp.key")
+    }
+
+    /// The key that signs assignments.
+    pub(crate) fn director_key(&self) -> PathBuf {
+        self.controller("director.key")
+    }
+
+    /// The key that signs acknowledgements.
+    pub(crate) fn ack_key(&self) -> PathBuf {
+        self.controller("ack.key")
+    }
+
+    /// The key that signs time.
+    pub(crate) fn time_key(&self) -> PathBuf {
+        self.controller("time.key")
+    }
+
+    /// The certificate of the CA root, PEM.
+    pub(crate) fn ca_root_pem(&self) -> PathBuf {
+        self.controller("ca-root.pem")
+    }
+
+    /// The certificate of the intermediate CA, PEM.
+    pub(crate) fn ca_pem(&self) -> PathBuf {
+        self.controller("ca.pem")
+    }
+
+    /// The key of the intermediate CA, PEM.
+    pub(crate) fn ca_key(&self) -> PathBuf {
+        self.controller("ca.key")
+    }
+
+    /// The server's certificate, the intermediate and the CA root, PEM.
+    pub(crate) fn server_pem(&self) -> PathBuf {
+        self.controller("server.pem")
+    }
+
+    /// The server's key, PEM.
+    pub(crate) fn server_key(&self) -> PathBuf {
+        self.controller("server.key")
+    }
+
+    /// The anchors of device certificates, PEM.
+    pub(crate) fn client_ca_pem(&self) -> PathBuf {
+        self.controller("client-ca.pem")
+    }
+
+    /// The bearer token of the API.
+    pub(crate) fn api_token(&self) -> PathBuf {
+        self.controller("api-token")
+    }
+
+    /// The database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.controller("muster.db")
+    }
+
+    /// The folder of the blobs.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.controller("blobs")
+    }
+
+    /// Where a running `serve` says what it listens on.
+    pub(crate) fn addresses(&self) -> PathBuf {
+        self.controller("addresses.json")
+    }
+
+    fn controller(&self, name: &str) -> PathBuf {
+        self.folder.join("controller").join(name)
+    }
+}
+
+/// Writes a new file that only its owner may read, durably.
+///
+/// # Errors
+/// It exists, or the disk refuses.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), OperatorError> {
+    write_new(path, bytes).map_err(|error| OperatorError::file("write", path, &error))
+}
+
+/// Reads a small text file.
+///
+/// # Errors
+/// It cannot be read, is not UTF-8 or is far too large.
+pub(crate) fn read_text(path: &Path) -> Result<String, OperatorError> {
+    let failed = |error| OperatorError::file("read", path, &error);
+    if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+/// Reads a small secret that only its owner may be able to read.
+///
+/// # Errors
+/// As [`read_text`], or others may read it.
+pub(crate) fn read_secret(path: &Path) -> Result<String, OperatorError> {
+    let meta =
+        fs::metadata(path).map_err(|error| OperatorError::file("read", path, &error))?;
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(OperatorError::new(
+            Exit::Refused,
+            format!("use the secret in {}", path.display()),
+            format!("others than its owner may read it (mode {mode:03o})"),
+            format!("chmod 600 {}", path.display()),
+        ));
+    }
+    read_text(path)
+}
+
+/// Whether something is there that a new home would mix with.
+fn occupied(folder: &Path) -> io::Result<bool> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_occupied_folder_is_no_place_for_a_new_home() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("home");
+        Home::create(&path).expect("nothing is there");
+        let error = Home::create(&path).expect_err("a home is there");
+        assert_eq!(error.exit, Exit::Missing);
+        assert!(error.to_string().contains("never overwritten"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_a_configuration_is_no_home() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = Home::open(folder.path()).expect_err("no home");
+        assert!(error.to_string().contains("muster init"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_private_and_loose_ones_are_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        write_private(&path, b"s").expect("written");
+        assert_eq!(read_secret(&path).expect("private"), "s");
+        assert!(write_private(&path, b"t").is_err(), "never overwritten");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("chmod");
+        let error = read_secret(&path).expect_err("loose");
+        assert!(error.to_string().contains("mode 640"), "{error}");
+    }
+}

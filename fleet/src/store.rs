@@ -1,0 +1,145 @@
+//! What the fleet knows, in one SQLite file: the only module that speaks SQL.
+//!
+//! One thread writes for everybody and answers after the commit. Never decides anything about a
+//! device: its callers do, inside the transaction that they are given.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot};
+
+mod assignments;
+mod column;
+mod devices;
+mod documents;
+mod enrolment;
+mod error;
+mod incidents;
+mod metadata;
+mod migrations;
+mod page;
+mod receipts;
+mod releases;
+mod rollouts;
+mod streams;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod windows;
+mod writer;
+
+pub(crate) use assignments::{StoredAssignment, StoredEntry};
+pub(crate) use devices::{DeviceRow, HelloRecord};
+pub(crate) use documents::Known;
+pub(crate) use enrolment::{IssuedCertificate, TokenRow};
+pub(crate) use error::StoreError;
+pub(crate) use incidents::{Incident, IncidentKind};
+pub(crate) use page::{Page, Paged};
+pub(crate) use receipts::{ReceiptFilter, ReceiptRow, ReceiptToStore, step_name};
+pub(crate) use releases::ReleaseRow;
+pub(crate) use rollouts::{DesiredRow, RolloutRow, RolloutToStore};
+pub(crate) use streams::StreamRow;
+pub(crate) use summary::{DeviceSummary, ModelSummary};
+pub(crate) use windows::{WindowFilter, WindowRow, WindowToStore};
+
+/// Jobs that may wait for the writer: beyond it, callers wait.
+const QUEUE_JOBS_MAX: usize = 1024;
+
+/// The store: a handle that is cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    jobs: mpsc::Sender<writer::Job>,
+    reader: Arc<Mutex<Connection>>,
+}
+
+/// One transaction, as a job sees it: every method of it is one question or one change.
+pub(crate) struct Tx<'c>(&'c Connection);
+
+impl Store {
+    /// Opens the file, makes it when it is missing, and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// A file that is not to be had, or that a newer program wrote.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error: rusqlite::Error| StoreError::Open {
+            path: path.to_owned(),
+            because: error.to_string(),
+        };
+        let mut connection = Connection::open(path).map_err(failed)?;
+        configure(&connection).map_err(failed)?;
+        migrations::run(&mut connection)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(path, flags).map_err(failed)?;
+        reader.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
+        writer::start(connection, queue)?;
+        Ok(Self { jobs, reader: Arc::new(Mutex::new(reader)) })
+    }
+
+    /// Runs `job` in a transaction and answers when it is on disk. An error of the job undoes
+    /// what the job did, and nothing of other jobs.
+    ///
+    /// # Errors
+    /// Those of the job, and [`StoreError`] when the commit fails.
+    pub(crate) async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job = writer::job(job, sender);
+        self.jobs.send(job).await.map_err(|_| StoreError::Stopped)?;
+        receiver.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Asks questions that all see the same state.
+    ///
+    /// # Errors
+    /// Those of the job, and [`StoreError`].
+    pub(crate) async fn read<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let reader = Arc::clone(&self.reader);
+        let asked = tokio::task::spawn_blocking(move || {
+            let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
+            job(&Tx(&snapshot))
+        });
+        asked.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+/// How long a connection waits for another program that holds the file.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")
+}
+
+/// A store in memory, for tests that run their jobs themselves.
+#[cfg(test)]
+pub(crate) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().expect("memory");
+    migrations::run(&mut connection).expect("an empty store migrates");
+    connection
+}
+
+#[cfg(test)]
+impl<'c> Tx<'c> {
+    /// For tests: every statement commits by itself.
+    pub(crate) fn of(connection: &'c Connection) -> Self {
+        Self(connection)
+    }
+}

@@ -1,0 +1,195 @@
+//! Assignments as they were signed, their entries, and what a device may fetch because of them.
+//! Never composes one.
+
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{DeviceId, EpochGeneration, ModelId};
+use muster_protocol::message::{Entry, Role};
+use muster_protocol::time::UnixSeconds;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::column::{self, bits};
+use super::{StoreError, Tx};
+
+/// The newest assignment of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredAssignment {
+    /// Its place in the order.
+    pub(crate) at: EpochGeneration,
+    /// When it was made.
+    pub(crate) issued_at: UnixSeconds,
+    /// Until when it can be taken up.
+    pub(crate) accept_by: UnixSeconds,
+    /// Exactly the signed bytes.
+    pub(crate) document: Vec<u8>,
+}
+
+/// An entry, with the attempt that it was composed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredEntry {
+    /// The entry as it was signed.
+    pub(crate) entry: Entry,
+    /// Which deliberate retry.
+    pub(crate) attempt: u32,
+}
+
+/// Which assignments count for what a device may fetch: the newest and the accepted one.
+const IN_FORCE: &str = "(e.epoch = d.epoch AND e.generation = d.generation
+     OR e.epoch = d.accepted_epoch AND e.generation = d.accepted_generation)";
+
+impl Tx<'_> {
+    /// Place of the newest assignment of a device; zero before the first, none for a device
+    /// that is not there.
+    pub(crate) fn newest_at(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<EpochGeneration>, StoreError> {
+        let sql = "SELECT epoch, generation FROM devices WHERE device = ?";
+        Ok(self.0.query_row(sql, [device.as_str()], |row| column::pair(row, 0)).optional()?)
+    }
+
+    /// The newest assignment of a device.
+    pub(crate) fn newest_assignment(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<StoredAssignment>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT a.epoch, a.generation, a.issued_at, a.accept_by, a.document
+             FROM assignments a JOIN devices d USING (device, epoch, generation)
+             WHERE a.device = ?",
+        )?;
+        let row = |row: &Row<'_>| {
+            Ok(StoredAssignment {
+                at: column::pair(row, 0)?,
+                issued_at: UnixSeconds(column::number(row, 2)?),
+                accept_by: UnixSeconds(column::number(row, 3)?),
+                document: row.get(4)?,
+            })
+        };
+        Ok(statement.query_row([device.as_str()], row).optional()?)
+    }
+
+    /// Entries of the newest assignment of a device, by model.
+    pub(crate) fn newest_entries(&self, device: &DeviceId) -> Result<Vec<StoredEntry>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT e.model, e.version, e.statement, e.statement_size, e.since_epoch,
+             e.since_generation, e.settings, e.attempt
+             FROM entries e JOIN devices d USING (device, epoch, generation)
+             WHERE e.device = ? ORDER BY e.model",
+        )?;
+        let rows = statement.query_map([device.as_str()], read_entry)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Makes an assignment the newest of its device. Forgets all but it and the accepted one.
+    pub(crate) fn add_assignment(
+        &self,
+        device: &DeviceId,
+        assignment: &StoredAssignment,
+        entries: &[StoredEntry],
+    ) -> Result<(), StoreError> {
+        let (epoch, generation) = (bits(assignment.at.epoch.0), bits(assignment.at.generation.0));
+        self.0.execute(
+            "INSERT INTO assignments
+             (device, epoch, generation, digest, issued_at, accept_by, document)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                device.as_str(),
+                epoch,
+                generation,
+                Digest::of(&assignment.document).0,
+                bits(assignment.issued_at.0),
+                bits(assignment.accept_by.0),
+                assignment.document,
+            ],
+        )?;
+        for stored in entries {
+            self.add_entry(device, assignment.at, stored)?;
+        }
+        self.0.execute(
+            "UPDATE devices SET epoch = ?2, generation = ?3 WHERE device = ?1",
+            params![device.as_str(), epoch, generation],
+        )?;
+        self.forget_assignments(device)
+    }
+
+    fn add_entry(
+        &self,
+        device: &DeviceId,
+        at: EpochGeneration,
+        stored: &StoredEntry,
+    ) -> Result<(), StoreError> {
+        let entry = &stored.entry;
+        let mut insert = self.0.prepare_cached(
+            "INSERT INTO entries (device, epoch, generation, model, version, statement,
+             statement_size, since_epoch, since_generation, settings, attempt)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        insert.execute(params![
+            device.as_str(),
+            bits(at.epoch.0),
+            bits(at.generation.0),
+            entry.model.as_str(),
+            entry.version.as_str(),
+            entry.statement.0,
+            entry.statement_size,
+            bits(entry.since.epoch.0),
+            bits(entry.since.generation.0),
+            column::to_cbor(&entry.settings),
+            stored.attempt,
+        ])?;
+        Ok(())
+    }
+
+    fn forget_assignments(&self, device: &DeviceId) -> Result<(), StoreError> {
+        for table in ["assignments", "entries"] {
+            let sql = format!(
+                "DELETE FROM {table} AS e WHERE device = ?1 AND NOT EXISTS
+                 (SELECT 1 FROM devices d WHERE d.device = ?1 AND {IN_FORCE})"
+            );
+            self.0.prepare_cached(&sql)?.execute([device.as_str()])?;
+        }
+        Ok(())
+    }
+
+    /// Whether the newest or the accepted assignment of a device reaches a blob.
+    pub(crate) fn reaches_blob(
+        &self,
+        device: &DeviceId,
+        digest: Digest,
+    ) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM devices d JOIN entries e USING (device)
+             JOIN release_blobs b USING (statement)
+             WHERE d.device = ? AND b.digest = ? AND {IN_FORCE})"
+        );
+        let mut statement = self.0.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![device.as_str(), digest.0], |row| row.get(0))?)
+    }
+
+    /// Whether the newest or the accepted assignment of a device names a model.
+    pub(crate) fn reaches_model(
+        &self,
+        device: &DeviceId,
+        model: &ModelId,
+    ) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM devices d JOIN entries e USING (device)
+             WHERE d.device = ? AND e.model = ? AND {IN_FORCE})"
+        );
+        let mut statement = self.0.prepare_cached(&sql)?;
+        Ok(statement.query_row([device.as_str(), model.as_str()], |row| row.get(0))?)
+    }
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
+    let entry = Entry {
+        model: column::id(row, 0)?,
+        version: column::id(row, 1)?,
+        statement: column::digest(row, 2)?,
+        statement_size: row.get(3)?,
+        role: Role::Serve,
+        since: column::pair(row, 4)?,
+        settings: column::from_cbor(row, 6)?,
+    };
+    Ok(StoredEntry { entry, attempt: row.get(7)? })
+}

@@ -1,0 +1,122 @@
+//! Tokens, and the log of the certificates that were issued for them. Never a secret: only its
+//! digest.
+
+use muster_protocol::digest::Digest;
+use muster_protocol::id::DeviceId;
+use muster_protocol::key::PublicKey;
+use muster_protocol::time::UnixSeconds;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::column::{self, bits};
+use super::{StoreError, Tx};
+
+/// A token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenRow {
+    /// sha256 of its secret.
+    pub(crate) secret: Digest,
+    /// The device that it enrols.
+    pub(crate) device: DeviceId,
+    /// Until when.
+    pub(crate) expires: UnixSeconds,
+    /// What its first use brought and got.
+    pub(crate) used: Option<IssuedCertificate>,
+}
+
+/// A certificate in the enrolment log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IssuedCertificate {
+    /// Lower-case hexadecimal, as the broker names it.
+    pub(crate) serial: String,
+    /// Public key of the certificate, as in its SubjectPublicKeyInfo (DER).
+    pub(crate) tls_key: Vec<u8>,
+    /// The document key that signed the request.
+    pub(crate) document_key: PublicKey,
+    /// When it was issued.
+    pub(crate) issued_at: UnixSeconds,
+    /// When it ends.
+    pub(crate) expires: UnixSeconds,
+    /// Certificate and intermediate, PEM.
+    pub(crate) chain: String,
+}
+
+impl Tx<'_> {
+    /// Adds a token that nobody used.
+    pub(crate) fn add_token(
+        &self,
+        secret: Digest,
+        device: &DeviceId,
+        expires: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        self.0.execute(
+            "INSERT INTO tokens (secret, device, created_at, expires) VALUES (?, ?, ?, ?)",
+            params![secret.0, device.as_str(), bits(now.0), bits(expires.0)],
+        )?;
+        Ok(())
+    }
+
+    /// The token with this digest of its secret.
+    pub(crate) fn token(&self, secret: Digest) -> Result<Option<TokenRow>, StoreError> {
+        let sql = "SELECT t.device, t.expires, t.serial, c.tls_key, c.document_key, c.issued_at,
+                   c.expires, c.chain FROM tokens t LEFT JOIN certificates c USING (serial)
+                   WHERE t.secret = ?";
+        let row = |row: &Row<'_>| {
+            let serial: Option<String> = row.get(2)?;
+            let used = serial.map(|serial| read_certificate(row, serial)).transpose()?;
+            let (device, expires) = (column::id(row, 0)?, UnixSeconds(column::number(row, 1)?));
+            Ok(TokenRow { secret, device, expires, used })
+        };
+        Ok(self.0.query_row(sql, [secret.0], row).optional()?)
+    }
+
+    /// Records the first use of a token: the device exists from now on, with this document key.
+    pub(crate) fn enrol(
+        &self,
+        token: &TokenRow,
+        issued: &IssuedCertificate,
+    ) -> Result<(), StoreError> {
+        self.add_device(&token.device, issued.issued_at)?;
+        self.set_document_key(&token.device, issued.document_key, issued.issued_at)?;
+        self.0.execute(
+            "INSERT INTO certificates
+             (serial, device, tls_key, document_key, issued_at, expires, chain)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                issued.serial,
+                token.device.as_str(),
+                issued.tls_key,
+                issued.document_key.0,
+                bits(issued.issued_at.0),
+                bits(issued.expires.0),
+                issued.chain,
+            ],
+        )?;
+        self.0.execute(
+            "UPDATE tokens SET document_key = ?2, tls_key = ?3, serial = ?4 WHERE secret = ?1",
+            params![token.secret.0, issued.document_key.0, issued.tls_key, issued.serial],
+        )?;
+        Ok(())
+    }
+
+    /// For each device the serial of the certificate that was issued last: older ones may not
+    /// connect.
+    pub(crate) fn newest_serials(&self) -> Result<Vec<(DeviceId, String)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT device, serial FROM certificates ORDER BY device, issued_at",
+        )?;
+        let rows = statement.query_map([], |row| Ok((column::id(row, 0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn read_certificate(row: &Row<'_>, serial: String) -> rusqlite::Result<IssuedCertificate> {
+    Ok(IssuedCertificate {
+        serial,
+        tls_key: row.get(3)?,
+        document_key: row.get(4).map(PublicKey)?,
+        issued_at: UnixSeconds(column::number(row, 5)?),
+        expires: UnixSeconds(column::number(row, 6)?),
+        chain: row.get(7)?,
+    })
+}

@@ -1,0 +1,86 @@
+//! Incidents: what a person must look at. Never resolved by the program.
+
+use muster_protocol::id::DeviceId;
+use muster_protocol::time::UnixSeconds;
+use rusqlite::params;
+use serde::Serialize;
+
+use super::column::{self, bits};
+use super::{Page, Paged, StoreError, Tx};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IncidentKind {
+    /// Two speak as one device.
+    Clone,
+    /// A device knows a later assignment than this controller: it was restored.
+    ControllerBehind,
+    /// A device names an epoch that this controller does not know.
+    UnknownEpoch,
+    /// A device lost its queue and opened a stream that names no predecessor.
+    StreamLost,
+}
+
+impl IncidentKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clone => "clone",
+            Self::ControllerBehind => "controller_behind",
+            Self::UnknownEpoch => "unknown_epoch",
+            Self::StreamLost => "stream_lost",
+        }
+    }
+}
+
+/// An incident as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Incident {
+    /// Its number.
+    pub(crate) incident: i64,
+    /// The device.
+    pub(crate) device: String,
+    /// `clone`, `controller_behind`, `unknown_epoch` or `stream_lost`.
+    pub(crate) kind: String,
+    /// A sentence.
+    pub(crate) detail: String,
+    /// Unix seconds.
+    pub(crate) raised_at: u64,
+}
+
+impl Tx<'_> {
+    /// Raises an incident; the same kind with the same detail stays one.
+    pub(crate) fn raise_incident(
+        &self,
+        device: &DeviceId,
+        kind: IncidentKind,
+        detail: &str,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        self.0.execute(
+            "INSERT INTO incidents (device, kind, detail, raised_at) SELECT ?1, ?2, ?3, ?4
+             WHERE NOT EXISTS (SELECT 1 FROM incidents
+                               WHERE device = ?1 AND kind = ?2 AND detail = ?3)",
+            params![device.as_str(), kind.as_str(), detail, bits(now.0)],
+        )?;
+        Ok(())
+    }
+
+    /// Incidents in the order in which they were raised.
+    pub(crate) fn incidents(&self, page: &Page) -> Result<Paged<Incident>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT incident, device, kind, detail, raised_at FROM incidents
+             WHERE incident > ? ORDER BY incident LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![page.after_row(), page.limit()], |row| {
+            Ok(Incident {
+                incident: row.get(0)?,
+                device: row.get(1)?,
+                kind: row.get(2)?,
+                detail: row.get(3)?,
+                raised_at: column::number(row, 4)?,
+            })
+        })?;
+        let items = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(Paged::of(items, page, |incident: &Incident| incident.incident.to_string()))
+    }
+}

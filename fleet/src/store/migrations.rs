@@ -1,0 +1,25 @@
+//! The numbered migrations, each run once, in order, in its own transaction.
+//!
+//! Never edits a migration that was released: a change is the next number.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// Brings the store to the newest schema.
+pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if !(0..=known).contains(&found) {
+        return Err(StoreError::Newer { found, known });
+    }
+    for (number, migration) in (1..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

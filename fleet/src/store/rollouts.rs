@@ -1,0 +1,191 @@
+//! Rollouts, whom they reach, and what each device shall run because of the newest of them.
+//! Never an assignment: that is composed from the rows here.
+
+use std::collections::BTreeMap;
+
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{DeviceId, ModelId, Version};
+use muster_protocol::message::Settings;
+use muster_protocol::time::UnixSeconds;
+use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::column::{self, bits};
+use super::{Page, Paged, StoreError, Tx};
+
+/// A rollout that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RolloutToStore {
+    /// The model.
+    pub(crate) model: ModelId,
+    /// The version.
+    pub(crate) version: Version,
+    /// Which devices, as it was written.
+    pub(crate) selector: String,
+    /// How many of them.
+    pub(crate) percent: u8,
+    /// Tightened limits.
+    pub(crate) settings: Settings,
+}
+
+/// A rollout as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RolloutRow {
+    /// Its number.
+    pub(crate) rollout: i64,
+    /// The model.
+    pub(crate) model: String,
+    /// The version.
+    pub(crate) version: String,
+    /// Which devices, as it was written.
+    pub(crate) selector: String,
+    /// How many of them.
+    pub(crate) percent: u8,
+    /// Unix seconds.
+    pub(crate) created_at: u64,
+    /// Devices by their last step with it; `unheard` without a receipt, `superseded` when a
+    /// newer rollout of the model has the say.
+    pub(crate) steps: BTreeMap<String, u64>,
+}
+
+/// What a device shall run of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DesiredRow {
+    /// The model.
+    pub(crate) model: ModelId,
+    /// The version.
+    pub(crate) version: Version,
+    /// Digest of its signed statement.
+    pub(crate) statement: Digest,
+    /// Size of that in bytes.
+    pub(crate) statement_size: u32,
+    /// Tightened limits.
+    pub(crate) settings: Settings,
+    /// Raised by a deliberate retry.
+    pub(crate) attempt: u32,
+}
+
+impl Tx<'_> {
+    /// Adds a rollout and gives its number.
+    pub(crate) fn add_rollout(
+        &self,
+        rollout: &RolloutToStore,
+        now: UnixSeconds,
+    ) -> Result<i64, StoreError> {
+        self.0.execute(
+            "INSERT INTO rollouts (model, version, selector, percent, settings, created_at)
+             VALUES (?, ?, ?, ?, ?, ?)",
+            params![
+                rollout.model.as_str(),
+                rollout.version.as_str(),
+                rollout.selector,
+                rollout.percent,
+                column::to_cbor(&rollout.settings),
+                bits(now.0),
+            ],
+        )?;
+        Ok(self.0.last_insert_rowid())
+    }
+
+    /// Gives a rollout the say over its model on a device.
+    pub(crate) fn set_desired(
+        &self,
+        device: &DeviceId,
+        rollout: i64,
+        wanted: &RolloutToStore,
+        attempt: u32,
+    ) -> Result<(), StoreError> {
+        self.0.execute(
+            "INSERT INTO rollout_devices (rollout, device) VALUES (?, ?)",
+            params![rollout, device.as_str()],
+        )?;
+        self.0.execute(
+            "INSERT INTO desired (device, model, version, settings, attempt, rollout)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, model) DO UPDATE SET
+             version = excluded.version, settings = excluded.settings,
+             attempt = excluded.attempt, rollout = excluded.rollout",
+            params![
+                device.as_str(),
+                wanted.model.as_str(),
+                wanted.version.as_str(),
+                column::to_cbor(&wanted.settings),
+                attempt,
+                rollout,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// What a device shall run, by model.
+    pub(crate) fn desired(&self, device: &DeviceId) -> Result<Vec<DesiredRow>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT model, version, r.statement, r.statement_size, d.settings, d.attempt
+             FROM desired d JOIN releases r USING (model, version)
+             WHERE d.device = ? ORDER BY model",
+        )?;
+        let rows = statement.query_map([device.as_str()], |row| {
+            Ok(DesiredRow {
+                model: column::id(row, 0)?,
+                version: column::id(row, 1)?,
+                statement: column::digest(row, 2)?,
+                statement_size: row.get(3)?,
+                settings: column::from_cbor(row, 4)?,
+                attempt: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// One rollout.
+    pub(crate) fn rollout(&self, rollout: i64) -> Result<Option<RolloutRow>, StoreError> {
+        let sql = "SELECT rollout, model, version, selector, percent, created_at FROM rollouts
+                   WHERE rollout = ?";
+        let found = self.0.query_row(sql, [rollout], read).optional()?;
+        found.map(|row| self.with_steps(row)).transpose()
+    }
+
+    /// Rollouts in the order in which they were made.
+    pub(crate) fn rollouts(&self, page: &Page) -> Result<Paged<RolloutRow>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT rollout, model, version, selector, percent, created_at FROM rollouts
+             WHERE rollout > ? ORDER BY rollout LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![page.after_row(), page.limit()], read)?;
+        let rows: Vec<RolloutRow> = rows.collect::<rusqlite::Result<_>>()?;
+        let rows = rows.into_iter().map(|row| self.with_steps(row));
+        let items = rows.collect::<Result<_, StoreError>>()?;
+        Ok(Paged::of(items, page, |row: &RolloutRow| row.rollout.to_string()))
+    }
+
+    fn with_steps(&self, mut row: RolloutRow) -> Result<RolloutRow, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT CASE WHEN d.rollout <> r.rollout THEN 'superseded'
+                         WHEN m.step IS NULL THEN 'unheard' ELSE m.step END AS state, COUNT(*)
+             FROM rollout_devices r
+             JOIN devices v ON v.device = r.device
+             LEFT JOIN desired d ON d.device = r.device AND d.model = ?2
+             LEFT JOIN entries e ON e.device = r.device AND e.model = ?2
+                 AND e.epoch = v.epoch AND e.generation = v.generation
+             LEFT JOIN device_models m ON m.device = r.device AND m.model = ?2
+                 AND m.since_epoch = e.since_epoch AND m.since_generation = e.since_generation
+             WHERE r.rollout = ?1 GROUP BY state",
+        )?;
+        let steps = statement.query_map(params![row.rollout, row.model], |found| {
+            Ok((found.get(0)?, column::number(found, 1)?))
+        })?;
+        row.steps = steps.collect::<rusqlite::Result<_>>()?;
+        Ok(row)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<RolloutRow> {
+    Ok(RolloutRow {
+        rollout: row.get(0)?,
+        model: row.get(1)?,
+        version: row.get(2)?,
+        selector: row.get(3)?,
+        percent: row.get(4)?,
+        created_at: column::number(row, 5)?,
+        steps: BTreeMap::new(),
+    })
+}

@@ -1,0 +1,202 @@
+//! Windows as they were signed, and sums over them that each window adds to. Never a judgement.
+
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{BootId, DeviceId, ModelId, Sequence, StreamId};
+use muster_protocol::message::Window;
+use muster_protocol::stats::LatencyFold;
+use muster_protocol::time::UnixSeconds;
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+
+use super::column::{self, bits};
+use super::{Page, Paged, StoreError, Tx};
+
+/// A window with its number and its signed bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct WindowToStore<'a> {
+    /// Whose.
+    pub(crate) device: &'a DeviceId,
+    /// Its stream.
+    pub(crate) stream: StreamId,
+    /// Its number there.
+    pub(crate) sequence: Sequence,
+    /// The boot that stamped it.
+    pub(crate) boot: BootId,
+    /// What it says.
+    pub(crate) window: &'a Window<'a>,
+    /// Exactly the signed bytes.
+    pub(crate) document: &'a [u8],
+}
+
+/// Which windows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct WindowFilter {
+    /// Of this device.
+    pub(crate) device: Option<DeviceId>,
+    /// Of this model.
+    pub(crate) model: Option<ModelId>,
+}
+
+/// A window as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct WindowRow {
+    /// Number of the row.
+    pub(crate) window: i64,
+    /// Whose.
+    pub(crate) device: String,
+    /// Its stream.
+    pub(crate) stream: String,
+    /// Its number there.
+    pub(crate) sequence: u64,
+    /// The model.
+    pub(crate) model: String,
+    /// The bundle.
+    pub(crate) bundle: String,
+    /// Monotonic start, milliseconds.
+    pub(crate) started_ms: u64,
+    /// Monotonic end, milliseconds.
+    pub(crate) ended_ms: u64,
+    /// Trusted time of the end, unix seconds.
+    pub(crate) unix: Option<u64>,
+    /// Windows that were merged into it.
+    pub(crate) closed_windows: u64,
+    /// Rows predicted.
+    pub(crate) calls: u64,
+    /// Requests that failed.
+    pub(crate) errors: u64,
+    /// Unix seconds.
+    pub(crate) received_at: u64,
+}
+
+impl Tx<'_> {
+    /// Adds a window and counts it.
+    pub(crate) fn add_window(
+        &self,
+        stored: &WindowToStore<'_>,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let window = stored.window;
+        let mut insert = self.0.prepare_cached(
+            "INSERT INTO windows (device, stream, sequence, model, bundle, boot, started_ms,
+             ended_ms, unix, closed_windows, calls, errors, received_at, document)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        insert.execute(params![
+            stored.device.as_str(),
+            stored.stream.0,
+            bits(stored.sequence.0),
+            window.model.as_str(),
+            window.bundle.0,
+            stored.boot.0,
+            bits(window.started.0),
+            bits(window.ended.0),
+            window.unix.map(|unix| bits(unix.0)),
+            window.closed_windows,
+            bits(window.calls),
+            bits(errors(window)),
+            bits(now.0),
+            stored.document,
+        ])?;
+        self.count_window(stored.device, window)
+    }
+
+    fn count_window(&self, device: &DeviceId, window: &Window<'_>) -> Result<(), StoreError> {
+        let key = (device.as_str(), window.model.as_str(), window.bundle.0);
+        let mut select = self.0.prepare_cached(
+            "SELECT calls, closed_windows, errors, latency FROM counters
+             WHERE device = ? AND model = ? AND bundle = ?",
+        )?;
+        let before = select.query_row(key, |row| {
+            let numbers =
+                (column::number(row, 0)?, column::number(row, 1)?, column::number(row, 2)?);
+            Ok((numbers, read_latency(&row.get::<_, Vec<u8>>(3)?)))
+        });
+        let ((calls, closed, failed), mut latency) = before.optional()?.unwrap_or_default();
+        window.latency.iter().for_each(|count| latency.add(count.bucket, count.count));
+        let mut upsert = self.0.prepare_cached(
+            "INSERT INTO counters (device, model, bundle, calls, closed_windows, errors, latency)
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = excluded.calls,
+             closed_windows = excluded.closed_windows, errors = excluded.errors,
+             latency = excluded.latency",
+        )?;
+        upsert.execute(params![
+            key.0,
+            key.1,
+            key.2,
+            bits(calls.saturating_add(window.calls)),
+            bits(closed.saturating_add(u64::from(window.closed_windows))),
+            bits(failed.saturating_add(errors(window))),
+            write_latency(&latency),
+        ])?;
+        Ok(())
+    }
+
+    /// Windows in the order in which they came.
+    pub(crate) fn windows(
+        &self,
+        filter: &WindowFilter,
+        page: &Page,
+    ) -> Result<Paged<WindowRow>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT window, device, stream, sequence, model, bundle, started_ms, ended_ms, unix,
+             closed_windows, calls, errors, received_at FROM windows
+             WHERE window > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
+             ORDER BY window LIMIT ?2",
+        )?;
+        let (device, model) = (
+            filter.device.as_ref().map(DeviceId::as_str),
+            filter.model.as_ref().map(ModelId::as_str),
+        );
+        let rows =
+            statement.query_map(params![page.after_row(), page.limit(), device, model], read)?;
+        let items = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(Paged::of(items, page, |row: &WindowRow| row.window.to_string()))
+    }
+
+    /// The signed bytes of a window.
+    pub(crate) fn window_document(&self, window: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT document FROM windows WHERE window = ?";
+        Ok(self.0.query_row(sql, [window], |row| row.get(0)).optional()?)
+    }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<WindowRow> {
+    Ok(WindowRow {
+        window: row.get(0)?,
+        device: row.get(1)?,
+        stream: column::stream(row, 2)?.to_string(),
+        sequence: column::number(row, 3)?,
+        model: row.get(4)?,
+        bundle: column::digest(row, 5).map(|digest: Digest| digest.to_string())?,
+        started_ms: column::number(row, 6)?,
+        ended_ms: column::number(row, 7)?,
+        unix: column::maybe_number(row, 8)?,
+        closed_windows: column::number(row, 9)?,
+        calls: column::number(row, 10)?,
+        errors: column::number(row, 11)?,
+        received_at: column::number(row, 12)?,
+    })
+}
+
+fn errors(window: &Window<'_>) -> u64 {
+    window.errors.iter().map(|error| u64::from(error.count)).sum()
+}
+
+/// Five bytes for each bucket that is not empty: bucket, count.
+fn write_latency(latency: &LatencyFold) -> Vec<u8> {
+    let entry = |(bucket, count): (u8, u32)| {
+        let mut bytes = [bucket, 0, 0, 0, 0];
+        bytes[1..].copy_from_slice(&count.to_le_bytes());
+        bytes
+    };
+    latency.iter().flat_map(entry).collect()
+}
+
+/// Reads what [`write_latency`] wrote.
+pub(super) fn read_latency(bytes: &[u8]) -> LatencyFold {
+    let mut latency = LatencyFold::default();
+    for entry in bytes.as_chunks::<5>().0 {
+        latency.add(entry[0], u32::from_le_bytes([entry[1], entry[2], entry[3], entry[4]]));
+    }
+    latency
+}
