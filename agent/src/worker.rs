@@ -52,6 +52,8 @@ pub struct Worker {
     evidence: Evidence,
     limits: WorkerLimits,
     loaded: Loaded,
+    /// The operator, if the model uses only one: at fault when a run kills the worker.
+    only_operator: Option<String>,
     requests: u64,
     state: State,
 }
@@ -63,6 +65,11 @@ enum State {
     /// the channel stands.
     Busy,
     Ended,
+}
+
+/// Resident memory of a process, bytes; `None` once it has died.
+pub fn resident_bytes_of(pid: u32) -> Option<u64> {
+    procfs::status_bytes(pid, "VmRSS")
 }
 
 impl Worker {
@@ -92,6 +99,7 @@ impl Worker {
         match loaded {
             Ok(Ok(loaded)) => {
                 worker.loaded = loaded;
+                worker.only_operator = place.operator;
                 worker.state = State::Idle;
                 Ok(worker)
             }
@@ -169,7 +177,7 @@ impl Worker {
                 self.state = State::Idle;
                 answer
             }
-            Err(broken) => Err(self.bury(broken, Place::at(Stage::Run)).await),
+            Err(broken) => Err(self.bury(broken, self.at_run()).await),
         }
     }
 
@@ -177,7 +185,7 @@ impl Worker {
     pub async fn ended(&mut self) -> WorkerFault {
         let broken = Broken::Closed;
         let _ = self.child.wait().await;
-        self.bury(broken, Place::at(Stage::Run)).await
+        self.bury(broken, self.at_run()).await
     }
 
     /// Ends the child in peace, or kills it when it does not go.
@@ -223,6 +231,7 @@ impl Worker {
             evidence,
             limits,
             loaded,
+            only_operator: None,
             requests: 0,
             state,
         })
@@ -315,6 +324,14 @@ impl Worker {
         }
     }
 
+    fn at_run(&self) -> Place {
+        let operator = self.only_operator.clone();
+        Place {
+            stage: Stage::Run,
+            operator,
+        }
+    }
+
     async fn kill(&mut self) {
         self.state = State::Ended;
         let _ = self.child.kill().await;
@@ -362,4 +379,4 @@ impl From<std::io::Error> for Broken {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -89,7 +89,9 @@ pub fn accept<'b, const MODELS: usize>(
     newer(opened.at, bytes, last)?;
     let unix = unix.ok_or(NotAccepted::TimeUnknown)?;
     if unix > opened.accept_by {
-        return Err(NotAccepted::Expired { accept_by: opened.accept_by });
+        return Err(NotAccepted::Expired {
+            accept_by: opened.accept_by,
+        });
     }
     if !consistent(&opened) {
         return Err(NotAccepted::Inconsistent);
@@ -116,4 +118,255 @@ fn consistent(assignment: &Assignment<'_>) -> bool {
         entry.since <= assignment.at
             && entries().filter(|other| other.model == entry.model).count() == 1
     })
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::facts::Keys;
+    use muster_protocol::cbor::{self, List};
+    use muster_protocol::id::{Epoch, Generation, ModelId, Version};
+    use muster_protocol::key::PublicKey;
+    use muster_protocol::message::{Entry, Role, Settings};
+    use std::format;
+    use std::vec::Vec;
+
+    const DIRECTOR: u8 = 1;
+    const NOW: Option<UnixSeconds> = Some(UnixSeconds(1000));
+
+    fn me() -> DeviceId {
+        DeviceId::parse("press-07").expect("valid")
+    }
+
+    fn entry(model: &str, since: EpochGeneration) -> Entry {
+        Entry {
+            model: ModelId::parse(model).expect("valid"),
+            version: Version::parse("1.0.0").expect("valid"),
+            statement: Digest([2; 32]),
+            statement_size: 300,
+            role: Role::Serve,
+            since,
+            settings: Settings::default(),
+        }
+    }
+
+    /// Signs an assignment with the key of this seed; gives the key as well.
+    fn signed(assignment: &Assignment<'_>, seed: u8) -> (PublicKey, Vec<u8>) {
+        let (mut payload, mut scratch, mut out) = ([0; 1024], [0; 2048], [0; 2048]);
+        let len = cbor::encode(assignment, &mut payload).expect("fits");
+        let (payload, key) = (&payload[..len], [seed; 32].into());
+        let len = cose::seal::<Assignment<'_>>(payload, &key, &mut scratch, &mut out);
+        (
+            key.verifying_key().into(),
+            out[..len.expect("fits")].to_vec(),
+        )
+    }
+
+    /// The good assignment 1.5 for two models, after `change`.
+    fn made(seed: u8, change: fn(&mut Assignment<'_>, &mut [Entry; 2])) -> Vec<u8> {
+        let at = EpochGeneration::new(1, 5);
+        let mut entries = [
+            entry("bearing", at),
+            entry("pump", EpochGeneration::new(1, 2)),
+        ];
+        let mut assignment = Assignment {
+            device: me(),
+            at,
+            issued_at: UnixSeconds(900),
+            accept_by: UnixSeconds(1000),
+            entries: List::default(),
+        };
+        change(&mut assignment, &mut entries);
+        signed(
+            &Assignment {
+                entries: List::of(&entries),
+                ..assignment
+            },
+            seed,
+        )
+        .1
+    }
+
+    fn good() -> Vec<u8> {
+        made(DIRECTOR, |_, _| ())
+    }
+
+    fn accepted(epoch: u64, generation: u64, bytes: &[u8]) -> Option<Accepted> {
+        let at = EpochGeneration::new(epoch, generation);
+        Some(Accepted {
+            at,
+            digest: Digest::of(bytes),
+        })
+    }
+
+    fn judge(
+        bytes: &[u8],
+        last: Option<Accepted>,
+        unix: Option<UnixSeconds>,
+    ) -> Result<EpochGeneration, NotAccepted> {
+        let any = Assignment {
+            device: me(),
+            at: EpochGeneration::default(),
+            issued_at: UnixSeconds(0),
+            accept_by: UnixSeconds(0),
+            entries: List::default(),
+        };
+        let director = signed(&any, DIRECTOR).0;
+        let facts = Facts::<2> {
+            epoch: Epoch(1),
+            director: Keys {
+                keys: [director].into_iter().collect(),
+                threshold: 1,
+            },
+            ..Facts::default()
+        };
+        let mut scratch = [0; 8192];
+        accept(bytes, &me(), &facts, last, unix, &mut scratch).map(|verified| verified.at)
+    }
+
+    #[test]
+    fn each_attack_has_its_own_name() {
+        let last = accepted(1, 4, b"before");
+        let check = |attack: &str, bytes: &[u8], last, unix, expect: Result<(), NotAccepted>| {
+            assert_eq!(judge(bytes, last, unix).map(|_| ()), expect, "{attack}");
+        };
+        check("none", &good(), last, NOW, Ok(()));
+        check("none, the first one", &good(), None, NOW, Ok(()));
+
+        let unknown = NotAccepted::Signature(Refused::UnknownKey);
+        check("wrong key", &made(9, |_, _| ()), last, NOW, Err(unknown));
+        let other = made(DIRECTOR, |a, _| {
+            a.device = DeviceId::parse("press-08").expect("valid")
+        });
+        check(
+            "other device",
+            &other,
+            last,
+            NOW,
+            Err(NotAccepted::OtherDevice),
+        );
+        for epoch in [0, 2] {
+            let other = match epoch {
+                0 => made(DIRECTOR, |a, _| a.at.epoch = Epoch(0)),
+                _ => made(DIRECTOR, |a, _| a.at.epoch = Epoch(2)),
+            };
+            check(
+                "other epoch",
+                &other,
+                last,
+                NOW,
+                Err(NotAccepted::OtherEpoch),
+            );
+        }
+
+        let newer = accepted(1, 6, b"after");
+        let old = NotAccepted::Old {
+            accepted: EpochGeneration::new(1, 6),
+        };
+        check("old generation", &good(), newer, NOW, Err(old));
+        let same = accepted(1, 5, &good());
+        check(
+            "same generation, same bytes",
+            &good(),
+            same,
+            NOW,
+            Err(NotAccepted::Repeated),
+        );
+        let forked = accepted(1, 5, b"other");
+        check(
+            "same generation, other bytes",
+            &good(),
+            forked,
+            NOW,
+            Err(NotAccepted::Forked),
+        );
+        let highest = accepted(0, u64::MAX, b"of the director before");
+        check(
+            "an epoch before at its maximum",
+            &good(),
+            highest,
+            NOW,
+            Ok(()),
+        );
+
+        let late = NotAccepted::Expired {
+            accept_by: UnixSeconds(1000),
+        };
+        check("expired", &good(), last, Some(UnixSeconds(1001)), Err(late));
+        check(
+            "no trusted time",
+            &good(),
+            last,
+            None,
+            Err(NotAccepted::TimeUnknown),
+        );
+
+        let inconsistent = Err(NotAccepted::Inconsistent);
+        let twice = made(DIRECTOR, |_, entries| {
+            entries[1].model = entries[0].model.clone()
+        });
+        check("two entries for one model", &twice, last, NOW, inconsistent);
+        let future = made(DIRECTOR, |_, entries| {
+            entries[1].since = EpochGeneration::new(1, 6)
+        });
+        check(
+            "entry newer than its assignment",
+            &future,
+            last,
+            NOW,
+            inconsistent,
+        );
+        let future = made(DIRECTOR, |_, entries| entries[1].since.epoch = Epoch(2));
+        check("entry of a later epoch", &future, last, NOW, inconsistent);
+        let highest = made(DIRECTOR, |a, _| a.at.generation = Generation(u64::MAX));
+        check("the highest generation", &highest, last, NOW, Ok(()));
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_a_bad_signature_or_form() {
+        let good = good();
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let judged = judge(&bytes, None, NOW);
+            assert!(
+                matches!(judged, Err(NotAccepted::Signature(_))),
+                "bit {bit}: {judged:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cut_assignment_is_refused() {
+        let good = good();
+        for end in 0..good.len() {
+            let judged = judge(&good[..end], None, NOW);
+            assert!(
+                matches!(judged, Err(NotAccepted::Signature(_))),
+                "{end}: {judged:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_reason_says_something_else() {
+        let at = EpochGeneration::new(1, 6);
+        let mut said = [
+            NotAccepted::Signature(Refused::UnknownKey),
+            NotAccepted::OtherDevice,
+            NotAccepted::OtherEpoch,
+            NotAccepted::Old { accepted: at },
+            NotAccepted::Repeated,
+            NotAccepted::Forked,
+            NotAccepted::TimeUnknown,
+            NotAccepted::Expired {
+                accept_by: UnixSeconds(1000),
+            },
+            NotAccepted::Inconsistent,
+        ]
+        .map(|reason| format!("{reason}"));
+        said.sort();
+        assert!(said.windows(2).all(|pair| pair[0] != pair[1]), "{said:?}");
+    }
 }

@@ -103,23 +103,35 @@ pub enum Input<'a> {
         /// What the machine has left.
         capabilities: &'a Capabilities,
     },
-    /// The manifest and hash list hold together.
-    Planned,
-    /// Every piece is on disk.
-    Fetched,
+    /// The manifest and hash list of this bundle hold together.
+    Planned(Digest),
+    /// Every piece of this bundle is on disk.
+    Fetched(Digest),
     /// Every blob was verified whole and unpacked.
     Staged {
+        /// Of which bundle.
+        bundle: Digest,
         /// Bytes fetched for it.
         fetched_bytes: u64,
         /// Bytes written for it.
         written_bytes: u64,
     },
     /// The trial passed.
-    TrialPassed(Measured),
+    TrialPassed {
+        /// Of which bundle.
+        bundle: Digest,
+        /// What was measured.
+        measured: Measured,
+    },
     /// The worker that [`Output::Route`] asked for serves.
     Routed(Digest),
     /// A verdict against the candidate, or against what serves.
-    Failed(Verdict),
+    Failed {
+        /// Against which bundle; about any other than these two it is late and falls through.
+        bundle: Digest,
+        /// The verdict.
+        verdict: Verdict,
+    },
     /// What serves was in trouble and does well again.
     Recovered,
     /// What was asked for is not to be had now: the network, never the bundle.
@@ -206,11 +218,20 @@ pub struct Updater {
     outputs: Deque<Output, OUTPUTS_MAX>,
     /// A `Persist` went out and was not answered.
     persisting: bool,
+    /// There was no room for an output: all that are waiting are of no use any more.
+    overflowed: bool,
     measured: Measured,
-    /// Whether what serves was reported to be in trouble.
-    degraded: bool,
+    /// What was said about what serves, so that it is said once.
+    told: Told,
     retry: Backoff,
     deadline: Option<(Millis, Wait)>,
+}
+
+/// Troubles of what serves that were reported, since it began to serve or this boot.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    degraded: bool,
+    revoked: bool,
 }
 
 /// Why a deadline was set.
@@ -234,8 +255,9 @@ impl Updater {
             phase: Phase::Resting,
             outputs: Deque::new(),
             persisting: false,
+            overflowed: false,
             measured: Measured::default(),
-            degraded: false,
+            told: Told::default(),
             retry: Backoff::new(RETRY_MS.0, RETRY_MS.1, seed),
             deadline: None,
         }
@@ -255,35 +277,61 @@ impl Updater {
 
     /// Takes one input. Late and repeated answers fall through.
     pub fn handle(&mut self, input: Input<'_>, facts: &View<'_>, now: Millis) {
+        self.take(input, facts, now);
+        if core::mem::take(&mut self.overflowed) {
+            self.start_over();
+        }
+    }
+
+    fn take(&mut self, input: Input<'_>, facts: &View<'_>, now: Millis) {
         match (input, self.phase) {
             (Input::Assigned(entry), _) => self.assigned(entry, facts),
             (Input::FactsChanged, _) => self.facts_changed(facts),
-            (Input::Statement { bytes, listing, capabilities }, Phase::Statement) => {
+            (
+                Input::Statement {
+                    bytes,
+                    listing,
+                    capabilities,
+                },
+                Phase::Statement,
+            ) => {
                 self.statement(bytes, listing, capabilities, facts, now);
             }
-            (Input::Planned, Phase::Plan) => self.planned(),
-            (Input::Fetched, Phase::Pieces) => self.fetched(),
-            (Input::Staged { fetched_bytes, written_bytes }, Phase::Staging) => {
+            (Input::Planned(bundle), Phase::Plan) if self.awaits(bundle) => self.planned(),
+            (Input::Fetched(bundle), Phase::Pieces) if self.awaits(bundle) => self.fetched(),
+            (
+                Input::Staged {
+                    bundle,
+                    fetched_bytes,
+                    written_bytes,
+                },
+                Phase::Staging,
+            ) if self.awaits_verdict(bundle) => {
                 self.staged(fetched_bytes, written_bytes);
             }
-            (Input::TrialPassed(measured), Phase::Trial) => self.trial_passed(measured, facts),
+            (Input::TrialPassed { bundle, measured }, Phase::Trial)
+                if self.awaits_verdict(bundle) =>
+            {
+                self.trial_passed(measured, facts);
+            }
             (Input::Routed(bundle), Phase::Routing) => self.routed(bundle, now),
-            (Input::Failed(verdict), _) => self.failed(verdict, facts, now),
+            (Input::Failed { bundle, verdict }, _) => self.failed(bundle, verdict, facts, now),
             (Input::Recovered, _) => self.recovered(),
             (Input::Unavailable, Phase::Statement | Phase::Plan | Phase::Pieces) => self.pause(now),
             (Input::Expired, Phase::Statement | Phase::Plan | Phase::Pieces) => {
-                let verdict = Verdict::new(Reason::Expired, "accept_by passed before it was staged");
+                let verdict =
+                    Verdict::new(Reason::Expired, "accept_by passed before it was staged");
                 self.refuse(verdict);
             }
             (Input::Persisted, _) => self.persisting = false,
             (Input::Tick, _) => self.tick(facts, now),
-            // An answer to a question that a newer assignment made moot.
+            // An answer to a question that a newer assignment or verdict made moot.
             (
                 Input::Statement { .. }
-                | Input::Planned
-                | Input::Fetched
+                | Input::Planned(_)
+                | Input::Fetched(_)
                 | Input::Staged { .. }
-                | Input::TrialPassed(_)
+                | Input::TrialPassed { .. }
                 | Input::Routed(_)
                 | Input::Unavailable
                 | Input::Expired,
@@ -292,7 +340,24 @@ impl Updater {
         }
     }
 
+    /// Whether an answer about this bundle is about the candidate.
+    fn awaits(&self, bundle: Digest) -> bool {
+        self.state
+            .candidate
+            .as_ref()
+            .is_some_and(|release| release.bundle == bundle)
+    }
+
+    /// The same for an answer of which each question has one: none is due during a pause.
+    fn awaits_verdict(&self, bundle: Digest) -> bool {
+        let paused = matches!(self.deadline, Some((_, Wait::Retry)));
+        !paused && self.awaits(bundle)
+    }
+
     /// What to do next, if anything; nothing while a state is on its way to the disk.
+    ///
+    /// A host drains it after every input. A disk that refuses for long may keep it from that:
+    /// when outputs pile up, they are replaced by what a boot would ask for.
     pub fn poll_output(&mut self) -> Option<Output> {
         if self.persisting {
             return None;
@@ -316,13 +381,19 @@ impl Updater {
         if output == Output::Persist && self.outputs.back() == Some(&Output::Persist) {
             return;
         }
-        let pushed = self.outputs.push_back(output);
-        debug_assert!(pushed.is_ok(), "invariant: a host drains outputs after every input");
+        if self.outputs.push_back(output).is_err() {
+            self.overflowed = true;
+        }
     }
 
     fn report(&mut self, step: Step, release: Option<Release>, verdict: Option<Verdict>) {
         let measured = self.measured;
-        self.output(Output::Report { step, release, verdict, measured });
+        self.output(Output::Report {
+            step,
+            release,
+            verdict,
+            measured,
+        });
     }
 }
 

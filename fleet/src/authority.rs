@@ -144,7 +144,9 @@ impl Authority {
 fn check_pair(certificate_pem: &str, key: &KeyPair) -> Result<(), String> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes())
         .map_err(|error| format!("ca.pem is no certificate ({error})"))?;
-    let certificate = pem.parse_x509().map_err(|error| format!("ca.pem: {error}"))?;
+    let certificate = pem
+        .parse_x509()
+        .map_err(|error| format!("ca.pem: {error}"))?;
     if certificate.public_key().subject_public_key.data != key.public_key_raw() {
         return Err("ca.key is not the key of ca.pem".to_owned());
     }

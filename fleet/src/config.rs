@@ -118,9 +118,8 @@ fn parse(text: &str) -> Result<Config, Wrong> {
             "name the host as devices reach it, for example host_names = [\"fleet.example\"]",
         ));
     }
-    let url = |url: &Option<String>, scheme: &str| {
-        url.as_ref().is_none_or(|url| url.starts_with(scheme))
-    };
+    let url =
+        |url: &Option<String>, scheme: &str| url.as_ref().is_none_or(|url| url.starts_with(scheme));
     if !url(&config.broker_url, "mqtts://") || !url(&config.enroll_url, "https://") {
         return Err(wrong(
             "a URL has the wrong scheme",
@@ -161,7 +160,10 @@ mod tests {
             ..Config::default()
         };
         check("broker_listen = \"127.0.0.1:0\"", Ok(quiet));
-        check("\nbroker_lisen = \"127.0.0.1:0\"", Err("line 2: unknown field `broker_lisen`"));
+        check(
+            "\nbroker_lisen = \"127.0.0.1:0\"",
+            Err("line 2: unknown field `broker_lisen`"),
+        );
         check("broker_listen = 8883", Err("line 1"));
         check("broker_listen", Err("line 1"));
         check("api_listen = \"0.0.0.0:8080\"", Err("not a loopback"));

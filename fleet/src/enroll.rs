@@ -103,8 +103,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Request, Refusal> {
     let request = cose::open::<EnrolmentRequest<'_>>(bytes, keys, &mut scratch)
         .map_err(Refusal::Request)?
         .into_inner();
-    let tls_key =
-        TlsKey::of_request(request.certificate_request).map_err(Refusal::Certificate)?;
+    let tls_key = TlsKey::of_request(request.certificate_request).map_err(Refusal::Certificate)?;
     Ok(Request {
         device: request.device,
         secret: Digest::of(request.secret),
@@ -159,7 +158,11 @@ mod tests {
 
     fn certificate_request(key: &KeyPair) -> Vec<u8> {
         let params = CertificateParams::default();
-        params.serialize_request(key).expect("a request").der().to_vec()
+        params
+            .serialize_request(key)
+            .expect("a request")
+            .der()
+            .to_vec()
     }
 
     /// A request that brings the key of `seed` and is signed by that of `signer`.
@@ -211,7 +214,12 @@ mod tests {
         check(&first, Some(&fresh), NOW, Ok(Decision::Issue));
         check(&first, Some(&used), NOW, repeat);
         check(&other_document, Some(&used), NOW, Err(Refusal::UsedByOther));
-        check(&other_certificate, Some(&used), NOW, Err(Refusal::UsedByOther));
+        check(
+            &other_certificate,
+            Some(&used),
+            NOW,
+            Err(Refusal::UsedByOther),
+        );
         for token in [&fresh, &used] {
             check(&first, Some(token), token.expires, Err(Refusal::Expired));
         }
@@ -237,7 +245,10 @@ mod tests {
         assert_eq!(refused(&other), Refusal::Request(cose::Refused::UnknownKey));
         let mut flipped = request(1, 1, SECRET, &tls);
         *flipped.last_mut().expect("bytes") ^= 1;
-        assert_eq!(refused(&flipped), Refusal::Request(cose::Refused::BadSignature));
+        assert_eq!(
+            refused(&flipped),
+            Refusal::Request(cose::Refused::BadSignature)
+        );
         let huge = vec![0; ENROLMENT_BYTES_MAX + 1];
         assert_eq!(refused(&huge), Refusal::Request(cose::Refused::TooLarge));
         assert!(matches!(refused(b""), Refusal::Request(_)));

@@ -204,8 +204,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, OperatorError> {
 /// # Errors
 /// As [`read_text`], or others may read it.
 pub(crate) fn read_secret(path: &Path) -> Result<String, OperatorError> {
-    let meta =
-        fs::metadata(path).map_err(|error| OperatorError::file("read", path, &error))?;
+    let meta = fs::metadata(path).map_err(|error| OperatorError::file("read", path, &error))?;
     let mode = meta.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(OperatorError::new(
@@ -216,6 +215,28 @@ pub(crate) fn read_secret(path: &Path) -> Result<String, OperatorError> {
         ));
     }
     read_text(path)
+}
+
+/// Reads the bearer token of the API.
+///
+/// # Errors
+/// There is none, or others may read it.
+pub(crate) fn read_api_token(home: &Home) -> Result<String, OperatorError> {
+    let path = home.api_token();
+    let token = if path.exists() {
+        read_secret(&path)?.trim().to_owned()
+    } else {
+        String::new()
+    };
+    if token.is_empty() {
+        return Err(OperatorError::new(
+            Exit::Missing,
+            format!("read the API token {}", path.display()),
+            "there is none",
+            "write a long random text into it with mode 600, and start `muster serve` again",
+        ));
+    }
+    Ok(token)
 }
 
 /// Whether something is there that a new home would mix with.
@@ -240,7 +261,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -262,6 +284,23 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let error = Home::open(folder.path()).expect_err("no home");
         assert!(error.to_string().contains("muster init"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_and_a_loose_token_are_told_apart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::create(&folder.path().join("home")).expect("a home");
+        let error = read_api_token(&home).expect_err("none");
+        assert!(
+            error.to_string().contains("because there is none"),
+            "{error}"
+        );
+        write_private(&home.api_token(), b"t\n").expect("written");
+        assert_eq!(read_api_token(&home).expect("private"), "t");
+        let loose = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(home.api_token(), loose).expect("chmod");
+        let error = read_api_token(&home).expect_err("loose");
+        assert_eq!(error.exit, Exit::Refused, "{error}");
     }
 
     #[test]

@@ -102,7 +102,10 @@ mod tests {
             (format!("{FIRST_LINE}\n{digits}"), true),
             (format!("{FIRST_LINE}\n{digits}\nmore"), false),
             (format!("{FIRST_LINE}\n{}\n", &digits[1..]), false),
-            (format!("{FIRST_LINE}\n{}\n", digits.replace('7', "G")), false),
+            (
+                format!("{FIRST_LINE}\n{}\n", digits.replace('7', "G")),
+                false,
+            ),
             (format!("muster ed25519 private key 2\n{digits}\n"), false),
             (digits, false),
             (String::new(), false),

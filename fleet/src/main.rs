@@ -6,16 +6,27 @@
 mod addresses;
 mod api;
 mod authority;
+mod blobs;
 mod broker;
 mod cli;
 mod client;
+mod clock;
 mod command;
+mod compose;
 mod config;
+mod controller;
+mod dispatch;
 mod enroll;
 mod error;
 mod home;
+mod ingest;
 mod key_file;
 mod output;
+mod publish;
+mod rollout;
+mod selector;
+mod serve;
+mod store;
 
 use std::process::ExitCode;
 

@@ -75,7 +75,10 @@ impl fmt::Display for Table {
         let columns = self.rows.first().map_or(0, Vec::len);
         let widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
         for row in &self.rows {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             let line = cells.collect::<Vec<_>>().join("  ");
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -105,7 +108,10 @@ mod tests {
         let mut table = Table::new(&["id", "step"]);
         table.row(["press-07", "active"]);
         table.row(["é", "-"]);
-        assert_eq!(table.to_string(), "ID        STEP\npress-07  active\né         -\n");
+        assert_eq!(
+            table.to_string(),
+            "ID        STEP\npress-07  active\né         -\n"
+        );
     }
 
     #[test]

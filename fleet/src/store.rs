@@ -36,11 +36,11 @@ pub(crate) use enrolment::{IssuedCertificate, TokenRow};
 pub(crate) use error::StoreError;
 pub(crate) use incidents::{Incident, IncidentKind};
 pub(crate) use page::{Page, Paged};
-pub(crate) use receipts::{ReceiptFilter, ReceiptRow, ReceiptToStore, step_name};
+pub(crate) use receipts::{ReceiptFilter, ReceiptRow, ReceiptToStore};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use rollouts::{DesiredRow, RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
-pub(crate) use summary::{DeviceSummary, ModelSummary};
+pub(crate) use summary::DeviceSummary;
 pub(crate) use windows::{WindowFilter, WindowRow, WindowToStore};
 
 /// Jobs that may wait for the writer: beyond it, callers wait.
@@ -94,6 +94,18 @@ impl Store {
         let job = writer::job(job, sender);
         self.jobs.send(job).await.map_err(|_| StoreError::Stopped)?;
         receiver.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Asks at once, on this thread: for the start of the program.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn look<T>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        job(&Tx(&connection))
     }
 
     /// Asks questions that all see the same state.

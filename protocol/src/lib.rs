@@ -25,3 +25,5 @@ pub mod time;
 #[cfg(feature = "alloc")]
 pub mod token;
 pub mod topic;
+#[cfg(feature = "alloc")]
+pub mod tuf;

@@ -269,3 +269,6 @@ impl CheckError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ fn refusals_name_stage_operator_and_reason() {
     check(b"GIF89a", "stage parse: it is not an ONNX file");
     let whole = linear().build();
     let damaged = "stage parse: the ONNX file is truncated or damaged (failed to decode Protobuf \
-                   message: ModelProto.graph: ModelProto.graph: buffer underflow)";
+                   message: ModelProto.graph: buffer underflow)";
     check(&whole[..whole.len() / 2], damaged);
     let scaler = Onnx::default()
         .input("x", &[Some(1)])
@@ -79,18 +79,18 @@ fn refusals_name_stage_operator_and_reason() {
     let dangling = linear().output("z", &[]).build();
     check(&dangling, "stage parse: nothing produces output \"z\"");
     let narrow = Onnx::default()
-        .input("x", &[Some(2)])
-        .weight("w", &[3], &[1.0; 3]);
+        .input("x", &[Some(1), Some(2)])
+        .weight("w", &[3, 3], &[1.0; 9]);
     let narrow = narrow
-        .node("", "Add", &["x", "w"], "y")
-        .output("y", &[Some(3)])
-        .build();
+        .node("", "Relu", &["x"], "r")
+        .node("", "MatMul", &["r", "w"], "y");
+    let narrow = narrow.output("y", &[Some(1), Some(3)]).build();
     let error = load_bytes(&narrow, Graph::Optimised)
         .err()
         .expect("refused");
     assert_eq!(
         (error.stage, error.operator.as_deref()),
-        (Stage::Analyse, Some("Add"))
+        (Stage::Analyse, Some("MatMul"))
     );
 }
 

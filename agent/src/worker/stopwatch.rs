@@ -2,17 +2,17 @@
 //!
 //! Never tells the time of day; the worker has no other use for a clock.
 
-use std::time::Instant;
+use crate::clock;
 
 /// Runs from its making.
-pub(super) struct Stopwatch(Instant);
+pub(super) struct Stopwatch(u64);
 
 impl Stopwatch {
     pub(super) fn start() -> Stopwatch {
-        Stopwatch(Instant::now())
+        Stopwatch(clock::monotonic_us())
     }
 
     pub(super) fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+        clock::monotonic_us().saturating_sub(self.0)
     }
 }

@@ -8,6 +8,9 @@ use muster_protocol::message::{Reason, Step};
 impl Updater {
     /// Continues from what was durable: serves the active slot, then takes up the entry where
     /// it stood, and reports again how it stands, since the receipt may not have been stored.
+    ///
+    /// The host then says [`super::Input::FactsChanged`], and removes every blob that no
+    /// [`ModelState::bundles`] names: what was to be discarded is not said again.
     #[must_use]
     pub fn boot(state: ModelState, policy: Policy, seed: u64) -> Self {
         let mut updater = Self::with(state, policy, seed);
@@ -18,12 +21,25 @@ impl Updater {
         updater
     }
 
+    /// Says anew, from the state alone, what must be done; receipts of single steps are lost.
+    pub(super) fn start_over(&mut self) {
+        self.outputs.clear();
+        self.deadline = None;
+        self.phase = Phase::Resting;
+        self.output(Output::Persist);
+        match self.state.active.clone() {
+            Some(slot) => self.route(slot.release),
+            None => self.output(Output::Unroute),
+        }
+        self.resume();
+    }
+
     fn resume(&mut self) {
         let candidate = self.state.candidate.clone();
         let active = self.state.active.as_ref().map(|slot| slot.release.clone());
         match self.state.progress {
             Progress::Nothing => {}
-            Progress::Offered => self.ask_for_statement(),
+            Progress::Offered => self.offer_again(),
             Progress::Staged | Progress::Trial => self.stage_again(candidate),
             // The route above answers with `Routed`, which starts probation anew.
             Progress::Probation => self.phase = Phase::Routing,
@@ -31,6 +47,22 @@ impl Updater {
             Progress::Refused => self.repeat(Step::Refused, candidate),
             Progress::Reverted => self.repeat(Step::Reverted, candidate),
             Progress::Stopped => self.repeat(Step::Stopped, candidate),
+        }
+    }
+
+    /// Going back to what a slot keeps costs no bytes after a power cut either.
+    fn offer_again(&mut self) {
+        let known = self
+            .state
+            .entry
+            .as_ref()
+            .and_then(|entry| self.known(entry));
+        match known {
+            Some(release) => {
+                self.state.candidate = Some(release.clone());
+                self.stage_again(Some(release));
+            }
+            None => self.ask_for_statement(),
         }
     }
 

@@ -28,7 +28,10 @@ pub(super) fn statement(
         .map_err(|refused| verdict(Reason::StatementSignature, format_args!("{refused}")))?;
     let named = (&opened.model, &opened.version) == (&entry.model, &entry.version);
     require(named, Reason::StatementMismatch, || {
-        format(format_args!("it is signed for {} {}", opened.model, opened.version))
+        format(format_args!(
+            "it is signed for {} {}",
+            opened.model, opened.version
+        ))
     })?;
     require(listing != Listing::Absent, Reason::NotListed, || {
         format(format_args!("signed metadata does not list this statement"))
@@ -47,29 +50,52 @@ pub(super) fn authority(
 ) -> Result<(), Verdict> {
     let floor = floor_seen.max(facts.floor);
     require(release.rank >= floor, Reason::BelowFloor, || {
-        format(format_args!("its rank is {}, the floor is {floor}", release.rank))
+        format(format_args!(
+            "its rank is {}, the floor is {floor}",
+            release.rank
+        ))
     })?;
-    require(facts.revocation(&release.bundle).is_none(), Reason::Revoked, || {
-        format(format_args!("fleet.json revokes {}", release.bundle))
-    })
+    require(
+        facts.revocation(&release.bundle).is_none(),
+        Reason::Revoked,
+        || format(format_args!("fleet.json revokes {}", release.bundle)),
+    )
 }
 
 fn machine(statement: &Statement, capabilities: &Capabilities) -> Result<(), Verdict> {
     let needs = &statement.requirements;
     let class = statement.class.as_str();
-    require(class == "any" || statement.class == capabilities.class, Reason::TargetClass, || {
-        format(format_args!("it is for {class}, this machine is {}", capabilities.class))
-    })?;
-    require(needs.agent_level <= AGENT_LEVEL, Reason::AgentTooOld, || {
-        format(format_args!("it needs agent level {}, this is {AGENT_LEVEL}", needs.agent_level))
-    })?;
+    require(
+        class == "any" || statement.class == capabilities.class,
+        Reason::TargetClass,
+        || {
+            format(format_args!(
+                "it is for {class}, this machine is {}",
+                capabilities.class
+            ))
+        },
+    )?;
+    require(
+        needs.agent_level <= AGENT_LEVEL,
+        Reason::AgentTooOld,
+        || {
+            format(format_args!(
+                "it needs agent level {}, this is {AGENT_LEVEL}",
+                needs.agent_level
+            ))
+        },
+    )?;
     let (need, have) = (needs.peak_memory_bytes, capabilities.memory_bytes);
     require(need <= have, Reason::Memory, || {
-        format(format_args!("it plans {need} bytes of memory, {have} are left beside the others"))
+        format(format_args!(
+            "it plans {need} bytes of memory, {have} are left beside the others"
+        ))
     })?;
     let (need, have) = (needs.disk_bytes, capabilities.disk_bytes);
     require(need <= have, Reason::Disk, || {
-        format(format_args!("it needs {need} bytes of disk, {have} are left"))
+        format(format_args!(
+            "it needs {need} bytes of disk, {have} are left"
+        ))
     })
 }
 
@@ -90,11 +116,21 @@ fn require(
     reason: Reason,
     sentence: impl FnOnce() -> super::Detail,
 ) -> Result<(), Verdict> {
-    if holds { Ok(()) } else { Err(Verdict { reason, detail: sentence() }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Verdict {
+            reason,
+            detail: sentence(),
+        })
+    }
 }
 
 fn verdict(reason: Reason, sentence: core::fmt::Arguments<'_>) -> Verdict {
-    Verdict { reason, detail: format(sentence) }
+    Verdict {
+        reason,
+        detail: format(sentence),
+    }
 }
 
 fn format(sentence: core::fmt::Arguments<'_>) -> super::Detail {

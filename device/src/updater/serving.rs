@@ -2,19 +2,37 @@
 //!
 //! A device that had a model has one, unless it was revoked with `stop`.
 
-use super::{Output, Phase, Progress, Slot, TRIES_MAX, Updater, Verdict, judge};
+use super::{Output, Phase, Progress, Release, Slot, TRIES_MAX, Told, Updater, Verdict, judge};
 use crate::facts::{RevokedAction, View};
+use muster_protocol::digest::Digest;
 use muster_protocol::message::{Reason, Step};
 use muster_protocol::time::Millis;
 
 impl Updater {
-    pub(super) fn failed(&mut self, verdict: Verdict, facts: &View<'_>, now: Millis) {
+    pub(super) fn failed(
+        &mut self,
+        bundle: Digest,
+        verdict: Verdict,
+        facts: &View<'_>,
+        now: Millis,
+    ) {
+        let active = self.state.active.as_ref();
+        let serves = active.is_some_and(|slot| slot.release.bundle == bundle);
         match self.phase {
-            Phase::Statement | Phase::Plan | Phase::Pieces => self.refuse(verdict),
-            Phase::Staging => self.damaged(verdict, now),
-            Phase::Trial => self.trial_failed(verdict, now),
-            Phase::Routing | Phase::Probation | Phase::Resting => {
-                self.serving_failed(verdict, facts);
+            Phase::Plan | Phase::Pieces if self.awaits(bundle) => self.refuse(verdict),
+            Phase::Staging if self.awaits_verdict(bundle) => self.damaged(verdict, now),
+            Phase::Trial if self.awaits_verdict(bundle) => self.trial_failed(verdict, now),
+            Phase::Resting
+            | Phase::Statement
+            | Phase::Plan
+            | Phase::Pieces
+            | Phase::Staging
+            | Phase::Trial
+            | Phase::Routing
+            | Phase::Probation => {
+                if serves {
+                    self.serving_failed(verdict, facts);
+                }
             }
         }
     }
@@ -34,16 +52,23 @@ impl Updater {
     /// Blobs on disk are not what was verified piece by piece: fetch them again, but not for
     /// ever.
     fn damaged(&mut self, verdict: Verdict, now: Millis) {
-        self.state.tries += 1;
+        self.state.tries = self.state.tries.saturating_add(1);
         if self.state.tries >= TRIES_MAX {
             return self.refuse(verdict);
         }
         self.state.progress = Progress::Offered;
         self.output(Output::Persist);
         let damaged = self.state.candidate.as_ref().map(|release| release.bundle);
-        let served = [&self.state.active, &self.state.previous].into_iter().flatten();
-        if !served.into_iter().any(|slot| Some(slot.release.bundle) == damaged) {
-            damaged.into_iter().for_each(|bundle| self.output(Output::Discard(bundle)));
+        let served = [&self.state.active, &self.state.previous]
+            .into_iter()
+            .flatten();
+        if !served
+            .into_iter()
+            .any(|slot| Some(slot.release.bundle) == damaged)
+        {
+            damaged
+                .into_iter()
+                .for_each(|bundle| self.output(Output::Discard(bundle)));
         }
         self.pause(now);
     }
@@ -61,12 +86,14 @@ impl Updater {
     }
 
     fn serving_failed(&mut self, verdict: Verdict, facts: &View<'_>) {
-        let on_trial = matches!(self.state.progress, Progress::Probation);
+        let on_probation = self.state.progress == Progress::Probation;
         match self.eligible_previous(facts) {
             Some(previous) => self.revert(previous, verdict),
             // Nothing served before it, and it never proved itself.
-            None if on_trial && self.state.previous.is_none() => self.revert_to_nothing(verdict),
-            None => self.degrade(Step::Degraded, verdict),
+            None if on_probation && self.state.previous.is_none() => {
+                self.revert_to_nothing(verdict);
+            }
+            None => self.degrade(verdict),
         }
     }
 
@@ -96,36 +123,61 @@ impl Updater {
         self.discard_unused(failed.map(|release| release.bundle));
     }
 
+    /// What served is taken back. The entry in force ends with it only if it brought it: one
+    /// that is still on its way goes on, and one that ended keeps its end.
     fn end(&mut self, progress: Progress, verdict: &Verdict) {
-        self.state.progress = progress;
-        self.state.outcome = Some(verdict.reason);
-        self.phase = Phase::Resting;
-        self.deadline = None;
-        self.degraded = false;
+        self.told = Told::default();
+        if self.state.entry_serves() {
+            self.state.progress = progress;
+            self.state.outcome = Some(verdict.reason);
+            self.phase = Phase::Resting;
+            self.deadline = None;
+        }
     }
 
     /// Reported once; the host restarts the worker with growing pauses.
-    fn degrade(&mut self, step: Step, verdict: Verdict) {
-        if !core::mem::replace(&mut self.degraded, true) {
-            let release = self.state.active.as_ref().map(|slot| slot.release.clone());
-            self.report(step, release, Some(verdict));
+    fn degrade(&mut self, verdict: Verdict) {
+        if !core::mem::replace(&mut self.told.degraded, true) {
+            self.report(Step::Degraded, self.serving(), Some(verdict));
         }
     }
 
     pub(super) fn recovered(&mut self) {
-        if core::mem::replace(&mut self.degraded, false) {
-            let release = self.state.active.as_ref().map(|slot| slot.release.clone());
-            self.report(Step::Recovered, release, None);
+        if core::mem::replace(&mut self.told.degraded, false) {
+            self.report(Step::Recovered, self.serving(), None);
         }
     }
 
+    /// Reported once, however often the facts change.
+    fn keep_revoked(&mut self, verdict: Verdict) {
+        if !core::mem::replace(&mut self.told.revoked, true) {
+            self.report(Step::RevokedNoFallback, self.serving(), Some(verdict));
+        }
+    }
+
+    fn serving(&self) -> Option<Release> {
+        self.state.active.as_ref().map(|slot| slot.release.clone())
+    }
+
     pub(super) fn facts_changed(&mut self, facts: &View<'_>) {
-        if facts.floor > self.state.floor_seen {
-            self.state.floor_seen = facts.floor;
+        let floors = (self.state.floor_seen, self.state.floor_committed);
+        self.take_up_floors(facts);
+        if floors != (self.state.floor_seen, self.state.floor_committed) {
             self.output(Output::Persist);
         }
         self.judge_candidate(facts);
         self.judge_active(facts);
+    }
+
+    /// `seen` rises with the facts, `committed` only with something at or above it that proved
+    /// itself.
+    pub(super) fn take_up_floors(&mut self, facts: &View<'_>) {
+        let seen = self.state.floor_seen.max(facts.floor);
+        self.state.floor_seen = seen;
+        let proved = |slot: &Slot| slot.committed && slot.release.rank >= seen;
+        if self.state.active.as_ref().is_some_and(proved) {
+            self.state.floor_committed = self.state.floor_committed.max(seen);
+        }
     }
 
     /// A candidate that must not serve any more is given up before it does.
@@ -134,24 +186,28 @@ impl Updater {
             self.phase,
             Phase::Plan | Phase::Pieces | Phase::Staging | Phase::Trial
         );
-        let Some(release) = self.state.candidate.as_ref().filter(|_| waiting) else { return };
+        let Some(release) = self.state.candidate.as_ref().filter(|_| waiting) else {
+            return;
+        };
         if let Err(verdict) = judge::authority(release, self.state.floor_seen, facts) {
             self.refuse(verdict);
         }
     }
 
     fn judge_active(&mut self, facts: &View<'_>) {
-        let Some(slot) = &self.state.active else { return };
-        let bundle = slot.release.bundle;
-        let Some(action) = facts.revocation(&bundle) else { return };
-        if self.state.progress == Progress::Stopped {
+        let Some(slot) = &self.state.active else {
             return;
-        }
+        };
+        let bundle = slot.release.bundle;
+        let Some(action) = facts.revocation(&bundle) else {
+            self.told.revoked = false;
+            return;
+        };
         let verdict = Verdict::new(Reason::Revoked, "fleet.json revokes it");
         match (action, self.eligible_previous(facts)) {
             (RevokedAction::Stop, _) => self.stop(verdict),
             (RevokedAction::Fallback, Some(previous)) => self.revert(previous, verdict),
-            (RevokedAction::Fallback, None) => self.degrade(Step::RevokedNoFallback, verdict),
+            (RevokedAction::Fallback, None) => self.keep_revoked(verdict),
         }
     }
 
@@ -163,5 +219,4 @@ impl Updater {
         self.report(Step::Stopped, stopped.clone(), Some(verdict));
         self.discard_unused(stopped.map(|release| release.bundle));
     }
-
 }

@@ -138,14 +138,28 @@ impl ModelState {
         self.entry.is_none() && self.active.is_none() && self.previous.is_none()
     }
 
-    /// Every bundle whose blobs must stay on disk.
+    /// Every bundle whose blobs must stay on disk; one may come twice.
     pub fn bundles(&self) -> impl Iterator<Item = Digest> + '_ {
         let slots = [self.active.as_ref(), self.previous.as_ref()];
         let slots = slots.into_iter().flatten().map(|slot| slot.release.bundle);
-        let candidate = match self.progress {
+        slots.chain(self.wanted().map(|release| release.bundle))
+    }
+
+    /// The candidate, unless it was given up.
+    pub(super) fn wanted(&self) -> Option<&Release> {
+        match self.progress {
             Progress::Refused | Progress::Reverted | Progress::Stopped => None,
-            _ => self.candidate.as_ref(),
-        };
-        slots.chain(candidate.map(|release| release.bundle))
+            Progress::Nothing
+            | Progress::Offered
+            | Progress::Staged
+            | Progress::Trial
+            | Progress::Probation
+            | Progress::Committed => self.candidate.as_ref(),
+        }
+    }
+
+    /// Whether the active slot is what the entry in force brought.
+    pub(super) const fn entry_serves(&self) -> bool {
+        matches!(self.progress, Progress::Probation | Progress::Committed)
     }
 }

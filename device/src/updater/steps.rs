@@ -3,7 +3,7 @@
 //! Each step is one answer of the host; nothing here waits.
 
 use super::{
-    Capabilities, Listing, Output, Phase, Progress, Release, Slot, TRIES_MAX, Updater,
+    Capabilities, Listing, Output, Phase, Progress, Release, Slot, TRIES_MAX, Told, Updater,
     Verdict, Wait, judge,
 };
 use crate::facts::View;
@@ -23,11 +23,14 @@ impl Updater {
 
     fn is_in_force(&self, entry: &Entry) -> bool {
         let identity = |e: &Entry| (e.statement, e.since, e.role);
-        self.state.entry.as_ref().is_some_and(|mine| identity(mine) == identity(entry))
+        self.state
+            .entry
+            .as_ref()
+            .is_some_and(|mine| identity(mine) == identity(entry))
     }
 
     fn offer(&mut self, entry: &Entry, facts: &View<'_>) {
-        self.leave_candidate();
+        let left = self.leave_candidate(entry);
         self.measured = Measured::default();
         self.retry.reset();
         self.state.entry = Some(entry.clone());
@@ -36,6 +39,7 @@ impl Updater {
         self.state.outcome = None;
         self.output(Output::Persist);
         self.report(Step::Offered, None, None);
+        self.discard_unused(left);
         if entry.role != Role::Serve {
             return self.refuse(Verdict::new(Reason::Role, "this agent runs no shadow yet"));
         }
@@ -46,10 +50,16 @@ impl Updater {
     }
 
     /// A release of which a slot keeps the proof and the blobs.
-    fn known(&self, entry: &Entry) -> Option<Release> {
+    pub(super) fn known(&self, entry: &Entry) -> Option<Release> {
         let slots = [self.state.active.as_ref(), self.state.previous.as_ref()];
-        let slot = slots.into_iter().flatten().find(|s| s.release.statement == entry.statement)?;
-        Some(Release { since: entry.since, ..slot.release.clone() })
+        let slot = slots
+            .into_iter()
+            .flatten()
+            .find(|s| s.release.statement == entry.statement)?;
+        Some(Release {
+            since: entry.since,
+            ..slot.release.clone()
+        })
     }
 
     /// Going back, or staying, costs no bytes; floors and revocations count all the same.
@@ -58,17 +68,31 @@ impl Updater {
         if let Err(verdict) = judge::authority(&release, self.state.floor_seen, facts) {
             return self.refuse(verdict);
         }
-        let serving = self.state.active.as_ref();
-        if serving.is_some_and(|slot| slot.committed && slot.release.bundle == release.bundle) {
-            self.state.active = Some(Slot { release: release.clone(), committed: true });
-            self.state.progress = Progress::Committed;
-            self.phase = Phase::Resting;
-            self.output(Output::Persist);
-            self.route(release.clone());
-            return self.report(Step::Committed, Some(release), None);
+        let active = self.state.active.as_ref();
+        let serving = active.filter(|slot| slot.release.bundle == release.bundle);
+        if let Some(slot) = serving {
+            return self.stay(release, slot.committed);
         }
         self.phase = Phase::Staging;
         self.output(Output::Stage(release));
+    }
+
+    /// What serves is what the entry names: only its probation, if it was not over, begins anew.
+    fn stay(&mut self, release: Release, committed: bool) {
+        self.state.active = Some(Slot {
+            release: release.clone(),
+            committed,
+        });
+        (self.state.progress, self.phase) = if committed {
+            (Progress::Committed, Phase::Resting)
+        } else {
+            (Progress::Probation, Phase::Routing)
+        };
+        self.output(Output::Persist);
+        self.route(release.clone());
+        if committed {
+            self.report(Step::Committed, Some(release), None);
+        }
     }
 
     pub(super) fn ask_for_statement(&mut self) {
@@ -87,26 +111,42 @@ impl Updater {
         facts: &View<'_>,
         now: Millis,
     ) {
-        let Some(entry) = self.state.entry.clone() else { return };
+        let Some(entry) = self.state.entry.clone() else {
+            return;
+        };
         // Other bytes than the entry names are the network's fault.
         if Digest::of(bytes) != entry.statement {
             return self.pause(now);
         }
-        match judge::statement(bytes, &entry, listing, capabilities, self.state.floor_seen, facts) {
+        match judge::statement(
+            bytes,
+            &entry,
+            listing,
+            capabilities,
+            self.state.floor_seen,
+            facts,
+        ) {
             Err(verdict) => self.refuse(verdict),
             Ok(release) => {
-                self.retry.reset();
+                self.advance(Phase::Plan);
                 self.state.candidate = Some(release.clone());
-                self.phase = Phase::Plan;
+                // From here on its pieces are kept through a power cut.
+                self.output(Output::Persist);
                 self.output(Output::FetchPlan(release));
             }
         }
     }
 
+    /// An answer came: no question is repeated any more.
+    fn advance(&mut self, phase: Phase) {
+        self.retry.reset();
+        self.deadline = None;
+        self.phase = phase;
+    }
+
     pub(super) fn planned(&mut self) {
         if let Some(release) = self.state.candidate.clone() {
-            self.retry.reset();
-            self.phase = Phase::Pieces;
+            self.advance(Phase::Pieces);
             self.report(Step::Fetching, Some(release.clone()), None);
             self.output(Output::FetchPieces(release));
         }
@@ -114,7 +154,7 @@ impl Updater {
 
     pub(super) fn fetched(&mut self) {
         if let Some(release) = self.state.candidate.clone() {
-            self.phase = Phase::Staging;
+            self.advance(Phase::Staging);
             self.output(Output::Stage(release));
         }
     }
@@ -123,32 +163,49 @@ impl Updater {
         let some = |bytes: u64| (bytes > 0).then_some(bytes);
         self.measured.fetched_bytes = some(fetched_bytes);
         self.measured.written_bytes = some(written_bytes);
-        if self.state.progress == Progress::Offered {
-            self.state.progress = Progress::Staged;
-            self.output(Output::Persist);
+        let first = self.state.progress == Progress::Offered;
+        if !self.count_try() {
+            return;
+        }
+        if first {
             let release = self.state.candidate.clone();
             self.report(Step::Staged, release, None);
         }
-        self.begin_trial();
+        self.run_trial();
+    }
+
+    fn try_again(&mut self) {
+        if self.count_try() {
+            self.run_trial();
+        }
     }
 
     /// The try is counted, durably, before it begins: a trial that takes the machine down
-    /// counts too.
-    fn begin_trial(&mut self) {
-        let Some(release) = self.state.candidate.clone() else { return };
+    /// counts too. False when none is left, which refuses the candidate.
+    fn count_try(&mut self) -> bool {
         if self.state.tries >= TRIES_MAX {
             let sentence = "every trial took the machine or its worker down";
-            return self.refuse(Verdict::new(Reason::TriesExhausted, sentence));
+            self.refuse(Verdict::new(Reason::TriesExhausted, sentence));
+            return false;
         }
         self.state.tries += 1;
         self.state.progress = Progress::Trial;
-        self.phase = Phase::Trial;
         self.output(Output::Persist);
-        self.output(Output::Try(release));
+        true
+    }
+
+    fn run_trial(&mut self) {
+        if let Some(release) = self.state.candidate.clone() {
+            self.deadline = None;
+            self.phase = Phase::Trial;
+            self.output(Output::Try(release));
+        }
     }
 
     pub(super) fn trial_passed(&mut self, measured: Measured, facts: &View<'_>) {
-        let Some(release) = self.state.candidate.clone() else { return };
+        let Some(release) = self.state.candidate.clone() else {
+            return;
+        };
         self.measured = Measured {
             fetched_bytes: self.measured.fetched_bytes,
             written_bytes: self.measured.written_bytes,
@@ -157,50 +214,70 @@ impl Updater {
         if let Err(verdict) = judge::authority(&release, self.state.floor_seen, facts) {
             return self.refuse(verdict);
         }
-        self.activate(release.clone());
+        let displaced = self.activate(release.clone());
         self.state.progress = Progress::Probation;
         self.phase = Phase::Routing;
         // What is durable is what serves: the slot first, the route after it.
         self.output(Output::Persist);
         self.route(release);
+        self.discard_unused(displaced);
     }
 
     /// The candidate becomes active; of what served, the last committed one becomes previous.
-    fn activate(&mut self, release: Release) {
-        let replaced = self.state.active.replace(Slot { release, committed: false });
+    /// Gives the bundle that has no slot any more.
+    fn activate(&mut self, release: Release) -> Option<Digest> {
+        self.told = Told::default();
+        let replaced = self.state.active.replace(Slot {
+            release,
+            committed: false,
+        });
         let mine = self.state.active.as_ref().map(|slot| slot.release.bundle);
-        match replaced {
+        let displaced = match replaced {
             Some(slot) if slot.committed && Some(slot.release.bundle) != mine => {
-                let before = self.state.previous.replace(slot);
-                self.discard_unused(before.map(|slot| slot.release.bundle));
+                self.state.previous.replace(slot)
             }
-            other => self.discard_unused(other.map(|slot| slot.release.bundle)),
-        }
+            other => other,
+        };
         if self.state.previous.as_ref().map(|slot| slot.release.bundle) == mine {
             self.state.previous = None;
         }
+        displaced.map(|slot| slot.release.bundle)
     }
 
     pub(super) fn routed(&mut self, bundle: Digest, now: Millis) {
-        let Some(slot) = self.state.active.clone().filter(|s| s.release.bundle == bundle) else {
+        let Some(slot) = self
+            .state
+            .active
+            .clone()
+            .filter(|s| s.release.bundle == bundle)
+        else {
             return;
         };
-        self.phase = Phase::Probation;
-        let asked = self.state.entry.as_ref().and_then(|entry| entry.settings.probation_s);
-        let asked_ms = asked.map_or(0, |s| u64::from(s) * 1000);
-        self.deadline = Some((now.plus(self.policy.probation_ms.max(asked_ms)), Wait::Probation));
+        self.begin_probation(now);
         self.report(Step::Active, Some(slot.release), None);
     }
 
+    fn begin_probation(&mut self, now: Millis) {
+        self.phase = Phase::Probation;
+        let asked = self
+            .state
+            .entry
+            .as_ref()
+            .and_then(|entry| entry.settings.probation_s);
+        let asked_ms = asked.map_or(0, |s| u64::from(s) * 1000);
+        self.deadline = Some((
+            now.plus(self.policy.probation_ms.max(asked_ms)),
+            Wait::Probation,
+        ));
+    }
+
     fn commit(&mut self, facts: &View<'_>) {
-        let Some(slot) = &mut self.state.active else { return };
+        let Some(slot) = &mut self.state.active else {
+            return;
+        };
         slot.committed = true;
         let release = slot.release.clone();
-        // The floor is taken up only once something at or above it has proved itself.
-        let floor = self.state.floor_seen.max(facts.floor);
-        if release.rank >= floor {
-            self.state.floor_committed = self.state.floor_committed.max(floor);
-        }
+        self.take_up_floors(facts);
         self.state.progress = Progress::Committed;
         self.phase = Phase::Resting;
         self.output(Output::Persist);
@@ -214,15 +291,19 @@ impl Updater {
     }
 
     pub(super) fn tick(&mut self, facts: &View<'_>, now: Millis) {
-        let Some((_, wait)) = self.deadline.filter(|(at, _)| *at <= now) else { return };
+        let Some((_, wait)) = self.deadline.filter(|(at, _)| *at <= now) else {
+            return;
+        };
         self.deadline = None;
         match (wait, self.phase) {
+            // What is in trouble proves nothing.
+            (Wait::Probation, Phase::Probation) if self.told.degraded => self.begin_probation(now),
             (Wait::Probation, Phase::Probation) => self.commit(facts),
             (Wait::Retry, Phase::Statement) => self.ask_for_statement(),
             (Wait::Retry, Phase::Plan) => self.ask_again(Output::FetchPlan),
             (Wait::Retry, Phase::Pieces) => self.ask_again(Output::FetchPieces),
             (Wait::Retry, Phase::Staging) => self.ask_again(Output::FetchPlan),
-            (Wait::Retry, Phase::Trial) => self.begin_trial(),
+            (Wait::Retry, Phase::Trial) => self.try_again(),
             (Wait::Probation | Wait::Retry, _) => {}
         }
     }
@@ -237,7 +318,11 @@ impl Updater {
     }
 
     pub(super) fn route(&mut self, release: Release) {
-        let asked = self.state.entry.as_ref().and_then(|entry| entry.settings.swap);
+        let asked = self
+            .state
+            .entry
+            .as_ref()
+            .and_then(|entry| entry.settings.swap);
         let swap = asked.unwrap_or(self.policy.swap);
         self.output(Output::Route { release, swap });
     }
@@ -246,29 +331,46 @@ impl Updater {
         if self.state.is_empty() {
             return;
         }
-        let release = self.state.active.as_ref().map(|slot| slot.release.clone());
+        let active = self.state.active.as_ref().map(|slot| slot.release.clone());
+        let release = active.or_else(|| self.state.wanted().cloned());
         let mut bundles = heapless::Vec::<Digest, 3>::new();
         for bundle in self.state.bundles() {
-            // Three slots at most hold a bundle.
-            let _ = bundles.push(bundle);
+            if !bundles.contains(&bundle) {
+                // Three slots at most hold a bundle.
+                let _ = bundles.push(bundle);
+            }
         }
         let (seen, committed) = (self.state.floor_seen, self.state.floor_committed);
         self.state = super::ModelState::new(self.state.model.clone());
         (self.state.floor_seen, self.state.floor_committed) = (seen, committed);
+        self.told = Told::default();
+        self.measured = Measured::default();
         self.phase = Phase::Resting;
         self.deadline = None;
         self.output(Output::Persist);
         self.output(Output::Unroute);
-        bundles.into_iter().for_each(|bundle| self.output(Output::Discard(bundle)));
+        bundles
+            .into_iter()
+            .for_each(|bundle| self.output(Output::Discard(bundle)));
         self.report(Step::Removed, release, None);
     }
 
-    /// A newer entry takes over: what was not active yet is left behind.
-    fn leave_candidate(&mut self) {
-        let left = self.state.candidate.take().map(|release| release.bundle);
+    /// A newer entry takes over: what was not active yet is left behind, unless the newer entry
+    /// names it again. Gives the bundle that is left, to be discarded once that is durable.
+    fn leave_candidate(&mut self, entry: &Entry) -> Option<Digest> {
         self.deadline = None;
         self.phase = Phase::Resting;
-        self.discard_unused(left);
+        let wanted = self.state.wanted().cloned();
+        self.state.candidate = None;
+        let candidate = wanted?;
+        if candidate.statement == entry.statement {
+            self.state.candidate = Some(Release {
+                since: entry.since,
+                ..candidate
+            });
+            return None;
+        }
+        Some(candidate.bundle)
     }
 
     pub(super) fn discard_unused(&mut self, bundle: Option<Digest>) {

@@ -48,7 +48,9 @@ impl Guard {
     }
 
     fn is_own_origin(&self, origin: &str) -> bool {
-        origin.strip_prefix("http://").is_some_and(|host| self.is_ours(host))
+        origin
+            .strip_prefix("http://")
+            .is_some_and(|host| self.is_ours(host))
     }
 
     /// Whether `host:port` is a loopback name or address with the right port.
@@ -58,7 +60,9 @@ impl Guard {
             _ => (host, Some(80)),
         };
         let address = name.trim_start_matches('[').trim_end_matches(']');
-        let loopback = address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let loopback = address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
         port == Some(self.port) && (loopback || name.eq_ignore_ascii_case("localhost"))
     }
 }
@@ -86,11 +90,24 @@ mod tests {
     #[test]
     fn only_a_local_program_with_the_token_passes() {
         use header::{AUTHORIZATION as AUTH, HOST, ORIGIN};
-        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080", "[::1]:8080"] {
+        for host in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "LOCALHOST:8080",
+            "[::1]:8080",
+        ] {
             check(&[(HOST, host), (AUTH, TOKEN)], Ok(()));
         }
-        let hosts = ["127.0.0.1", "127.0.0.1:8081", "evil.example:8080", "localhost.evil:8080"];
-        for host in hosts.into_iter().chain(["", ":8080", "[::1]", "10.0.0.1:8080"]) {
+        let hosts = [
+            "127.0.0.1",
+            "127.0.0.1:8081",
+            "evil.example:8080",
+            "localhost.evil:8080",
+        ];
+        for host in hosts
+            .into_iter()
+            .chain(["", ":8080", "[::1]", "10.0.0.1:8080"])
+        {
             check(&[(HOST, host), (AUTH, TOKEN)], Err(ApiError::WrongHost));
         }
         check(&[(AUTH, TOKEN)], Err(ApiError::WrongHost));

@@ -5,11 +5,16 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use muster_protocol::digest::{Digest, Hex, decode_hex};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::error::{Answer, ApiError};
 use crate::store::Page;
@@ -22,7 +27,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Answer<Self> {
         let Octets(bytes) = Octets::from_request(request, state).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| bad(format!("JSON: {error}")))?;
+        let value =
+            serde_json::from_slice(&bytes).map_err(|error| bad(format!("JSON: {error}")))?;
         Ok(Self(value))
     }
 }
@@ -30,12 +36,29 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 /// The body as it is.
 pub(super) struct Octets(pub(super) Bytes);
 
+/// Bytes that a body may have, set by the router; without it, none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyBytesMax(pub(super) usize);
+
 impl<S: Send + Sync> FromRequest<S> for Octets {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Answer<Self> {
-        // Over the limit or cut off; the latter hears nothing of it.
-        Bytes::from_request(request, state).await.map(Self).map_err(|_| ApiError::TooLarge)
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        let bytes_max = request.extensions().get::<BodyBytesMax>().map_or(0, |max| max.0);
+        let body = request.into_body();
+        // What is announced as too large need not be waited for.
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(ApiError::TooLarge);
+        }
+        let bytes = Limited::new(body, bytes_max).collect().await;
+        let bytes = bytes.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ApiError::TooLarge
+            } else {
+                bad("the body ended early")
+            }
+        })?;
+        Ok(Self(bytes.to_bytes()))
     }
 }
 
@@ -47,7 +70,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Filter {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
         let query = Query::from_request_parts(parts, state).await;
-        query.map(|Query(query)| Self(query)).map_err(|error| bad(error.body_text()))
+        query
+            .map(|Query(query)| Self(query))
+            .map_err(|error| bad(error.body_text()))
     }
 }
 
@@ -74,7 +99,16 @@ impl Filter {
 
 /// A value of a path or query, read as its type.
 pub(super) fn value<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Answer<T> {
-    text.parse().map_err(|error| bad(format!("{name}: {error}")))
+    text.parse()
+        .map_err(|error| bad(format!("{name}: {error}")))
+}
+
+/// An answer in JSON.
+pub(super) fn json<T: Serialize>(value: &T) -> Answer<Json<Value>> {
+    serde_json::to_value(value).map(Json).map_err(|error| {
+        tracing::error!("failed to write an answer: because {error}");
+        ApiError::Internal
+    })
 }
 
 /// A digest of a path.

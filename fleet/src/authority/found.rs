@@ -105,7 +105,9 @@ fn alternative_names(name: &str) -> Result<Vec<rcgen::SanType>, AuthorityError> 
 /// Letters, digits and hyphens in labels between dots (RFC 1123, 2.1).
 fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
-        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let plain = label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
         (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
     };
     name.len() <= 253 && name.split('.').all(label)

@@ -4,7 +4,6 @@ use rcgen::{
     CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
 };
 use x509_parser::pem::Pem;
-use x509_parser::prelude::*;
 
 use super::*;
 
@@ -25,7 +24,11 @@ fn authority(founded: &Founded) -> Authority {
 
 fn request(key: &KeyPair) -> Vec<u8> {
     let params = CertificateParams::new(["admin.example".to_owned()]).expect("a name");
-    params.serialize_request(key).expect("a request").der().to_vec()
+    params
+        .serialize_request(key)
+        .expect("a request")
+        .der()
+        .to_vec()
 }
 
 fn new_key() -> KeyPair {
@@ -33,7 +36,9 @@ fn new_key() -> KeyPair {
 }
 
 fn pems(text: &str) -> Vec<Pem> {
-    Pem::iter_from_buffer(text.as_bytes()).map(|pem| pem.expect("PEM")).collect()
+    Pem::iter_from_buffer(text.as_bytes())
+        .map(|pem| pem.expect("PEM"))
+        .collect()
 }
 
 #[test]
@@ -44,19 +49,39 @@ fn a_device_certificate_names_the_device_and_is_for_clients_only() {
     let issued = authority.issue_device(&device, &key, NOW).expect("issued");
     let chain = pems(&issued.chain_pem);
     assert_eq!(chain.len(), 2, "the certificate and the intermediate");
-    let (leaf, ca) = (chain[0].parse_x509().expect("leaf"), chain[1].parse_x509().expect("CA"));
-    leaf.verify_signature(Some(ca.public_key())).expect("signed by the intermediate");
-    let names: Vec<_> = leaf.subject().iter_common_name().map(|cn| cn.as_str()).collect();
+    let (leaf, ca) = (
+        chain[0].parse_x509().expect("leaf"),
+        chain[1].parse_x509().expect("CA"),
+    );
+    leaf.verify_signature(Some(ca.public_key()))
+        .expect("signed by the intermediate");
+    let names: Vec<_> = leaf
+        .subject()
+        .iter_common_name()
+        .map(|cn| cn.as_str())
+        .collect();
     assert_eq!(names, [Ok("press-07")], "the name comes from the authority");
     assert_eq!(leaf.subject_alternative_name().expect("readable"), None);
     assert!(!leaf.is_ca());
-    let usage = leaf.extended_key_usage().expect("readable").expect("present").value;
+    let usage = leaf
+        .extended_key_usage()
+        .expect("readable")
+        .expect("present")
+        .value;
     assert!(usage.client_auth && !usage.server_auth && !usage.any);
     assert_eq!(leaf.raw_serial_as_string().replace(':', ""), issued.serial);
-    assert_eq!(leaf.validity().not_after.timestamp() as u64, issued.expires.0);
+    assert_eq!(
+        leaf.validity().not_after.timestamp() as u64,
+        issued.expires.0
+    );
     assert!((leaf.validity().not_before.timestamp() as u64) < NOW.0);
-    assert_eq!(leaf.public_key().subject_public_key.data, key.der_bytes());
-    let curve = leaf.public_key().algorithm.parameters.as_ref().expect("a curve");
+    assert_eq!(leaf.public_key().subject_public_key.data, key.bytes());
+    let curve = leaf
+        .public_key()
+        .algorithm
+        .parameters
+        .as_ref()
+        .expect("a curve");
     assert_eq!(curve.as_oid(), Ok(x509_parser::oid_registry::OID_EC_P256));
 }
 
@@ -65,7 +90,12 @@ fn serial_numbers_differ() {
     let authority = authority(&founded());
     let device = DeviceId::parse("a").expect("valid");
     let key = TlsKey::of_request(&request(&new_key())).expect("a P-256 key");
-    let serial = || authority.issue_device(&device, &key, NOW).expect("issued").serial;
+    let serial = || {
+        authority
+            .issue_device(&device, &key, NOW)
+            .expect("issued")
+            .serial
+    };
     assert_ne!(serial(), serial());
 }
 
@@ -74,20 +104,40 @@ fn the_server_certificate_carries_its_names_and_is_for_servers_only() {
     let founded = founded();
     let chain = pems(&founded.server_chain_pem);
     assert_eq!(chain.len(), 3, "server, intermediate, root");
-    let parsed: Vec<_> = chain.iter().map(|pem| pem.parse_x509().expect("X.509")).collect();
+    let parsed: Vec<_> = chain
+        .iter()
+        .map(|pem| pem.parse_x509().expect("X.509"))
+        .collect();
     for pair in parsed.windows(2) {
-        pair[0].verify_signature(Some(pair[1].public_key())).expect("a chain");
+        pair[0]
+            .verify_signature(Some(pair[1].public_key()))
+            .expect("a chain");
     }
-    let usage = parsed[0].extended_key_usage().expect("readable").expect("present").value;
+    let usage = parsed[0]
+        .extended_key_usage()
+        .expect("readable")
+        .expect("present")
+        .value;
     assert!(usage.server_auth && !usage.client_auth && !usage.any);
-    let names = parsed[0].subject_alternative_name().expect("readable").expect("present");
-    let names: Vec<_> = names.value.general_names.iter().map(ToString::to_string).collect();
+    let names = parsed[0]
+        .subject_alternative_name()
+        .expect("readable")
+        .expect("present");
+    let names: Vec<_> = names
+        .value
+        .general_names
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(names.len(), 4, "{names:?}");
     for wanted in ["fleet.example", "localhost"] {
         assert!(names.iter().any(|name| name.contains(wanted)), "{names:?}");
     }
     assert!(parsed[1].is_ca() && parsed[2].is_ca());
-    assert_eq!(authority(&founded).root_digest(), Digest::of(&chain[2].contents));
+    assert_eq!(
+        authority(&founded).root_digest(),
+        Digest::of(&chain[2].contents)
+    );
 }
 
 #[test]
@@ -113,7 +163,14 @@ fn only_a_p256_key_whose_holder_signed_gets_a_certificate() {
 #[test]
 fn a_key_of_another_authority_is_noticed() {
     let (one, other) = (founded(), founded());
-    let mixed = Authority::new(one.root_pem, one.intermediate_pem, &other.intermediate_key_pem);
+    let mixed = Authority::new(
+        one.root_pem,
+        one.intermediate_pem,
+        &other.intermediate_key_pem,
+    );
     let because = mixed.err().expect("they do not belong together");
-    assert!(because.contains("ca.key is not the key of ca.pem"), "{because}");
+    assert!(
+        because.contains("ca.key is not the key of ca.pem"),
+        "{because}"
+    );
 }

@@ -68,7 +68,11 @@ fn check_kind(der: &[u8]) -> Result<(), BadRequest> {
         return Err(BadRequest::Malformed);
     }
     let spki = &request.certification_request_info.subject_pki;
-    let curve = spki.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+    let curve = spki
+        .algorithm
+        .parameters
+        .as_ref()
+        .and_then(|curve| curve.as_oid().ok());
     let p256 = spki.algorithm.algorithm == x509_parser::oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY
         && curve == Some(x509_parser::oid_registry::OID_EC_P256);
     // 0x04 and two coordinates: RFC 5480, 2.2, uncompressed.

@@ -47,6 +47,16 @@ impl Tx<'_> {
         Ok(self.0.query_row(sql, [device.as_str()], |row| column::pair(row, 0)).optional()?)
     }
 
+    /// Place of the assignment that a device said it has accepted.
+    pub(crate) fn accepted_at(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<EpochGeneration>, StoreError> {
+        let sql = "SELECT accepted_epoch, accepted_generation FROM devices
+                   WHERE device = ? AND accepted_epoch IS NOT NULL";
+        Ok(self.0.query_row(sql, [device.as_str()], |row| column::pair(row, 0)).optional()?)
+    }
+
     /// The newest assignment of a device.
     pub(crate) fn newest_assignment(
         &self,

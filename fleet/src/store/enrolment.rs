@@ -28,8 +28,8 @@ pub(crate) struct TokenRow {
 pub(crate) struct IssuedCertificate {
     /// Lower-case hexadecimal, as the broker names it.
     pub(crate) serial: String,
-    /// Public key of the certificate, as in its SubjectPublicKeyInfo (DER).
-    pub(crate) tls_key: Vec<u8>,
+    /// Digest of the public key of the certificate.
+    pub(crate) tls_key: Digest,
     /// The document key that signed the request.
     pub(crate) document_key: PublicKey,
     /// When it was issued.
@@ -85,7 +85,7 @@ impl Tx<'_> {
             params![
                 issued.serial,
                 token.device.as_str(),
-                issued.tls_key,
+                issued.tls_key.0,
                 issued.document_key.0,
                 bits(issued.issued_at.0),
                 bits(issued.expires.0),
@@ -94,7 +94,7 @@ impl Tx<'_> {
         )?;
         self.0.execute(
             "UPDATE tokens SET document_key = ?2, tls_key = ?3, serial = ?4 WHERE secret = ?1",
-            params![token.secret.0, issued.document_key.0, issued.tls_key, issued.serial],
+            params![token.secret.0, issued.document_key.0, issued.tls_key.0, issued.serial],
         )?;
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Tx<'_> {
 fn read_certificate(row: &Row<'_>, serial: String) -> rusqlite::Result<IssuedCertificate> {
     Ok(IssuedCertificate {
         serial,
-        tls_key: row.get(3)?,
+        tls_key: column::digest(row, 3)?,
         document_key: row.get(4).map(PublicKey)?,
         issued_at: UnixSeconds(column::number(row, 5)?),
         expires: UnixSeconds(column::number(row, 6)?),

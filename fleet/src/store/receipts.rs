@@ -67,7 +67,7 @@ pub(crate) struct ReceiptRow {
 }
 
 /// The name of a step, as lists show it.
-pub(crate) fn step_name(step: Step) -> String {
+fn step_name(step: Step) -> String {
     snake_case(&format!("{step:?}"))
 }
 

@@ -136,7 +136,9 @@ fn verify<'b, T: Document<'b>>(
 ) -> Result<heapless::Vec<KeyId, SIGNATURES_MAX>, Refused> {
     let mut signers = heapless::Vec::<KeyId, SIGNATURES_MAX>::new();
     for entry in &envelope.entries {
-        let Some(key) = keys.keys.iter().find(|key| key.id() == entry.key) else { continue };
+        let Some(key) = keys.keys.iter().find(|key| key.id() == entry.key) else {
+            continue;
+        };
         let key = key.verifying().ok_or(Refused::BadSignature)?;
         let (signers_kind, context) = (T::SIGNERS, T::CONTEXT);
         let message =
@@ -145,7 +147,9 @@ fn verify<'b, T: Document<'b>>(
         key.verify_strict(message, &Signature::from_bytes(entry.signature))
             .map_err(|_| Refused::BadSignature)?;
         if !signers.contains(&entry.key) {
-            signers.push(entry.key).map_err(|_| Refused::TooManySignatures)?;
+            signers
+                .push(entry.key)
+                .map_err(|_| Refused::TooManySignatures)?;
         }
     }
     enough(T::SIGNERS, signers, keys.threshold)
@@ -156,13 +160,18 @@ fn enough(
     signers: heapless::Vec<KeyId, SIGNATURES_MAX>,
     threshold: u8,
 ) -> Result<heapless::Vec<KeyId, SIGNATURES_MAX>, Refused> {
-    let (have, need) = (signers.len() as u8, threshold.max(1));
+    // A threshold of nothing is met by nobody; one signature never meets a higher one than one.
+    let have = if threshold == 0 {
+        0
+    } else {
+        signers.len() as u8
+    };
+    let need = threshold.max(1);
+    if have >= need {
+        return Ok(signers);
+    }
     match kind {
-        // One signature cannot meet a higher threshold, nor any a threshold of nothing.
-        Signers::One if have == 0 => Err(Refused::UnknownKey),
-        _ if have < need || threshold == 0 => {
-            Err(Refused::TooFewSignatures { have: if threshold == 0 { 0 } else { have }, need })
-        }
-        _ => Ok(signers),
+        Signers::One if signers.is_empty() => Err(Refused::UnknownKey),
+        Signers::One | Signers::Many => Err(Refused::TooFewSignatures { have, need }),
     }
 }

@@ -213,6 +213,12 @@ impl Trusted {
         }
     }
 
+    /// Who may sign for a role that the trusted top-level targets delegate to, if they do.
+    #[must_use]
+    pub fn delegated_to(&self, role: &Role) -> Option<Authority> {
+        delegated_authority(self.targets.as_ref()?.document(), role).ok()
+    }
+
     fn authority(&self, role: &Role) -> Authority {
         self.root.document().authority(role)
     }

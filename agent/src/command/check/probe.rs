@@ -48,7 +48,8 @@ fn tensor(spec: &TensorSpec, state: &mut u64) -> Option<Tensor> {
     Tensor::new(&spec.name, spec.datatype, shape, data).ok()
 }
 
-/// Floats from -1 to 1; integers 0 or 1, because they often are indices or flags.
+/// Floats from -1 to 1; booleans both; integers 1, because they often are indices, sizes or
+/// divisors.
 fn push(data: &mut Vec<u8>, datatype: Datatype, random: u64) {
     let unit = (random >> 40) as f32 / (1 << 23) as f32 - 1.0;
     match datatype {
@@ -59,8 +60,8 @@ fn push(data: &mut Vec<u8>, datatype: Datatype, random: u64) {
             let half = [0x0000u16, 0x3800, 0x3c00, 0xb800, 0xbc00][random as usize % 5];
             data.extend(half.to_le_bytes());
         }
-        Datatype::Bool
-        | Datatype::U8
+        Datatype::Bool => data.push((random >> 63) as u8),
+        Datatype::U8
         | Datatype::I8
         | Datatype::U16
         | Datatype::I16
@@ -68,7 +69,7 @@ fn push(data: &mut Vec<u8>, datatype: Datatype, random: u64) {
         | Datatype::I32
         | Datatype::U64
         | Datatype::I64 => {
-            data.push((random >> 63) as u8);
+            data.push(1);
             data.resize(data.len() + datatype.size() - 1, 0);
         }
     }

@@ -8,6 +8,7 @@ use crate::tensor::{Dim, Signature, Tensor, TensorSpec};
 use crate::trial::TrialOutcome;
 use crate::worker::{Place, Worker, WorkerFault};
 use serde_json::{Value, json};
+use std::io::Write;
 
 /// Planned peak = measured peak + a quarter + this: requests with larger batches, fragmentation.
 const HEADROOM_BYTES: u64 = 8 << 20;
@@ -67,8 +68,8 @@ impl Report {
 
     pub(super) fn print(&self, output: Output) {
         match output {
-            Output::Json => println!("{}", self.to_json()),
-            Output::Text => print!("{}", self.to_text()),
+            Output::Json => say(&format!("{}\n", self.to_json())),
+            Output::Text => say(&self.to_text()),
         }
     }
 
@@ -76,7 +77,7 @@ impl Report {
         self.peak_bytes + self.peak_bytes / 4 + HEADROOM_BYTES
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let vector = |(inputs, outputs): &(Vec<Tensor>, Vec<Tensor>)| {
             let tensors = |list: &[Tensor]| list.iter().map(tensor).collect::<Vec<_>>();
             json!({ "inputs": tensors(inputs), "outputs": tensors(outputs) })
@@ -163,9 +164,10 @@ impl Refusal {
             WorkerFault::RunFailed { operator, .. } => (Stage::Run, operator.clone(), HINT_RUN),
             WorkerFault::Protocol(_) | WorkerFault::Spawn(_) => return None,
         };
-        let reason = match fault {
-            WorkerFault::Refused(error) => error.reason.clone(),
-            other => other.to_string(),
+        let reason = if let WorkerFault::Refused(error) = fault {
+            error.reason.clone()
+        } else {
+            fault.to_string()
         };
         Some(Refusal {
             stage: stage.as_str(),
@@ -194,7 +196,7 @@ impl Refusal {
             hint: _,
         } = self;
         let error = json!({ "stage": stage, "operator": operator, "reason": reason });
-        println!("{}", json!({ "error": error }));
+        say(&format!("{}\n", json!({ "error": error })));
     }
 }
 
@@ -205,6 +207,11 @@ impl std::fmt::Display for Refusal {
             None => write!(f, "stage {}: {}", self.stage, self.reason),
         }
     }
+}
+
+/// A reader that has gone is not our failure.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn spec(spec: &TensorSpec) -> Value {

@@ -136,15 +136,16 @@ fn single_input(signature: &Signature, columns: usize) -> Result<&TensorSpec, Ro
 }
 
 fn input(spec: &TensorSpec, values: &[f64]) -> Result<Tensor, RowsError> {
-    let data = match spec.datatype {
-        Datatype::F64 => values
+    let data = if spec.datatype == Datatype::F64 {
+        values
             .iter()
             .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        _ => values
+            .collect()
+    } else {
+        values
             .iter()
             .flat_map(|value| (*value as f32).to_le_bytes())
-            .collect(),
+            .collect()
     };
     let tensor = Tensor::new(&spec.name, spec.datatype, vec![1, values.len()], data);
     tensor.map_err(|error| RowsError::Signature(error.to_string()))

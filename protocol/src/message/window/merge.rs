@@ -48,7 +48,11 @@ impl<'w, 'b> Merged<'w, 'b> {
         let alike = earlier.features.len() == later.features.len()
             && bins(earlier).eq(bins(later))
             && earlier.reference == later.reference;
-        if alike { Ok(Self { earlier, later }) } else { Err(CannotMerge::Reference) }
+        if alike {
+            Ok(Self { earlier, later })
+        } else {
+            Err(CannotMerge::Reference)
+        }
     }
 
     fn errors(&self) -> heapless::Vec<ErrorCount, ERROR_CODES_MAX> {
@@ -63,6 +67,8 @@ impl<'w, 'b> Merged<'w, 'b> {
                 last.count = last.count.saturating_add(error.count);
             }
         }
+        // In one order, so that the order of merging does not show.
+        sum.sort_unstable_by_key(|error| error.code);
         sum
     }
 
@@ -81,7 +87,12 @@ impl Encode<()> for Merged<'_, '_> {
         let unix = b.unix.or(a.unix);
         let optional = u64::from(a.reference.is_some()) + u64::from(unix.is_some());
         e.map(10 + optional)?;
-        e.u8(0)?.encode(&a.model)?.u8(1)?.encode(a.bundle)?.u8(2)?.encode(a.since)?;
+        e.u8(0)?
+            .encode(&a.model)?
+            .u8(1)?
+            .encode(a.bundle)?
+            .u8(2)?
+            .encode(a.since)?;
         if let Some(reference) = a.reference {
             e.u8(3)?.encode(reference)?;
         }
@@ -89,7 +100,8 @@ impl Encode<()> for Merged<'_, '_> {
         if let Some(unix) = unix {
             e.u8(6)?.encode(unix)?;
         }
-        e.u8(7)?.u32(a.closed_windows.saturating_add(b.closed_windows))?;
+        e.u8(7)?
+            .u32(a.closed_windows.saturating_add(b.closed_windows))?;
         e.u8(8)?.u64(a.calls.saturating_add(b.calls))?;
         e.u8(9)?.array(errors.len() as u64)?;
         errors.iter().try_for_each(|error| error.encode(e, ctx))?;

@@ -71,6 +71,48 @@ fn a_terminating_delegation_ends_the_search() {
     }
 }
 
+/// Targets delegates to the model's role, then to another; the model's role delegates on.
+#[test]
+fn a_terminating_delegation_further_down_ends_the_search_everywhere() {
+    for (terminating, expect) in [(true, Search::Absent), (false, needs_other())] {
+        let mut repository = Repository::new();
+        let first = &mut repository.targets.delegations.as_mut().unwrap().roles[0];
+        first.terminating = false;
+        let other = Delegation {
+            name: "other".into(),
+            ..Delegation::of_model("bearing", 1)
+        };
+        repository.targets.delegate(other, &keys(&[41]));
+        let own = Delegation {
+            terminating,
+            ..Delegation::of_model("bearing", 2)
+        };
+        repository.model.delegate(own, &keys(&[21, 22]));
+        let listed = FileMeta {
+            version: 1,
+            length: None,
+            hashes: None,
+        };
+        repository
+            .snapshot
+            .list(&Role::Delegated("other".into()), listed);
+        repository.write();
+        let trusted = repository.client();
+        assert_eq!(trusted.search("models/bearing/none", NOW), Ok(expect));
+    }
+}
+
+fn needs_other() -> Search<'static> {
+    let role = Role::Delegated("other".into());
+    Search::Needs(Wanted {
+        bytes_max: role.bytes_max(),
+        role,
+        delegator: Some(Role::Targets),
+        version: Some(1),
+        file_name: "1.other.json".into(),
+    })
+}
+
 #[test]
 fn a_circle_of_delegations_ends() {
     let mut repository = Repository::new();

@@ -1,0 +1,80 @@
+//! Whole checks in real workers.
+
+use super::*;
+use crate::infer::tests::onnx;
+use crate::worker::tests::Fixture;
+use std::fs;
+
+fn arguments(fixture: &Fixture) -> CheckArgs {
+    CheckArgs {
+        model: fixture.model.clone(),
+        golden: None,
+        rows: None,
+        output: Output::Json,
+        memory_mib: 512,
+        timeout_s: 20,
+    }
+}
+
+#[tokio::test]
+async fn a_report_holds_what_a_bundle_needs() {
+    let fixture = Fixture::new(&onnx::linear().build());
+    let rows = fixture.folder().join("rows.csv");
+    fs::write(&rows, "a,b\n1,2\n0.5,-1\n").expect("written");
+    let arguments = CheckArgs {
+        rows: Some(rows),
+        ..arguments(&fixture)
+    };
+    let report = check(&fixture.program, &arguments)
+        .await
+        .expect("passes")
+        .to_json();
+    let input = serde_json::json!({ "name": "x", "datatype": "FP32", "shape": [-1, 2] });
+    assert_eq!(report["signature"]["inputs"][0], input);
+    assert_eq!(report["operators"], serde_json::json!(["Add", "Mul"]));
+    assert_eq!(report["metadata"]["features"], "a,b");
+    let answers = serde_json::json!([{ "y": [3.0, 7.0] }, { "y": [2.0, -2.0] }]);
+    assert_eq!(report["row_outputs"], answers);
+    assert_eq!(report["self_golden"].as_array().map(Vec::len), Some(3));
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    assert!(report["planned_peak_bytes"].as_u64() > report["peak_bytes"].as_u64());
+}
+
+#[tokio::test]
+async fn a_failed_check_has_a_reason_and_a_code() {
+    async fn failure(fixture: &Fixture, arguments: &CheckArgs) -> (String, u8) {
+        let error = check(&fixture.program, arguments)
+            .await
+            .err()
+            .expect("fails");
+        (error.to_string(), error.exit_code())
+    }
+    let garbage = Fixture::new(b"GIF89a");
+    let (text, code) = failure(&garbage, &arguments(&garbage)).await;
+    assert_eq!(
+        (text.as_str(), code),
+        ("stage parse: it is not an ONNX file", EXIT_REFUSED)
+    );
+
+    let linear = Fixture::new(&onnx::linear().build());
+    let rows = linear.folder().join("rows.csv");
+    fs::write(&rows, "a\n1\n").expect("written");
+    let narrow = CheckArgs {
+        rows: Some(rows),
+        ..arguments(&linear)
+    };
+    let (text, code) = failure(&linear, &narrow).await;
+    assert!(
+        text.ends_with("the model takes 2 features, the rows have 1"),
+        "{text}"
+    );
+    assert_eq!(code, EXIT_USAGE);
+
+    let golden = linear.folder().join("golden.cbor");
+    fs::write(&golden, b"\xa0").expect("written");
+    let broken = CheckArgs {
+        golden: Some(golden),
+        ..arguments(&linear)
+    };
+    assert_eq!(failure(&linear, &broken).await.1, EXIT_USAGE);
+}

@@ -1,0 +1,234 @@
+//! Settings of one agent: a file of TOML whose unknown keys are errors.
+//!
+//! What a director may only tighten stands here; nothing here is taken from the network.
+
+use muster_protocol::id::TargetClass;
+use muster_protocol::message::Swap;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Settings of `muster-agent run`, with their defaults.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What kind of machine this is.
+    #[serde(deserialize_with = "class")]
+    pub class: TargetClass,
+    /// Where the local server listens, loopback only; absent: only on its socket.
+    pub http: Option<SocketAddr>,
+    /// The local server's unix socket, relative to the state folder.
+    pub socket: PathBuf,
+    /// Program that is started as worker; absent: this one.
+    pub worker_program: Option<PathBuf>,
+    /// Memory of one worker, MiB, at most.
+    pub worker_memory_mib_max: u64,
+    /// Planned memory of all models together, MiB.
+    pub memory_mib_max: u64,
+    /// Disk that stays free of models, MiB.
+    pub disk_mib_reserved: u64,
+    /// How to swap when the director does not say.
+    pub swap: SwapSetting,
+    /// Seconds of probation, at least.
+    pub probation_s: u64,
+    /// Seconds of one window, at most.
+    pub window_s: u64,
+    /// Seconds between two checkpoints of the open window: what a power cut can take.
+    pub checkpoint_s: u64,
+    /// Seconds between two hellos on a connection that stays up.
+    pub hello_s: u64,
+    /// Largest request body of the local server, MiB.
+    pub body_mib_max: usize,
+    /// Limits of a trial.
+    pub trial: TrialConfig,
+    /// When a serving model has failed.
+    pub budget: BudgetConfig,
+}
+
+/// Limits of a trial.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrialConfig {
+    /// Loading and running all golden vectors, milliseconds each.
+    pub timeout_ms: u64,
+    /// Median latency of the golden vectors, microseconds; a card may ask for less.
+    pub latency_us_max: Option<u64>,
+}
+
+/// When a serving model has failed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// Wall-clock time of one request, milliseconds.
+    pub request_ms_max: u64,
+    /// Deaths of the worker within [`Self::crash_window_s`] that make a failure.
+    pub crashes_max: u32,
+    /// Seconds that a death counts.
+    pub crash_window_s: u64,
+    /// Failed requests in a thousand that make a failure, of at least [`Self::requests_min`].
+    pub errors_per_mille_max: u64,
+    /// Answers with a value that is no number, in a thousand.
+    pub not_a_number_per_mille_max: u64,
+    /// Requests slower than the card's latency, in a thousand.
+    pub slow_per_mille_max: u64,
+    /// Requests below which no share is judged.
+    pub requests_min: u64,
+}
+
+/// [`Swap`] as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwapSetting {
+    /// Both in memory for a moment.
+    Overlap,
+    /// The old one leaves first.
+    StopFirst,
+}
+
+impl From<SwapSetting> for Swap {
+    fn from(setting: SwapSetting) -> Self {
+        match setting {
+            SwapSetting::Overlap => Self::Overlap,
+            SwapSetting::StopFirst => Self::StopFirst,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            class: TargetClass::parse("linux").expect("invariant: a valid class"),
+            http: Some(SocketAddr::from(([127, 0, 0, 1], 8090))),
+            socket: PathBuf::from("run/agent.sock"),
+            worker_program: None,
+            worker_memory_mib_max: 512,
+            memory_mib_max: 1024,
+            disk_mib_reserved: 16,
+            swap: SwapSetting::Overlap,
+            probation_s: 60,
+            window_s: 60,
+            checkpoint_s: 15,
+            hello_s: 300,
+            body_mib_max: 16,
+            trial: TrialConfig::default(),
+            budget: BudgetConfig::default(),
+        }
+    }
+}
+
+impl Default for TrialConfig {
+    fn default() -> Self {
+        Self { timeout_ms: 30_000, latency_us_max: None }
+    }
+}
+
+impl Default for BudgetConfig {
+    fn default() -> Self {
+        Self {
+            request_ms_max: 10_000,
+            crashes_max: 3,
+            crash_window_s: 120,
+            errors_per_mille_max: 50,
+            not_a_number_per_mille_max: 50,
+            slow_per_mille_max: 200,
+            requests_min: 20,
+        }
+    }
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("failed to read {}: because {source}: hint: name an existing file, or leave --config away for the defaults", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("failed to read {}: because {because}: hint: README.md lists every key with its default", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        because: String,
+    },
+}
+
+impl Config {
+    /// Reads the file that was named, or `agent.toml` of the state folder, or gives the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; an unknown key is one.
+    pub fn load(named: Option<&Path>, state: &Path) -> Result<Self, ConfigError> {
+        let usual = state.join("agent.toml");
+        let path = match named {
+            Some(path) => path,
+            None if usual.exists() => &usual,
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let invalid = |because| ConfigError::Invalid { path: path.to_owned(), because };
+        let config: Self =
+            toml::from_str(&text).map_err(|error| invalid(error.to_string().trim().to_owned()))?;
+        config.check().map_err(invalid)?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("window_s", self.window_s),
+            ("checkpoint_s", self.checkpoint_s),
+            ("hello_s", self.hello_s),
+            ("worker_memory_mib_max", self.worker_memory_mib_max),
+            ("memory_mib_max", self.memory_mib_max),
+            ("trial.timeout_ms", self.trial.timeout_ms),
+            ("budget.request_ms_max", self.budget.request_ms_max),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("{key} must be at least 1")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn class<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TargetClass, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    TargetClass::parse(&text).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: Result<(), &str>) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::write(folder.path().join("agent.toml"), text).expect("writes");
+        match (Config::load(None, folder.path()), expect) {
+            (Ok(_), Ok(())) => {}
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (got, expect) => panic!("{text:?}: {got:?} instead of {expect:?}"),
+        }
+    }
+
+    #[test]
+    fn settings_say_what_is_wrong_with_them() {
+        check("", Ok(()));
+        check("window_s = 10\n[trial]\ntimeout_ms = 5000\n", Ok(()));
+        check("windows_s = 10\n", Err("unknown field `windows_s`"));
+        check("[trial]\ntimeout = 5\n", Err("unknown field `timeout`"));
+        check("window_s = 0\n", Err("window_s must be at least 1"));
+        check("class = \"Linux!\"\n", Err("target class"));
+        check("http = \"nowhere\"\n", Err("socket address"));
+        check("window_s = \n", Err("agent.toml"));
+    }
+
+    #[test]
+    fn a_named_file_must_exist() {
+        let error = Config::load(Some(Path::new("/nowhere/agent.toml")), Path::new("/nowhere"));
+        assert!(error.expect_err("absent").to_string().contains("failed to read"));
+    }
+}

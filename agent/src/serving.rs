@@ -1,0 +1,162 @@
+//! One serving model: the task that owns its worker, answers its requests and counts them.
+//!
+//! It judges nothing but whether its worker lives: verdicts go to the supervisor, which decides
+//! what serves. Never keeps a value that it has counted.
+
+mod budget;
+mod features;
+mod task;
+
+pub use features::Features;
+
+use crate::tensor::Signature;
+use crate::worker::WorkerLimits;
+use muster_device::fold::Subject;
+use muster_device::updater::{Release, Verdict};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::ModelId;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that wait for one worker, at most.
+pub const QUEUE_MAX: usize = 64;
+
+/// What a serving task needs.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The model.
+    pub model: ModelId,
+    /// What serves.
+    pub release: Release,
+    /// The program of the worker.
+    pub program: PathBuf,
+    /// The unpacked model.
+    pub model_path: PathBuf,
+    /// Limits of the worker.
+    pub limits: WorkerLimits,
+    /// What is counted, and against which reference.
+    pub features: Features,
+    /// When it has failed.
+    pub budget: crate::config::BudgetConfig,
+    /// The card's latency, microseconds.
+    pub latency_us_max: Option<u64>,
+    /// Milliseconds of one window.
+    pub window_ms: u64,
+    /// Milliseconds between two checkpoints.
+    pub checkpoint_ms: u64,
+    /// The open window that an earlier run left behind.
+    pub checkpoint: Option<Vec<u8>>,
+}
+
+impl Plan {
+    fn subject(&self) -> Subject {
+        Subject {
+            model: self.model.clone(),
+            bundle: self.release.bundle,
+            since: self.release.since,
+            reference: self.features.reference(),
+        }
+    }
+}
+
+/// What a serving task tells the supervisor.
+#[derive(Debug)]
+pub enum Event {
+    /// The first worker is ready.
+    Ready {
+        /// The model.
+        model: ModelId,
+        /// What serves.
+        bundle: Digest,
+        /// What it takes and gives.
+        signature: Arc<Signature>,
+        /// Milliseconds to load.
+        load_ms: u64,
+    },
+    /// It failed beyond its budget.
+    Failed {
+        /// The model.
+        model: ModelId,
+        /// What failed.
+        bundle: Digest,
+        /// Why.
+        verdict: Verdict,
+    },
+    /// After a failure, it answered for a while.
+    Recovered {
+        /// The model.
+        model: ModelId,
+        /// What serves.
+        bundle: Digest,
+    },
+    /// A window was closed: an encoded body, to be stored before its checkpoint is removed.
+    Window(Box<Closed>),
+    /// The open window as it stands, encoded.
+    Checkpoint {
+        /// The model.
+        model: ModelId,
+        /// The encoded window.
+        window: Vec<u8>,
+    },
+    /// The task has ended; its last window was sent before.
+    Ended {
+        /// The model.
+        model: ModelId,
+        /// What served.
+        bundle: Digest,
+    },
+}
+
+/// A closed window.
+#[derive(Debug)]
+pub struct Closed {
+    /// Whose.
+    pub subject: Subject,
+    /// Rows in it.
+    pub calls: u64,
+    /// The encoded window.
+    pub window: Vec<u8>,
+}
+
+/// How the supervisor speaks to a serving task. Dropping it ends the task, once its queue is
+/// empty.
+#[derive(Debug)]
+pub struct Handle {
+    /// What serves.
+    pub bundle: Digest,
+    /// For the route.
+    pub requests: mpsc::Sender<crate::serve::backend::Job>,
+    /// Process id of the worker and its memory, as last seen.
+    pub vitals: Arc<std::sync::Mutex<Vitals>>,
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl Handle {
+    /// Asks the task to end even while requests come in.
+    pub fn end(&mut self) {
+        self.end.take();
+    }
+}
+
+/// How a worker does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Vitals {
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Resident memory, bytes.
+    pub resident_bytes: Option<u64>,
+    /// Times it was started.
+    pub starts: u64,
+}
+
+/// Starts a serving task on this thread's runtime.
+#[must_use]
+pub fn start(plan: Plan, events: mpsc::Sender<Event>) -> Handle {
+    let (requests, jobs) = mpsc::channel(QUEUE_MAX);
+    let (end, ended) = oneshot::channel();
+    let vitals = Arc::new(std::sync::Mutex::new(Vitals::default()));
+    let bundle = plan.release.bundle;
+    tokio::spawn(task::Task::new(plan, events, vitals.clone()).run(jobs, ended));
+    Handle { bundle, requests, vitals, end: Some(end) }
+}

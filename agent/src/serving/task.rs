@@ -1,0 +1,320 @@
+//! The loop of one serving model: requests in, answers out, windows closed on time.
+//!
+//! A worker that dies is started again with growing pauses; requests that it took with it are
+//! answered with what happened. Never cancels a run half-way: the worker would be lost.
+
+use super::budget::{Answered, Budget};
+use super::{Closed, Event, Plan, Vitals};
+use crate::clock;
+use crate::serve::backend::{Answer, Failure, Job};
+use crate::tensor::Tensor;
+use crate::worker::{Worker, WorkerFault};
+use muster_device::backoff::Backoff;
+use muster_device::fold::WindowFold;
+use muster_device::updater::Verdict;
+use muster_protocol::cbor;
+use muster_protocol::message::Reason;
+use muster_protocol::message::window::Window;
+use muster_protocol::stats::FeatureFold;
+use muster_protocol::time::Millis;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// First and longest pause before a dead worker is started again.
+const RESTART_MS: (u64, u64) = (50, 30_000);
+/// Answers in a row after which a model that failed counts as recovered.
+const RECOVERED_ANSWERS: u64 = 100;
+/// Codes of failed requests in windows.
+const CODE_RUN_FAILED: u8 = 1;
+const CODE_DIED: u8 = 2;
+const CODE_HUNG: u8 = 3;
+const CODE_NO_WORKER: u8 = 4;
+
+/// State of one serving model.
+pub(super) struct Task {
+    plan: Plan,
+    events: mpsc::Sender<Event>,
+    vitals: Arc<Mutex<Vitals>>,
+    fold: WindowFold<Vec<FeatureFold>>,
+    budget: Budget,
+    restart: Backoff,
+    worker: Option<Worker>,
+    /// When the next start may be tried.
+    start_at: Millis,
+    announced: bool,
+    /// Answers since the last failure; `None` while all is well.
+    since_failure: Option<u64>,
+    checkpoint_at: Millis,
+    dirty: bool,
+}
+
+impl Task {
+    pub(super) fn new(
+        plan: Plan,
+        events: mpsc::Sender<Event>,
+        vitals: Arc<Mutex<Vitals>>,
+    ) -> Self {
+        let now = clock::monotonic();
+        let mut fold = WindowFold::new(plan.subject(), plan.features.folds(), now);
+        if let Some(window) = plan.checkpoint.as_deref().and_then(|b| cbor::decode(b).ok()) {
+            fold.resume(&window);
+        }
+        Self {
+            budget: Budget::new(plan.budget.clone()),
+            restart: Backoff::new(RESTART_MS.0, RESTART_MS.1, now.0),
+            checkpoint_at: now.plus(plan.checkpoint_ms),
+            plan,
+            events,
+            vitals,
+            fold,
+            worker: None,
+            start_at: now,
+            announced: false,
+            since_failure: None,
+            dirty: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>, mut end: oneshot::Receiver<()>) {
+        loop {
+            self.start_if_due().await;
+            let due_ms = self.next_due().since(clock::monotonic());
+            tokio::select! {
+                biased;
+                _ = &mut end => break,
+                () = tokio::time::sleep(Duration::from_millis(due_ms)) => self.on_time().await,
+                job = jobs.recv() => match job {
+                    Some(job) => self.answer(job).await,
+                    None => break,
+                },
+            }
+        }
+        self.finish(jobs).await;
+    }
+
+    /// What was queued before the route changed is still answered.
+    async fn finish(mut self, mut jobs: mpsc::Receiver<Job>) {
+        jobs.close();
+        while let Ok(job) = jobs.try_recv() {
+            self.answer(job).await;
+        }
+        self.close_window().await;
+        if let Some(worker) = self.worker.take() {
+            worker.stop().await;
+        }
+        let (model, bundle) = self.name();
+        self.tell(Event::Ended { model, bundle }).await;
+    }
+
+    fn next_due(&self) -> Millis {
+        let window_ends = self.fold.started().plus(self.plan.window_ms);
+        let start = if self.worker.is_none() { self.start_at } else { Millis(u64::MAX) };
+        window_ends.min(self.checkpoint_at).min(start)
+    }
+
+    async fn on_time(&mut self) {
+        let now = clock::monotonic();
+        if now >= self.fold.started().plus(self.plan.window_ms) {
+            self.close_window().await;
+        }
+        if now >= self.checkpoint_at {
+            self.checkpoint_at = now.plus(self.plan.checkpoint_ms);
+            self.checkpoint().await;
+        }
+        self.note_vitals();
+    }
+
+    async fn start_if_due(&mut self) {
+        if self.worker.is_some() || clock::monotonic() < self.start_at {
+            return;
+        }
+        let started =
+            Worker::start(&self.plan.program, &self.plan.model_path, self.plan.limits).await;
+        self.vitals().starts += 1;
+        match started {
+            Ok(worker) => self.started(worker).await,
+            Err(fault) => self.died(&fault).await,
+        }
+        self.note_vitals();
+    }
+
+    async fn started(&mut self, worker: Worker) {
+        let (model, bundle) = self.name();
+        let signature = Arc::new(worker.signature().clone());
+        let load_ms = worker.load_ms();
+        self.worker = Some(worker);
+        if !std::mem::replace(&mut self.announced, true) {
+            self.tell(Event::Ready { model, bundle, signature, load_ms }).await;
+        }
+    }
+
+    async fn answer(&mut self, job: Job) {
+        self.start_if_due().await;
+        let Some(worker) = &mut self.worker else {
+            self.fold.failed(CODE_NO_WORKER);
+            let because = "its worker is being started again".to_owned();
+            return drop(job.reply.send(Err(Failure::Worker { because })));
+        };
+        let started = clock::monotonic_us();
+        let finite = |tensors: &[Tensor]| tensors.iter().all(|tensor| tensor.non_finite() == 0);
+        let (inputs, finite_inputs) = (job.inputs.clone(), finite(&job.inputs));
+        match worker.run(job.inputs).await {
+            Ok((outputs, _)) => {
+                let latency_us = clock::monotonic_us().saturating_sub(started);
+                let broken = finite_inputs && !finite(&outputs);
+                self.count(&inputs, &outputs, latency_us);
+                let version = self.plan.release.version.to_string();
+                // A client that has gone still counts: the model answered.
+                let _ = job.reply.send(Ok(Answer { outputs, version }));
+                self.judge(latency_us, broken).await;
+            }
+            Err(fault) => {
+                let _ = job.reply.send(Err(failure(&fault)));
+                self.failed(fault).await;
+            }
+        }
+    }
+
+    fn count(&mut self, inputs: &[Tensor], outputs: &[Tensor], latency_us: u64) {
+        let rows = self.plan.features.count(&mut self.fold, inputs, outputs);
+        self.fold.answered(rows, u32::try_from(latency_us).unwrap_or(u32::MAX));
+        self.dirty = true;
+    }
+
+    async fn judge(&mut self, latency_us: u64, broken: bool) {
+        let slow = self.plan.latency_us_max.is_some_and(|max| latency_us > max);
+        let how = match (broken, slow) {
+            (true, _) => Answered::NotANumber,
+            (false, true) => Answered::Slowly,
+            (false, false) => Answered::Well,
+        };
+        if let Some(verdict) = self.budget.answered(how) {
+            return self.give_up(verdict).await;
+        }
+        if let Some(answers) = &mut self.since_failure {
+            *answers += 1;
+            if *answers >= RECOVERED_ANSWERS {
+                self.since_failure = None;
+                self.restart.reset();
+                let (model, bundle) = self.name();
+                self.tell(Event::Recovered { model, bundle }).await;
+            }
+        }
+    }
+
+    async fn failed(&mut self, fault: WorkerFault) {
+        self.dirty = true;
+        match &fault {
+            // The request was at fault, or this one run: the worker serves on.
+            WorkerFault::Input(_) => {}
+            WorkerFault::RunFailed { .. } => {
+                self.fold.failed(CODE_RUN_FAILED);
+                if let Some(verdict) = self.budget.answered(Answered::Failed) {
+                    self.give_up(verdict).await;
+                }
+            }
+            WorkerFault::HungRunning { .. } => {
+                self.fold.failed(CODE_HUNG);
+                self.died(&fault).await;
+            }
+            WorkerFault::Crashed { .. }
+            | WorkerFault::OutOfMemory { .. }
+            | WorkerFault::HungLoading { .. }
+            | WorkerFault::CpuExhausted { .. }
+            | WorkerFault::Refused(_)
+            | WorkerFault::Protocol(_)
+            | WorkerFault::Spawn(_) => {
+                self.fold.failed(CODE_DIED);
+                self.died(&fault).await;
+            }
+        }
+    }
+
+    async fn died(&mut self, fault: &WorkerFault) {
+        let now = clock::monotonic();
+        // Dropping the handle buries what is left of it.
+        self.worker = None;
+        self.start_at = now.plus(self.restart.next_ms());
+        tracing::warn!(model = %self.plan.model, because = %fault, "worker died");
+        let reason = reason(fault);
+        // What cannot even be loaded will not get better by waiting.
+        let verdict = if reason == Reason::Load {
+            Some(Verdict::new(reason, &fault.to_string()))
+        } else {
+            self.budget.died(&fault.to_string(), reason, now)
+        };
+        if let Some(verdict) = verdict {
+            self.give_up(verdict).await;
+        }
+    }
+
+    async fn give_up(&mut self, verdict: Verdict) {
+        self.since_failure = Some(0);
+        let (model, bundle) = self.name();
+        self.tell(Event::Failed { model, bundle, verdict }).await;
+    }
+
+    async fn close_window(&mut self) {
+        let now = clock::monotonic();
+        if !self.fold.is_empty() {
+            let (subject, calls) = (self.fold.subject().clone(), self.fold.calls());
+            let window = self.encode(now);
+            self.tell(Event::Window(Box::new(Closed { subject, calls, window }))).await;
+        }
+        self.fold.reset(now);
+        self.dirty = false;
+    }
+
+    async fn checkpoint(&mut self) {
+        if std::mem::replace(&mut self.dirty, false) {
+            let (model, window) = (self.plan.model.clone(), self.encode(clock::monotonic()));
+            self.tell(Event::Checkpoint { model, window }).await;
+        }
+    }
+
+    fn encode(&self, now: Millis) -> Vec<u8> {
+        self.fold.with_window(now, None, |window: &Window<'_>| cbor::to_vec(window))
+    }
+
+    fn name(&self) -> (muster_protocol::id::ModelId, muster_protocol::digest::Digest) {
+        (self.plan.model.clone(), self.plan.release.bundle)
+    }
+
+    async fn tell(&self, event: Event) {
+        // Nobody listens any more only when the agent ends.
+        let _ = self.events.send(event).await;
+    }
+
+    fn vitals(&self) -> std::sync::MutexGuard<'_, Vitals> {
+        self.vitals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_vitals(&self) {
+        let mut vitals = self.vitals();
+        vitals.pid = self.worker.as_ref().map(Worker::pid);
+        vitals.resident_bytes = self.worker.as_ref().and_then(Worker::resident_bytes);
+    }
+}
+
+fn failure(fault: &WorkerFault) -> Failure {
+    match fault {
+        WorkerFault::Input(error) => Failure::Input(error.to_string()),
+        WorkerFault::RunFailed { .. } => Failure::Run { because: fault.to_string() },
+        fault => Failure::Worker { because: fault.to_string() },
+    }
+}
+
+fn reason(fault: &WorkerFault) -> Reason {
+    match fault {
+        WorkerFault::Refused(_) | WorkerFault::Input(_) => Reason::Load,
+        WorkerFault::OutOfMemory { .. } => Reason::TooBig,
+        WorkerFault::HungLoading { .. }
+        | WorkerFault::HungRunning { .. }
+        | WorkerFault::CpuExhausted { .. } => Reason::Hung,
+        WorkerFault::Crashed { .. }
+        | WorkerFault::RunFailed { .. }
+        | WorkerFault::Protocol(_)
+        | WorkerFault::Spawn(_) => Reason::Crashed,
+    }
+}

@@ -1,0 +1,169 @@
+//! Files that are there whole or not at all, after a power cut at any write.
+//!
+//! Never leaves a temporary file behind where it could be read as something.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Ending of files that are being written.
+const TEMPORARY: &str = "tmp";
+
+/// A disk that did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {operation} {}: because {source}: hint: {}", path.display(), hint(source))]
+pub struct DiskError {
+    operation: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl DiskError {
+    /// What was tried, on which file, and what the system said.
+    pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { operation, path: path.to_owned(), source }
+    }
+
+    /// Whether the file is simply not there.
+    pub fn is_absent(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on this disk; the agent goes on by itself"
+        }
+        io::ErrorKind::PermissionDenied => "the agent's user must own its state folder",
+        io::ErrorKind::ReadOnlyFilesystem => "mount the state folder read-write",
+        _ => "check the disk and the state folder",
+    }
+}
+
+/// Makes a folder that only its owner can read; one that exists is fine.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn make_folder(path: &Path) -> Result<(), DiskError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| DiskError::new("make the folder", path, e))
+}
+
+/// Puts `bytes` at `path`, whole and durably.
+///
+/// # Errors
+/// [`DiskError`]; what was at `path` before is still there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let temporary = path.with_added_extension(TEMPORARY);
+    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // What cannot be removed now is overwritten by the next write.
+        let _ = fs::remove_file(&temporary);
+        return Err(DiskError::new("write", path, error));
+    }
+    sync_folder_of(path)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the names in the folder of `path` durable.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn sync_folder_of(path: &Path) -> Result<(), DiskError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| DiskError::new("sync the folder", folder, e))
+}
+
+/// Reads a file of at most `bytes_max`; `None` when there is none.
+///
+/// # Errors
+/// [`DiskError`], also for a larger file.
+pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, DiskError> {
+    let mut bytes = Vec::new();
+    let result = File::open(path).and_then(|file| {
+        file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > bytes_max {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than it may be"));
+        }
+        Ok(())
+    });
+    match result {
+        Ok(()) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DiskError::new("read", path, error)),
+    }
+}
+
+/// Removes a file; one that is not there is fine.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn remove(path: &Path) -> Result<(), DiskError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DiskError::new("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names of the files of a folder, without those being written.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn names(folder: &Path) -> Result<Vec<String>, DiskError> {
+    let failed = |e| DiskError::new("list", folder, e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        // Names that are not text are not ours.
+        if let Some(name) = name.to_str().filter(|name| !name.ends_with(".tmp")) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("state.cbor");
+        write(&path, b"one").expect("writes");
+        write(&path, b"two").expect("writes");
+        assert_eq!(read(&path, 3).expect("reads"), Some(b"two".to_vec()));
+        assert_eq!(names(folder.path()).expect("lists"), ["state.cbor"]);
+        assert!(read(&path, 2).is_err());
+        remove(&path).expect("removes");
+        remove(&path).expect("is gone");
+        assert_eq!(read(&path, 3).expect("reads"), None);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("state.cbor");
+        write(&path, b"one").expect("writes");
+        fs::create_dir(folder.path().join("state.cbor.tmp")).expect("blocks the temporary name");
+        let error = write(&path, b"two").expect_err("cannot write").to_string();
+        assert!(error.starts_with("failed to write"), "{error}");
+        assert_eq!(read(&path, 3).expect("reads"), Some(b"one".to_vec()));
+    }
+}

@@ -1,0 +1,201 @@
+//! The supervisor: it owns link, disk, machines and routes, and joins them in one loop.
+//!
+//! It decides nothing that a machine of `muster-device` decides: it feeds them and does what
+//! they ask. Never loads a model: that is a worker's, in another process.
+
+mod downloads;
+mod effects;
+mod facts;
+mod hello;
+mod inbox;
+mod outbox;
+mod refresh;
+mod serving;
+mod state;
+mod status;
+
+pub use state::StartError;
+
+use crate::clock;
+use crate::config::Config;
+use crate::enroll::Identity;
+use crate::link::{Link, LinkEvent};
+use crate::serve::backend::Routes;
+use crate::serving as model_task;
+use crate::store::Store;
+use crate::store::state::AgentState;
+use downloads::Downloads;
+use muster_device::facts::Facts;
+use muster_device::trusted_time::TrustedTime;
+use muster_device::updater::{Updater, Verdict};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{BootId, ModelId, Nonce};
+use muster_protocol::limits::MODELS_MAX;
+use muster_protocol::time::Millis;
+use muster_protocol::tuf::{FleetDocument, Trusted};
+use outbox::Outbox;
+use refresh::Refresh;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// Facts about all models of a Linux device.
+pub type LinuxFacts = Facts<MODELS_MAX>;
+
+/// Pause before a write that the disk refused is tried again.
+const DISK_RETRY_MS: u64 = 5_000;
+/// Longest the loop rests.
+const REST_MS_MAX: u64 = 60_000;
+
+/// What happens to a supervisor.
+#[derive(Debug)]
+pub enum Event {
+    /// On the link.
+    Link(LinkEvent),
+    /// In a serving task.
+    Serving(model_task::Event),
+    /// An effect has ended.
+    Effect(Effect),
+    /// Time has passed.
+    Tick,
+}
+
+/// What ends in a task of its own.
+#[derive(Debug)]
+pub enum Effect {
+    /// Blobs were verified and unpacked, or not.
+    Staged {
+        /// The model.
+        model: ModelId,
+        /// The bundle.
+        bundle: Digest,
+        /// Bytes written.
+        result: Result<u64, Verdict>,
+    },
+    /// A trial has ended.
+    Tried {
+        /// The model.
+        model: ModelId,
+        /// The bundle.
+        bundle: Digest,
+        /// How.
+        result: Result<muster_protocol::message::Measured, Verdict>,
+    },
+}
+
+/// Everything that an agent is.
+pub struct Supervisor {
+    config: Config,
+    identity: Identity,
+    store: Store,
+    boot: BootId,
+    state: AgentState,
+    trusted: Trusted,
+    fleet: Option<FleetDocument>,
+    facts: LinuxFacts,
+    time: Arc<Mutex<TrustedTime>>,
+    updaters: BTreeMap<ModelId, Updater>,
+    downloads: Downloads,
+    refresh: Refresh,
+    outbox: Outbox,
+    serving: BTreeMap<ModelId, Vec<model_task::Handle>>,
+    counters: BTreeMap<ModelId, status::Counters>,
+    routes: Routes,
+    status: Arc<Mutex<serde_json::Value>>,
+    link: Option<Link>,
+    connected: bool,
+    nonce: Nonce,
+    challenge: Option<Nonce>,
+    hello_at: Millis,
+    /// An assignment that could not be judged yet.
+    held: Option<Vec<u8>>,
+    /// The state could not be written: when to try again.
+    unwritten: Option<Millis>,
+    serving_events: mpsc::Sender<model_task::Event>,
+    effects: mpsc::Sender<Effect>,
+}
+
+impl Supervisor {
+    /// Takes one event, then does everything that follows from it.
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Link(event) => self.on_link(event),
+            Event::Serving(event) => self.on_serving(event),
+            Event::Effect(effect) => self.on_effect(effect),
+            Event::Tick => self.on_tick(),
+        }
+        self.drain();
+    }
+
+    /// When to call with [`Event::Tick`] at the latest.
+    pub fn next_due(&self) -> Millis {
+        let now = clock::monotonic();
+        let updaters = self.updaters.values().filter_map(|u| u.poll_timeout().map(|(at, _)| at));
+        updaters
+            .chain(self.downloads.next_due())
+            .chain(self.outbox.next_due())
+            .chain(self.refresh.next_due())
+            .chain(self.connected.then_some(self.hello_at))
+            .chain(self.unwritten)
+            .chain([now.plus(REST_MS_MAX)])
+            .min()
+            .unwrap_or(now)
+    }
+
+    /// Ends what serves, so that the last windows are counted; the caller then drains events.
+    pub fn end_serving(&mut self) {
+        for handle in self.serving.values_mut().flatten() {
+            handle.end();
+        }
+    }
+
+    /// Whether a serving task has not ended yet.
+    pub fn is_serving(&self) -> bool {
+        self.serving.values().any(|handles| !handles.is_empty())
+    }
+
+    /// Hands over the link that was started for this supervisor.
+    pub fn set_link(&mut self, link: Link) {
+        self.link = Some(link);
+    }
+
+    /// The time that handshakes judge certificates by.
+    pub fn trusted_time(&self) -> Arc<Mutex<TrustedTime>> {
+        self.time.clone()
+    }
+
+    /// The link, to be stopped at the end.
+    pub fn take_link(&mut self) -> Option<Link> {
+        self.link.take()
+    }
+
+    fn on_tick(&mut self) {
+        let now = clock::monotonic();
+        if self.unwritten.is_some_and(|at| at <= now) {
+            self.unwritten = None;
+            self.persist();
+        }
+        let models: Vec<_> = self.updaters.keys().cloned().collect();
+        for model in models {
+            self.feed(&model, muster_device::updater::Input::Tick);
+        }
+        self.outbox.tick(now);
+        self.downloads_tick(now);
+        self.refresh_tick(now);
+        if self.connected && self.hello_at <= now {
+            self.say_hello();
+        }
+        self.expire_offers();
+    }
+
+    /// Drains every machine until none asks for anything.
+    fn drain(&mut self) {
+        loop {
+            let busy = self.drain_updaters() | self.drain_downloads() | self.drain_outbox();
+            if !busy {
+                break;
+            }
+        }
+        self.publish_status();
+    }
+}

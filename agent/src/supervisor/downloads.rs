@@ -1,0 +1,146 @@
+//! Getting what a release consists of: statement, manifest, hash list, card, pieces.
+//!
+//! Small documents travel whole and are verified by their digest; pieces by the hash list. What
+//! does not match is dropped and asked for again later: the network is never evidence.
+
+mod documents;
+mod pieces;
+
+use super::Supervisor;
+use muster_device::fetcher::Fetcher;
+use muster_device::updater::Release;
+use muster_protocol::bundle::manifest::Manifest;
+use muster_protocol::cose;
+use muster_protocol::digest::Digest;
+use muster_protocol::id::ModelId;
+use muster_protocol::message::{Fetch, Piece, What};
+use muster_protocol::time::Millis;
+use muster_protocol::topic::Up;
+use std::collections::BTreeMap;
+
+/// What is being fetched for every model.
+#[derive(Debug)]
+pub(super) struct Downloads {
+    models: BTreeMap<ModelId, Download>,
+    /// Statements that wait for metadata to say whether they are listed.
+    statements: BTreeMap<ModelId, Held>,
+    seed: u64,
+    written_bytes: u64,
+}
+
+/// A statement that waits for metadata.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    bundle: Option<Digest>,
+    deadline: Millis,
+}
+
+/// What is being fetched for one model.
+#[derive(Debug)]
+struct Download {
+    stage: Stage,
+    release: Option<Release>,
+    manifest: Option<Manifest>,
+    hash_list: Vec<u8>,
+    fetched_bytes: u64,
+    written_before: u64,
+}
+
+/// How far a download came.
+#[derive(Debug)]
+enum Stage {
+    /// Waits for a small document until the deadline.
+    Document {
+        digest: Digest,
+        purpose: Purpose,
+        deadline: Millis,
+    },
+    /// Fetches pieces.
+    Pieces(Box<Fetcher>),
+    /// Nothing is under way.
+    Resting,
+}
+
+/// What a small document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Statement,
+    Manifest,
+    HashList,
+    Card,
+}
+
+impl Downloads {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self { models: BTreeMap::new(), statements: BTreeMap::new(), seed, written_bytes: 0 }
+    }
+
+    /// Bytes that went to disk.
+    pub(super) const fn written(&mut self, bytes: u64) {
+        self.written_bytes = self.written_bytes.saturating_add(bytes);
+    }
+
+    /// Bytes fetched and written for a model since its entry was offered.
+    pub(super) fn bytes(&self, model: &ModelId) -> (u64, u64) {
+        self.models.get(model).map_or((0, 0), |download| {
+            (download.fetched_bytes, self.written_bytes - download.written_before)
+        })
+    }
+
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        let downloads = self.models.values().filter_map(|download| match &download.stage {
+            Stage::Document { deadline, .. } => Some(*deadline),
+            Stage::Pieces(fetcher) => fetcher.poll_timeout().map(|(at, _)| at),
+            Stage::Resting => None,
+        });
+        downloads.chain(self.statements.values().map(|held| held.deadline)).min()
+    }
+
+    /// Bundles that are being considered.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = Digest> + '_ {
+        let releases = self.models.values().filter_map(|d| d.release.as_ref().map(|r| r.bundle));
+        releases.chain(self.statements.values().filter_map(|held| held.bundle))
+    }
+
+    fn of(&mut self, model: &ModelId) -> &mut Download {
+        let written_before = self.written_bytes;
+        self.models.entry(model.clone()).or_insert_with(|| Download {
+            stage: Stage::Resting,
+            release: None,
+            manifest: None,
+            hash_list: Vec::new(),
+            fetched_bytes: 0,
+            written_before,
+        })
+    }
+}
+
+impl Supervisor {
+    /// Takes an answer to something that was asked for.
+    pub(super) fn take_piece(&mut self, piece: &Piece<'_>) {
+        match piece.what {
+            What::Metadata { role, version, offset } => {
+                self.take_metadata(role, version, offset, &piece.answer);
+            }
+            What::Blob { digest, index, .. } => self.take_blob(digest, index, &piece.answer),
+        }
+    }
+
+    /// Forgets what was fetched for an entry that is no longer in force.
+    pub(super) fn forget_download(&mut self, model: &ModelId) {
+        self.downloads.models.remove(model);
+        self.downloads.statements.remove(model);
+    }
+
+    pub(super) fn downloads_tick(&mut self, now: Millis) {
+        self.documents_tick(now);
+        self.pieces_tick(now);
+    }
+
+    fn request(&mut self, what: What<'_>, count: u32) {
+        let fetch = Fetch { device: self.identity.device.clone(), what, count };
+        let signed = cose::seal_vec(&fetch, &self.identity.document_key);
+        self.send(Up::Fetch, signed);
+    }
+}

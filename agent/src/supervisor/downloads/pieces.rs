@@ -1,0 +1,177 @@
+//! The pieces of a release: space is reserved, then each is verified before it is written.
+//!
+//! After a restart the pieces on disk are hashed again, so that at most the window in flight is
+//! fetched twice.
+
+use super::Stage;
+use crate::clock;
+use crate::supervisor::Supervisor;
+use muster_device::fetcher::{self, Fetcher, Wanted};
+use muster_device::updater::{Input, Release, Verdict};
+use muster_protocol::bundle::HashList;
+use muster_protocol::bundle::manifest::{Layer, LayerKind};
+use muster_protocol::cbor;
+use muster_protocol::digest::Digest;
+use muster_protocol::id::ModelId;
+use muster_protocol::message::{Answer, Reason, What};
+use muster_protocol::time::Millis;
+
+impl Supervisor {
+    pub(in crate::supervisor) fn fetch_pieces(&mut self, model: &ModelId, release: &Release) {
+        match self.missing_layers(model) {
+            Ok(Some(wanted)) => {
+                let mut fetcher = Fetcher::new(wanted, self.downloads.seed);
+                if self.connected {
+                    fetcher.handle(fetcher::Input::Connected, clock::monotonic());
+                }
+                self.downloads.of(model).stage = Stage::Pieces(Box::new(fetcher));
+            }
+            // The plan is not in memory: this is a retry after it was forgotten.
+            Ok(None) => self.fetch_plan(model, release),
+            Err(error) => {
+                let verdict = Verdict::new(Reason::Disk, &error.to_string());
+                let bundle = release.bundle;
+                self.feed(model, Input::Failed { bundle, verdict });
+            }
+        }
+    }
+
+    /// Layers that are not there yet, with their space reserved.
+    fn missing_layers(
+        &self,
+        model: &ModelId,
+    ) -> Result<Option<Vec<Wanted>>, crate::store::atomic::DiskError> {
+        let download = self.downloads.models.get(model);
+        let Some((download, manifest)) = download.and_then(|d| Some((d, d.manifest.as_ref()?)))
+        else {
+            return Ok(None);
+        };
+        let Ok(list) = cbor::decode::<HashList<'_>>(&download.hash_list) else { return Ok(None) };
+        let mut wanted = Vec::new();
+        for layer in manifest.layers.iter().filter(|layer| layer.kind != LayerKind::HashList) {
+            // Verified whole before it is used; a damaged one is found and fetched then.
+            if self.store.blob_path(&layer.blob_digest).exists() {
+                continue;
+            }
+            let Some(hashes) = list.layer(&layer.digest) else { return Ok(None) };
+            let have = self.store.pieces_on_disk(&hashes, list.piece_size)?;
+            self.store.reserve(&layer.digest, layer.size)?;
+            wanted.push(Wanted { digest: layer.digest, pieces: hashes.len(), have });
+        }
+        Ok(Some(wanted))
+    }
+
+    pub(in crate::supervisor) fn take_blob(
+        &mut self,
+        digest: Digest,
+        index: u32,
+        answer: &Answer<'_>,
+    ) {
+        if self.take_document_answer(digest, answer) {
+            return;
+        }
+        let fetching = self.downloads.models.iter().filter(|(_, download)| {
+            matches!(download.stage, Stage::Pieces(_))
+                && download.manifest.iter().any(|m| m.layers.iter().any(|l| l.digest == digest))
+        });
+        let models: Vec<_> = fetching.map(|(model, _)| model.clone()).collect();
+        for model in models {
+            let input = match answer {
+                Answer::NotFound => fetcher::Input::Unusable { layer: digest },
+                Answer::Bytes { bytes, .. } => self.verify_piece(&model, digest, index, bytes),
+            };
+            if let Stage::Pieces(fetcher) = &mut self.downloads.of(&model).stage {
+                fetcher.handle(input, clock::monotonic());
+            }
+        }
+    }
+
+    /// Only verified pieces are written, and only what was written counts.
+    fn verify_piece(
+        &mut self,
+        model: &ModelId,
+        layer: Digest,
+        index: u32,
+        bytes: &[u8],
+    ) -> fetcher::Input {
+        let download = self.downloads.of(model);
+        let list = cbor::decode::<HashList<'_>>(&download.hash_list).ok();
+        let hashes = list.as_ref().and_then(|list| Some((list.piece_size, list.layer(&layer)?)));
+        let Some((piece_size, hashes)) = hashes else {
+            return fetcher::Input::Unusable { layer };
+        };
+        if hashes.piece(index) != Some(Digest::of(bytes)) {
+            tracing::warn!(%model, %layer, index, "a piece does not match its hash");
+            return fetcher::Input::Unusable { layer };
+        }
+        let offset = u64::from(index) * u64::from(piece_size);
+        download.fetched_bytes += bytes.len() as u64;
+        match self.store.write_piece(&layer, offset, bytes) {
+            Ok(()) => {
+                self.downloads.written(bytes.len() as u64);
+                fetcher::Input::Verified { layer, index }
+            }
+            Err(error) => {
+                tracing::error!("{error}");
+                fetcher::Input::Unusable { layer }
+            }
+        }
+    }
+
+    pub(in crate::supervisor) fn drain_downloads(&mut self) -> bool {
+        let now = clock::monotonic();
+        let mut outputs = Vec::new();
+        for (model, download) in &mut self.downloads.models {
+            if let Stage::Pieces(fetcher) = &mut download.stage {
+                let piece_size = cbor::decode::<HashList<'_>>(&download.hash_list)
+                    .map_or(0, |list| list.piece_size);
+                while let Some(output) = fetcher.poll_output(now) {
+                    outputs.push((model.clone(), piece_size, output));
+                }
+            }
+        }
+        let busy = !outputs.is_empty();
+        for (model, piece_size, output) in outputs {
+            match output {
+                fetcher::Output::Request { layer, index, count } => {
+                    self.request(What::Blob { digest: layer, index, piece_size }, count);
+                }
+                fetcher::Output::Complete => {
+                    let download = self.downloads.of(&model);
+                    download.stage = Stage::Resting;
+                    if let Some(bundle) = download.release.as_ref().map(|r| r.bundle) {
+                        self.feed(&model, Input::Fetched(bundle));
+                    }
+                }
+            }
+        }
+        busy
+    }
+
+    pub(super) fn pieces_tick(&mut self, now: Millis) {
+        self.each_fetcher(fetcher::Input::Tick, now);
+    }
+
+    pub(in crate::supervisor) fn downloads_connected(&mut self) {
+        self.each_fetcher(fetcher::Input::Connected, clock::monotonic());
+    }
+
+    pub(in crate::supervisor) fn downloads_disconnected(&mut self) {
+        self.each_fetcher(fetcher::Input::Disconnected, clock::monotonic());
+    }
+
+    fn each_fetcher(&mut self, input: fetcher::Input, now: Millis) {
+        for download in self.downloads.models.values_mut() {
+            if let Stage::Pieces(fetcher) = &mut download.stage {
+                fetcher.handle(input, now);
+            }
+        }
+    }
+
+    /// The layers of a bundle whose manifest is on disk.
+    pub(in crate::supervisor) fn layers(&self, bundle: &Digest) -> Option<Vec<Layer>> {
+        let manifest = self.store.document(bundle).ok().flatten()?;
+        let manifest = muster_protocol::bundle::manifest::Manifest::parse(&manifest).ok()?;
+        Some(manifest.layers)
+    }
+}

@@ -1,0 +1,219 @@
+//! Doing what the updaters ask for.
+//!
+//! What takes long (hashing, unpacking, trials) runs in tasks of its own and answers by an
+//! effect; an answer that comes too late falls through in the machine.
+
+use super::{Effect, Supervisor};
+use crate::serving::Features;
+use crate::store::partial::StageError;
+use crate::trial::{Golden, TrialBudget, TrialOutcome, run_trial};
+use muster_device::updater::{Input, Output, Release, Verdict};
+use muster_protocol::bundle::card::Card;
+use muster_protocol::bundle::manifest::{Layer, LayerKind, Manifest};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::ModelId;
+use muster_protocol::message::{Measured, Reason};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+const MIB: u64 = 1024 * 1024;
+
+/// What trial and serving need of a staged bundle.
+pub(super) struct Staged {
+    pub(super) model_path: PathBuf,
+    pub(super) card: Card,
+    pub(super) features: Features,
+    golden: Vec<u8>,
+}
+
+impl Supervisor {
+    pub(super) fn drain_updaters(&mut self) -> bool {
+        let mut busy = false;
+        let models: Vec<_> = self.updaters.keys().cloned().collect();
+        for model in models {
+            while let Some(output) = self.updaters.get_mut(&model).and_then(|u| u.poll_output()) {
+                busy = true;
+                self.obey(&model, output);
+            }
+        }
+        busy
+    }
+
+    fn obey(&mut self, model: &ModelId, output: Output) {
+        match output {
+            Output::Persist => self.persist(),
+            Output::FetchStatement { digest, .. } => self.fetch_statement(model, digest),
+            Output::FetchPlan(release) => self.fetch_plan(model, &release),
+            Output::FetchPieces(release) => self.fetch_pieces(model, &release),
+            Output::Stage(release) => self.stage(model, &release),
+            Output::Try(release) => self.begin_trial(model, &release),
+            Output::Route { release, swap } => self.route(model, &release, swap),
+            Output::Unroute => self.unroute(model),
+            Output::Report { step, release, verdict, measured } => {
+                self.report(model, step, release.as_ref(), verdict.as_ref(), measured);
+            }
+            Output::Discard(_) => self.sweep(),
+        }
+    }
+
+    /// Verifies every blob of the bundle whole, in a thread that may block.
+    fn stage(&mut self, model: &ModelId, release: &Release) {
+        let bundle = release.bundle;
+        let Some(layers) = self.layers(&bundle) else {
+            let verdict = Verdict::new(Reason::Manifest, "its manifest is not on disk any more");
+            return self.feed(model, Input::Failed { bundle, verdict });
+        };
+        let (effects, model) = (self.effects.clone(), model.clone());
+        let folder = self.store.folder().to_owned();
+        tokio::task::spawn_blocking(move || {
+            let result = stage_layers(&folder, &layers);
+            // The receiver lives as long as the agent.
+            let _ = effects.blocking_send(Effect::Staged { model, bundle, result });
+        });
+    }
+
+    fn begin_trial(&mut self, model: &ModelId, release: &Release) {
+        let (bundle, effects) = (release.bundle, self.effects.clone());
+        let staged = match self.staged(&bundle) {
+            Ok(staged) => staged,
+            Err(verdict) => return self.feed(model, Input::Failed { bundle, verdict }),
+        };
+        let budget = self.trial_budget(&staged.card);
+        let (program, model) = (self.worker_program(), model.clone());
+        tokio::spawn(async move {
+            let result = match Golden::from_cbor(&staged.golden) {
+                Ok(golden) => {
+                    judge(run_trial(&program, &staged.model_path, &golden, budget).await)
+                }
+                Err(error) => Err(Verdict::new(Reason::Manifest, &error.to_string())),
+            };
+            let _ = effects.send(Effect::Tried { model, bundle, result }).await;
+        });
+    }
+
+    fn trial_budget(&self, card: &Card) -> TrialBudget {
+        let own = self.config.trial.latency_us_max;
+        let latency_us_max = match (own, card.latency_us_max) {
+            (Some(own), Some(card)) => Some(own.min(card)),
+            (own, card) => own.or(card),
+        };
+        TrialBudget {
+            load_ms_max: self.config.trial.timeout_ms,
+            latency_us_max,
+            memory_bytes_max: self.config.worker_memory_mib_max * MIB,
+        }
+    }
+
+    pub(super) fn worker_program(&self) -> PathBuf {
+        let own = || std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
+        self.config.worker_program.clone().unwrap_or_else(own)
+    }
+
+    /// Reads what lies on disk of a bundle; each part is verified again.
+    pub(super) fn staged(&self, bundle: &Digest) -> Result<Staged, Verdict> {
+        let bad = |because: &str| Verdict::new(Reason::Blob, because);
+        let manifest = self.store.document(bundle).ok().flatten();
+        let manifest = manifest.ok_or_else(|| bad("its manifest is not on disk any more"))?;
+        let manifest = Manifest::parse(&manifest).map_err(|error| bad(&error.to_string()))?;
+        let layer = |kind| manifest.layer(kind).ok_or_else(|| bad("a layer is missing"));
+        let (model, golden) = (layer(LayerKind::Model)?, layer(LayerKind::Golden)?);
+        let reference = layer(LayerKind::Reference)?;
+        let card = self.store.document(&manifest.card.digest).ok().flatten();
+        let card = Card::parse(&card.ok_or_else(|| bad("its card is not on disk any more"))?)
+            .map_err(|error| bad(&error.to_string()))?;
+        let read = |layer: &Layer| {
+            let bytes = std::fs::read(self.store.blob_path(&layer.blob_digest)).ok();
+            bytes.filter(|bytes| Digest::of(bytes) == layer.blob_digest)
+        };
+        let reference_bytes = read(reference).ok_or_else(|| bad("its reference is damaged"))?;
+        let features = Features::of(reference.blob_digest, &reference_bytes)
+            .map_err(|because| bad(&because))?;
+        Ok(Staged {
+            model_path: self.store.blob_path(&model.blob_digest),
+            card,
+            features,
+            golden: read(golden).ok_or_else(|| bad("its golden vectors are damaged"))?,
+        })
+    }
+
+    pub(super) fn on_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Staged { model, bundle, result } => match result {
+                Ok(written) => {
+                    self.downloads.written(written);
+                    let (fetched_bytes, written_bytes) = self.downloads.bytes(&model);
+                    let staged = Input::Staged { bundle, fetched_bytes, written_bytes };
+                    self.feed(&model, staged);
+                }
+                Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
+            },
+            Effect::Tried { model, bundle, result } => match result {
+                Ok(measured) => self.feed(&model, Input::TrialPassed { bundle, measured }),
+                Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
+            },
+        }
+    }
+
+    /// Removes every blob that no slot, candidate or download refers to.
+    pub(super) fn sweep(&mut self) {
+        let mut kept = BTreeSet::new();
+        let models: Vec<_> = self.updaters.values().map(|u| u.state().clone()).collect();
+        for state in &models {
+            kept.extend(state.entry.as_ref().map(|entry| entry.statement));
+            let slots = [&state.active, &state.previous].into_iter().flatten();
+            kept.extend(slots.map(|slot| slot.release.statement));
+            for bundle in state.bundles().chain(self.downloads.bundles()) {
+                kept.insert(bundle);
+                self.keep_parts(&bundle, &mut kept);
+            }
+        }
+        if let Err(error) = self.store.sweep(&kept) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn keep_parts(&self, bundle: &Digest, kept: &mut BTreeSet<Digest>) {
+        let manifest = self.store.document(bundle).ok().flatten();
+        let Some(manifest) = manifest.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
+            return;
+        };
+        kept.insert(manifest.card.digest);
+        kept.extend(manifest.layers.iter().flat_map(|l| [l.digest, l.blob_digest]));
+    }
+}
+
+fn stage_layers(folder: &std::path::Path, layers: &[Layer]) -> Result<u64, Verdict> {
+    let others = layers.iter().filter(|layer| layer.kind != LayerKind::HashList);
+    let mut written = 0;
+    for layer in others {
+        written += crate::store::partial::stage_layer(folder, layer).map_err(|error| {
+            let reason = match &error {
+                StageError::Disk(_) => Reason::Disk,
+                StageError::Damaged(_) | StageError::Unpacks(_) => Reason::Blob,
+            };
+            Verdict::new(reason, &error.to_string())
+        })?;
+    }
+    Ok(written)
+}
+
+fn judge(outcome: TrialOutcome) -> Result<Measured, Verdict> {
+    let reason = match &outcome {
+        TrialOutcome::Pass { load_ms, latency_us_median, peak_bytes } => {
+            let u32_of = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+            return Ok(Measured {
+                load_ms: Some(u32_of(*load_ms)),
+                latency_us: Some(u32_of(*latency_us_median)),
+                peak_memory_bytes: Some(*peak_bytes),
+                ..Measured::default()
+            });
+        }
+        TrialOutcome::WrongOutput { .. } | TrialOutcome::WrongForm { .. } => Reason::WrongOutput,
+        TrialOutcome::TooSlow { .. } => Reason::TooSlow,
+        TrialOutcome::TooBig { .. } => Reason::TooBig,
+        TrialOutcome::Crashed { .. } | TrialOutcome::NotHeld { .. } => Reason::Crashed,
+        TrialOutcome::Hung { .. } => Reason::Hung,
+        TrialOutcome::Refused { .. } => Reason::Load,
+    };
+    Err(Verdict::new(reason, &outcome.to_string()))
+}

@@ -1,0 +1,188 @@
+//! What comes over the link: assignments, pieces, acknowledgements, time, hints.
+//!
+//! Everything but a piece is signed; a piece is verified by what it is. What fails a check is
+//! logged with its reason, and changes nothing.
+
+use super::{Event, Supervisor};
+use crate::clock;
+use crate::link::{LinkEvent, Source};
+use crate::store::state::AcceptedRecord;
+use muster_device::acceptance::{self, NotAccepted};
+use muster_device::trusted_time::OnlineTime;
+use muster_device::updater::{Input, Updater};
+use muster_protocol::cose::{self, scratch_len};
+use muster_protocol::digest::Digest;
+use muster_protocol::message::{Ack, Assignment, Entry, Piece, SignedTime};
+use muster_protocol::topic::Down;
+use muster_protocol::cbor;
+
+impl Supervisor {
+    pub(super) fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up => self.on_up(),
+            LinkEvent::Down { because } => self.on_down(&because),
+            LinkEvent::Message { from, payload } => match from {
+                Source::Down(Down::Assignment) => self.on_assignment(payload),
+                Source::Down(Down::Piece) => self.on_piece(&payload),
+                Source::Down(Down::Ack) => self.on_ack(&payload),
+                Source::Down(Down::Time) => self.on_time(&payload),
+                Source::Timestamp => self.begin_refresh(),
+            },
+        }
+    }
+
+    fn on_up(&mut self) {
+        tracing::info!("connected");
+        self.connected = true;
+        self.downloads_connected();
+        self.outbox.connected();
+        self.say_hello();
+        self.begin_refresh();
+    }
+
+    fn on_down(&mut self, because: &str) {
+        tracing::warn!(because, "not connected");
+        self.connected = false;
+        self.downloads_disconnected();
+        self.outbox.disconnected();
+        self.refresh_disconnected();
+    }
+
+    fn on_assignment(&mut self, payload: Vec<u8>) {
+        let mut scratch = vec![0; scratch_len(payload.len())];
+        let (last, unix) = (self.state.accepted(), self.time().unix(clock::monotonic()));
+        let me = &self.identity.device;
+        let judged = acceptance::accept(&payload, me, &self.facts, last, unix, &mut scratch)
+            .map(|assignment| assignment.at);
+        match judged {
+            Ok(at) => {
+                tracing::info!(%at, "assignment accepted");
+                self.held = None;
+                self.accept(AcceptedRecord { at, digest: Digest::of(&payload) }, payload);
+            }
+            Err(NotAccepted::Repeated) => {}
+            Err(because) => {
+                tracing::warn!(%because, "assignment not accepted");
+                self.hold(because, payload);
+            }
+        }
+    }
+
+    /// What newer metadata or signed time could make acceptable is judged again when they come.
+    fn hold(&mut self, because: NotAccepted, payload: Vec<u8>) {
+        let curable = match because {
+            NotAccepted::TimeUnknown => {
+                self.hello_at = clock::monotonic();
+                true
+            }
+            NotAccepted::Signature(_) | NotAccepted::OtherEpoch => {
+                self.begin_refresh();
+                true
+            }
+            NotAccepted::OtherDevice
+            | NotAccepted::Old { .. }
+            | NotAccepted::Repeated
+            | NotAccepted::Forked
+            | NotAccepted::Expired { .. }
+            | NotAccepted::Inconsistent => false,
+        };
+        self.held = curable.then_some(payload);
+    }
+
+    pub(super) fn judge_held(&mut self) {
+        if let Some(payload) = self.held.take() {
+            self.on_assignment(payload);
+        }
+    }
+
+    /// Durable first, then told to the machines: a cut in between is mended at the next start.
+    fn accept(&mut self, accepted: AcceptedRecord, payload: Vec<u8>) {
+        self.state.accepted = Some(accepted);
+        self.state.assignment.clone_from(&payload);
+        self.persist();
+        self.apply_assignment(&payload);
+        // Metadata of models that are new here was not wanted before.
+        self.begin_refresh();
+    }
+
+    pub(super) fn apply_assignment(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let entries = self.assigned(bytes);
+        for entry in &entries {
+            if !self.updaters.contains_key(&entry.model) {
+                let seed = u64::from_le_bytes(self.boot.0) ^ self.updaters.len() as u64;
+                let updater = Updater::new(entry.model.clone(), self.policy(), seed);
+                self.updaters.insert(entry.model.clone(), updater);
+            }
+        }
+        self.rebuild_facts();
+        let models: Vec<_> = self.updaters.keys().cloned().collect();
+        for model in models {
+            let entry = entries.iter().find(|entry| entry.model == model);
+            self.feed(&model, Input::Assigned(entry));
+        }
+    }
+
+    /// Entries of an assignment that was accepted before, or is held to be judged.
+    pub(super) fn assigned(&self, bytes: &[u8]) -> Vec<Entry> {
+        cose::peek::<Assignment<'_>>(bytes).map_or(Vec::new(), |a| a.entries.iter().collect())
+    }
+
+    fn on_piece(&mut self, payload: &[u8]) {
+        match cbor::decode::<Piece<'_>>(payload) {
+            Ok(piece) => self.take_piece(&piece),
+            Err(because) => tracing::warn!(%because, "piece is malformed"),
+        }
+    }
+
+    fn on_ack(&mut self, payload: &[u8]) {
+        let mut scratch = vec![0; scratch_len(payload.len())];
+        match cose::open::<Ack<'_>>(payload, self.facts.ack.as_set(), &mut scratch) {
+            Ok(ack) if ack.device == self.identity.device => self.outbox.acknowledged(&ack),
+            Ok(_) => tracing::warn!("acknowledgement is for another device"),
+            Err(because) => tracing::warn!(%because, "acknowledgement not accepted"),
+        }
+    }
+
+    fn on_time(&mut self, payload: &[u8]) {
+        let mut scratch = vec![0; scratch_len(payload.len())];
+        let time = match cose::open::<SignedTime>(payload, self.facts.time.as_set(), &mut scratch) {
+            Ok(time) => time,
+            Err(because) => return tracing::warn!(%because, "signed time not accepted"),
+        };
+        if time.device != self.identity.device || time.nonce != self.nonce {
+            return tracing::warn!("signed time answers another question");
+        }
+        self.challenge = time.challenge;
+        let now = clock::monotonic();
+        let verdict = self.time().on_signed_time(time.epoch, time.unix, now);
+        match verdict {
+            OnlineTime::Believed => self.judge_held(),
+            OnlineTime::OtherEpoch | OnlineTime::TooFarAhead | OnlineTime::BelowFloor => {
+                tracing::warn!(?verdict, "signed time is not believed");
+            }
+        }
+        if time.challenge.is_some() {
+            self.say_hello();
+        }
+    }
+
+    /// An entry that was not staged until `accept_by` is given up, once time is known.
+    pub(super) fn expire_offers(&mut self) {
+        let Some(unix) = self.time().unix(clock::monotonic()) else { return };
+        let assignment = self.state.assignment.clone();
+        let Ok(assignment) = cose::peek::<Assignment<'_>>(&assignment) else { return };
+        if unix > assignment.accept_by {
+            let models: Vec<_> = self.updaters.keys().cloned().collect();
+            models.iter().for_each(|model| self.feed(model, Input::Expired));
+        }
+    }
+}
+
+impl From<LinkEvent> for Event {
+    fn from(event: LinkEvent) -> Self {
+        Self::Link(event)
+    }
+}

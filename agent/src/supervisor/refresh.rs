@@ -1,0 +1,282 @@
+//! Bringing metadata up to date, in the order of the TUF client workflow.
+//!
+//! One document is asked for at a time, in parts when it is large. What is refused is logged
+//! with its reason and ends this refresh; what was trusted stays.
+
+use super::Supervisor;
+use crate::clock;
+use muster_device::backoff::Backoff;
+use muster_protocol::cose;
+use muster_protocol::limits::METADATA_BYTES_MAX;
+use muster_protocol::message::{Answer, Fetch, What, statement_name};
+use muster_protocol::time::{Millis, UnixSeconds};
+use muster_protocol::topic::Up;
+use muster_protocol::tuf::{
+    Expiry, FleetDocument, Role, Search, TargetFile, Unjudged, Wanted, fleet_document,
+};
+
+/// Silence after which a document is asked for again, and when to give up until the next hint.
+const SILENCE_MS: (u64, u64) = (3_000, 60_000);
+
+/// How far a refresh came.
+#[derive(Debug)]
+pub(super) struct Refresh {
+    step: Step,
+    /// Parts of the document under way.
+    parts: Vec<u8>,
+    silence: Backoff,
+    deadline: Option<Millis>,
+    /// A hint came meanwhile: there may be still newer metadata.
+    again: bool,
+    /// Ended well on this connection: what is absent now is really absent.
+    pub(super) complete: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Resting,
+    Metadata(Wanted),
+    Fleet,
+}
+
+impl Refresh {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            step: Step::Resting,
+            parts: Vec::new(),
+            silence: Backoff::new(SILENCE_MS.0, SILENCE_MS.1, seed),
+            deadline: None,
+            again: false,
+            complete: false,
+        }
+    }
+
+    pub(super) const fn next_due(&self) -> Option<Millis> {
+        self.deadline
+    }
+}
+
+impl Supervisor {
+    pub(super) fn begin_refresh(&mut self) {
+        if !self.connected {
+            return;
+        }
+        if self.refresh.step == Step::Resting {
+            let wanted = self.trusted.wanted_root();
+            self.want(Step::Metadata(wanted));
+        } else {
+            self.refresh.again = true;
+        }
+    }
+
+    pub(super) fn refresh_disconnected(&mut self) {
+        self.refresh.step = Step::Resting;
+        self.refresh.deadline = None;
+        self.refresh.complete = false;
+        self.refresh.parts.clear();
+    }
+
+    pub(super) fn refresh_tick(&mut self, now: Millis) {
+        if self.refresh.deadline.is_some_and(|deadline| deadline <= now) {
+            self.refresh.parts.clear();
+            self.ask();
+        }
+    }
+
+    /// Takes an answer about metadata; one that was not asked for is ignored.
+    pub(super) fn take_metadata(
+        &mut self,
+        role: &str,
+        version: Option<u64>,
+        offset: u64,
+        answer: &Answer<'_>,
+    ) {
+        let step = self.refresh.step.clone();
+        let asked = match &step {
+            Step::Resting => return,
+            Step::Metadata(wanted) => (wanted.role.name(), wanted.version, wanted.bytes_max),
+            Step::Fleet => (fleet_document::PATH, None, METADATA_BYTES_MAX as u64),
+        };
+        if (role, version) != (asked.0, asked.1) || offset != self.refresh.parts.len() as u64 {
+            return;
+        }
+        match answer {
+            Answer::NotFound => self.metadata_absent(&step),
+            Answer::Bytes { total, bytes } => {
+                if *total > asked.2 || bytes.is_empty() {
+                    return self.end_refresh("the document is larger than it may be, or empty");
+                }
+                self.refresh.parts.extend_from_slice(bytes);
+                if (self.refresh.parts.len() as u64) < *total {
+                    return self.ask();
+                }
+                let bytes = std::mem::take(&mut self.refresh.parts);
+                self.metadata_complete(&step, &bytes);
+            }
+        }
+    }
+
+    fn metadata_absent(&mut self, step: &Step) {
+        match step {
+            // No newer root: the chain has ended.
+            Step::Metadata(wanted) if wanted.role == Role::Root => self.root_chain_ended(),
+            Step::Metadata(_) | Step::Fleet => self.end_refresh("the fleet does not have it"),
+            Step::Resting => {}
+        }
+    }
+
+    fn root_chain_ended(&mut self) {
+        match self.trusted.finish_root(self.expiry()) {
+            Ok(()) => {
+                let wanted = self.trusted.wanted_timestamp();
+                self.want(Step::Metadata(wanted));
+            }
+            Err(refused) => self.end_refresh(&refused.to_string()),
+        }
+    }
+
+    fn metadata_complete(&mut self, step: &Step, bytes: &[u8]) {
+        let taken = match step {
+            Step::Resting => return,
+            Step::Metadata(wanted) => self.take_document(wanted, bytes),
+            Step::Fleet => self.take_fleet(bytes),
+        };
+        match taken {
+            Ok(Some(next)) => self.want(next),
+            Ok(None) => self.refreshed(),
+            Err(because) => self.end_refresh(&because),
+        }
+    }
+
+    fn take_document(&mut self, wanted: &Wanted, bytes: &[u8]) -> Result<Option<Step>, String> {
+        let expiry = self.expiry();
+        let update =
+            self.trusted.update(wanted, bytes, expiry).map_err(|refused| refused.to_string())?;
+        self.store
+            .write_metadata(&wanted.role, update, bytes)
+            .map_err(|error| error.to_string())?;
+        if wanted.role == Role::Root {
+            return Ok(Some(Step::Metadata(self.trusted.wanted_root())));
+        }
+        if wanted.role == Role::Timestamp {
+            self.note_timestamp();
+        }
+        self.next_step()
+    }
+
+    fn note_timestamp(&mut self) {
+        let issued_at = self.trusted.timestamp().and_then(|t| t.document().issued_at_s);
+        if let (Some(issued_at), Some(fleet)) = (issued_at, &self.fleet) {
+            let epoch = muster_protocol::id::Epoch(fleet.director_epoch);
+            // An unbelievable one is not evidence against the metadata, which is signed.
+            let _ = self.time().on_issued_at(epoch, UnixSeconds(issued_at));
+        }
+    }
+
+    /// What is still missing: documents that the search for a target needs, or `fleet.json`.
+    fn next_step(&self) -> Result<Option<Step>, String> {
+        let text = |refused: muster_protocol::tuf::Refused| refused.to_string();
+        match self.trusted.search(fleet_document::PATH, self.expiry()).map_err(text)? {
+            Search::Needs(wanted) => return Ok(Some(Step::Metadata(wanted))),
+            Search::Absent => return Err("targets lists no fleet.json".to_owned()),
+            Search::Found { file, .. } if !self.has_fleet(file) => return Ok(Some(Step::Fleet)),
+            Search::Found { .. } => {}
+        }
+        for name in self.statement_names() {
+            // A role that the snapshot does not list yet hides its statements, nothing else.
+            if let Ok(Search::Needs(wanted)) = self.trusted.search(&name, self.expiry()) {
+                return Ok(Some(Step::Metadata(wanted)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn statement_names(&self) -> Vec<String> {
+        let bytes = [Some(&self.state.assignment), self.held.as_ref()];
+        let entries = bytes.into_iter().flatten().flat_map(|bytes| self.assigned(bytes));
+        entries.map(|e| statement_name(&e.model, &e.version).as_str().to_owned()).collect()
+    }
+
+    fn has_fleet(&self, file: &TargetFile) -> bool {
+        let stored = self.store.read_fleet().ok().flatten();
+        self.fleet.is_some() && stored.is_some_and(|bytes| is_target(file, &bytes))
+    }
+
+    fn take_fleet(&mut self, bytes: &[u8]) -> Result<Option<Step>, String> {
+        let listed = self.trusted.target(fleet_document::PATH).is_some_and(|f| is_target(f, bytes));
+        if !listed {
+            return Err("fleet.json is not the one that targets lists".to_owned());
+        }
+        let fleet = FleetDocument::parse(bytes).map_err(|error| error.to_string())?;
+        self.store.write_fleet(bytes).map_err(|error| error.to_string())?;
+        tracing::info!(version = fleet.version, epoch = fleet.director_epoch, "fleet.json accepted");
+        self.fleet = Some(fleet);
+        self.note_timestamp();
+        self.next_step()
+    }
+
+    fn refreshed(&mut self) {
+        self.refresh.complete = true;
+        self.rest();
+        self.rebuild_facts();
+        if self.time().unix(clock::monotonic()).is_none() {
+            // Now there are keys to judge signed time with.
+            self.say_hello();
+        }
+        self.judge_held();
+        self.judge_statements();
+    }
+
+    fn end_refresh(&mut self, because: &str) {
+        let asked = match &self.refresh.step {
+            Step::Metadata(wanted) => wanted.file_name.clone(),
+            Step::Fleet => fleet_document::PATH.to_owned(),
+            Step::Resting => return,
+        };
+        tracing::warn!(asked, because, "metadata not taken; what was trusted stays");
+        self.rest();
+    }
+
+    fn rest(&mut self) {
+        self.refresh.step = Step::Resting;
+        self.refresh.deadline = None;
+        self.refresh.parts.clear();
+        self.refresh.silence.reset();
+        if std::mem::take(&mut self.refresh.again) {
+            self.begin_refresh();
+        }
+    }
+
+    fn want(&mut self, step: Step) {
+        self.refresh.step = step;
+        self.refresh.parts.clear();
+        self.refresh.silence.reset();
+        self.ask();
+    }
+
+    fn ask(&mut self) {
+        let (role, version) = match &self.refresh.step {
+            Step::Resting => return,
+            Step::Metadata(wanted) => (wanted.role.name().to_owned(), wanted.version),
+            Step::Fleet => (fleet_document::PATH.to_owned(), None),
+        };
+        let offset = self.refresh.parts.len() as u64;
+        let what = What::Metadata { role: &role, version, offset };
+        let fetch = Fetch { device: self.identity.device.clone(), what, count: 1 };
+        let signed = cose::seal_vec(&fetch, &self.identity.document_key);
+        self.refresh.deadline = Some(clock::monotonic().plus(self.refresh.silence.next_ms()));
+        self.send(Up::Fetch, signed);
+    }
+
+    pub(super) fn expiry(&self) -> Expiry {
+        match self.time().unix(clock::monotonic()) {
+            Some(unix) => Expiry::Enforced { now_s: unix.0 },
+            None => Expiry::Ignored(Unjudged::UntrustedTime),
+        }
+    }
+}
+
+fn is_target(file: &TargetFile, bytes: &[u8]) -> bool {
+    file.check_bytes(&Role::Targets, bytes).is_ok()
+}

@@ -1,0 +1,160 @@
+//! Which serving task answers for which model, and what the tasks tell.
+//!
+//! A swap changes the route between two requests; the old task answers what it has queued,
+//! counts its last window and ends.
+
+use super::{Supervisor, model_task};
+use crate::serve::backend::{Readiness, Route};
+use crate::serving::{Closed, Event, Plan};
+use crate::store::atomic;
+use crate::worker::WorkerLimits;
+use muster_device::updater::{Input, Release, Verdict};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::ModelId;
+use muster_protocol::limits::DOCUMENT_BYTES_MAX;
+use muster_protocol::message::Swap;
+use std::sync::Arc;
+
+const MIB: u64 = 1024 * 1024;
+
+impl Supervisor {
+    pub(super) fn route(&mut self, model: &ModelId, release: &Release, swap: Swap) {
+        let plan = match self.serving_plan(model, release) {
+            Ok(plan) => plan,
+            Err(verdict) => {
+                let bundle = release.bundle;
+                return self.feed(model, Input::Failed { bundle, verdict });
+            }
+        };
+        if swap == Swap::StopFirst {
+            self.end_tasks(model);
+        }
+        let handle = model_task::start(plan, self.serving_events.clone());
+        self.serving.entry(model.clone()).or_default().push(handle);
+    }
+
+    fn serving_plan(&self, model: &ModelId, release: &Release) -> Result<Plan, Verdict> {
+        let staged = self.staged(&release.bundle)?;
+        let checkpoint = self.store.checkpoint(model.as_str());
+        Ok(Plan {
+            model: model.clone(),
+            release: release.clone(),
+            program: self.worker_program(),
+            model_path: staged.model_path,
+            limits: WorkerLimits {
+                memory_bytes_max: self.config.worker_memory_mib_max * MIB,
+                cpu_seconds_max: None,
+                load_timeout_ms: self.config.trial.timeout_ms,
+                run_timeout_ms: self.config.budget.request_ms_max,
+            },
+            features: staged.features,
+            budget: self.config.budget.clone(),
+            latency_us_max: staged.card.latency_us_max,
+            window_ms: self.window_ms(model),
+            checkpoint_ms: self.config.checkpoint_s * 1000,
+            checkpoint: atomic::read(&checkpoint, DOCUMENT_BYTES_MAX).ok().flatten(),
+        })
+    }
+
+    /// A director may ask for shorter windows, never for longer ones.
+    fn window_ms(&self, model: &ModelId) -> u64 {
+        let entry = self.updaters.get(model).and_then(|u| u.state().entry.as_ref());
+        let asked = entry.and_then(|entry| entry.settings.window_s).filter(|s| *s > 0);
+        let own = self.config.window_s;
+        asked.map_or(own, |asked| own.min(u64::from(asked))) * 1000
+    }
+
+    pub(super) fn unroute(&mut self, model: &ModelId) {
+        self.routes.remove(model);
+        self.end_tasks(model);
+    }
+
+    fn end_tasks(&mut self, model: &ModelId) {
+        for handle in self.serving.get_mut(model).into_iter().flatten() {
+            handle.end();
+        }
+    }
+
+    pub(super) fn on_serving(&mut self, event: Event) {
+        match event {
+            Event::Ready { model, bundle, signature, load_ms } => {
+                tracing::info!(%model, %bundle, load_ms, "serving");
+                self.ready(&model, bundle, signature);
+            }
+            Event::Failed { model, bundle, verdict } => {
+                tracing::warn!(%model, %bundle, because = %verdict.detail, "serving failed");
+                // A failure of a task that no longer serves must not count against a candidate.
+                if self.serves(&model, &bundle) {
+                    self.feed(&model, Input::Failed { bundle, verdict });
+                }
+            }
+            Event::Recovered { model, bundle } if self.serves(&model, &bundle) => {
+                self.feed(&model, Input::Recovered);
+            }
+            // What a task says that no longer serves is no verdict on what does.
+            Event::Recovered { .. } => {}
+            Event::Window(closed) => self.window_closed(&closed),
+            Event::Checkpoint { model, window } => self.checkpoint(&model, &window),
+            Event::Ended { model, bundle } => self.ended(&model, bundle),
+        }
+    }
+
+    fn serves(&self, model: &ModelId, bundle: &Digest) -> bool {
+        let active = self.updaters.get(model).and_then(|u| u.state().active.as_ref());
+        active.is_some_and(|slot| slot.release.bundle == *bundle)
+    }
+
+    /// The newest task of the bundle takes the route; all others end.
+    fn ready(&mut self, model: &ModelId, bundle: Digest, signature: Arc<crate::tensor::Signature>) {
+        let active = self.updaters.get(model).and_then(|u| u.state().active.clone());
+        let Some(slot) = active.filter(|slot| slot.release.bundle == bundle) else { return };
+        let Some(handles) = self.serving.get_mut(model) else { return };
+        let Some(newest) = handles.iter().rposition(|handle| handle.bundle == bundle) else {
+            return;
+        };
+        let route = Route {
+            version: slot.release.version.to_string(),
+            bundle,
+            signature,
+            requests: handles[newest].requests.clone(),
+            readiness: Readiness::Ready,
+        };
+        self.routes.set(model.clone(), route);
+        for (n, handle) in handles.iter_mut().enumerate() {
+            if n != newest {
+                handle.end();
+            }
+        }
+        self.feed(model, Input::Routed(bundle));
+    }
+
+    fn window_closed(&mut self, closed: &Closed) {
+        let model = &closed.subject.model;
+        match self.put_window(closed) {
+            Ok(()) => {
+                let counters = self.counters.entry(model.clone()).or_default();
+                counters.closed_windows += 1;
+                counters.calls += closed.calls;
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
+        // After the window is durable: cut in between, the queue tells that it was counted.
+        if let Err(error) = atomic::remove(&self.store.checkpoint(model.as_str())) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn checkpoint(&mut self, model: &ModelId, window: &[u8]) {
+        if let Err(error) = atomic::write(&self.store.checkpoint(model.as_str()), window) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn ended(&mut self, model: &ModelId, bundle: Digest) {
+        if let Some(handles) = self.serving.get_mut(model)
+            && let Some(oldest) = handles.iter().position(|handle| handle.bundle == bundle)
+        {
+            handles.remove(oldest);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Starting from disk, and writing what machines want durable.
+//!
+//! A write that fails is tried again; the machine that asked waits, and what serves goes on.
+
+use super::{
+    DISK_RETRY_MS, Downloads, Outbox, Refresh, Supervisor, facts, model_task, status,
+};
+use crate::clock;
+use crate::config::Config;
+use crate::enroll::Identity;
+use crate::serve::backend::Routes;
+use crate::store::Store;
+use crate::store::atomic::{self, DiskError};
+use crate::store::metadata::MetadataError;
+use crate::store::state::StateError;
+use muster_device::trusted_time::TrustedTime;
+use muster_device::updater::{Input, Policy, Updater};
+use muster_protocol::cbor;
+use muster_protocol::id::{BootId, ModelId, Nonce};
+use muster_protocol::limits::DOCUMENT_BYTES_MAX;
+use muster_protocol::message::{Gap, GapReason, Window};
+use muster_protocol::time::Millis;
+use muster_protocol::tuf::FleetDocument;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Stored metadata.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The machine gives no random numbers.
+    #[error("failed to start: because the system gives no random numbers: {0}: hint: is this an early boot? try again")]
+    Random(#[from] getrandom::Error),
+}
+
+impl Supervisor {
+    /// Continues from the state folder.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(
+        config: Config,
+        identity: Identity,
+        store: Store,
+        serving_events: mpsc::Sender<model_task::Event>,
+        effects: mpsc::Sender<super::Effect>,
+    ) -> Result<Self, StartError> {
+        let state = store.read_state()?;
+        let trusted = store.read_trusted()?;
+        let fleet = store.read_fleet()?.and_then(|bytes| FleetDocument::parse(&bytes).ok());
+        let boot = BootId(random()?);
+        let seed = u64::from_le_bytes(boot.0);
+        let outbox = Outbox::open(&store, &identity, boot)?;
+        let mut supervisor = Self {
+            boot,
+            time: Arc::new(Mutex::new(TrustedTime::new(state.time))),
+            facts: facts::none(),
+            updaters: BTreeMap::new(),
+            downloads: Downloads::new(seed),
+            refresh: Refresh::new(seed),
+            outbox,
+            serving: BTreeMap::new(),
+            counters: BTreeMap::<ModelId, status::Counters>::new(),
+            routes: Routes::new(),
+            status: Arc::default(),
+            link: None,
+            connected: false,
+            nonce: Nonce(random()?),
+            challenge: None,
+            hello_at: Millis(0),
+            held: None,
+            unwritten: None,
+            config,
+            identity,
+            store,
+            state,
+            trusted,
+            fleet,
+            serving_events,
+            effects,
+        };
+        supervisor.rebuild_facts();
+        supervisor.note_power_cuts()?;
+        supervisor.boot_updaters(seed);
+        supervisor.sweep();
+        supervisor.drain();
+        Ok(supervisor)
+    }
+
+    /// A checkpoint that lies here was not followed by a closed window: the agent was cut off.
+    /// What came after the checkpoint is lost, and said so; one whose window was stored just
+    /// before the cut is only removed.
+    fn note_power_cuts(&mut self) -> Result<(), DiskError> {
+        for name in atomic::names(&self.store.folder().join("checkpoints"))? {
+            let path = self.store.folder().join("checkpoints").join(&name);
+            let bytes = atomic::read(&path, DOCUMENT_BYTES_MAX)?.unwrap_or_default();
+            let open = cbor::decode::<Window<'_>>(&bytes).ok();
+            let counted = open.as_ref().is_none_or(|open| self.outbox.has_window_of(open));
+            if counted {
+                atomic::remove(&path)?;
+            }
+            let model = open.map(|open| open.model);
+            let reason = GapReason::PowerCut;
+            self.put_gap(Gap { model, reason, closed_windows: 0, calls: 0 });
+        }
+        Ok(())
+    }
+
+    fn boot_updaters(&mut self, seed: u64) {
+        for (n, state) in (0..).zip(self.state.models.clone()) {
+            let model = state.model.clone();
+            let updater = Updater::boot(state, self.policy(), seed ^ n);
+            self.updaters.insert(model, updater);
+        }
+        // What was accepted before a power cut may not have reached every updater.
+        self.apply_assignment(&self.state.assignment.clone());
+        let models: Vec<_> = self.updaters.keys().cloned().collect();
+        models.iter().for_each(|model| self.feed(model, Input::FactsChanged));
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            probation_ms: self.config.probation_s * 1000,
+            swap: self.config.swap.into(),
+        }
+    }
+
+    /// Hands one input to the machine of a model, if there is one.
+    pub(super) fn feed(&mut self, model: &ModelId, input: Input<'_>) {
+        if let Some(updater) = self.updaters.get_mut(model) {
+            updater.handle(input, &self.facts.view(model), clock::monotonic());
+        }
+    }
+
+    /// Writes the state; machines that wait for it are told. A disk that refuses is asked again.
+    pub(super) fn persist(&mut self) {
+        self.updaters.retain(|_, updater| !updater.is_gone());
+        self.state.models = self.updaters.values().map(|u| u.state().clone()).collect();
+        let floors = self.time().floors();
+        self.state.time = floors;
+        match self.store.write_state(&self.state) {
+            Ok(bytes) => {
+                self.downloads.written(bytes);
+                let models: Vec<_> = self.updaters.keys().cloned().collect();
+                models.iter().for_each(|model| self.feed(model, Input::Persisted));
+            }
+            Err(error) => {
+                tracing::error!("{error}");
+                self.unwritten = Some(clock::monotonic().plus(DISK_RETRY_MS));
+            }
+        }
+    }
+
+    pub(super) fn time(&self) -> std::sync::MutexGuard<'_, TrustedTime> {
+        self.time.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Random bytes of the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,108 @@
+//! Every input in every phase, and random walks that end with a good release.
+
+extern crate std;
+use super::super::Progress;
+use super::device::Device;
+use super::release::bundle;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+/// How to reach each phase.
+const PHASES: [&str; 10] = [
+    "facts",
+    "install v1 1\n answer statement silence\n assign v2 2",
+    "install v1 1\n answer plan silence\n assign v2 2",
+    "install v1 1\n answer pieces silence\n assign v2 2",
+    "install v1 1\n answer stage silence\n assign v2 2",
+    "install v1 1\n answer trial silence\n assign v2 2",
+    "install v1 1\n answer route silence\n assign v2 2",
+    "install v1 1\n assign v2 2",
+    "install v1 1\n install v2 2",
+    "install v1 1\n answer trial Crashed\n assign v2 2",
+];
+
+/// Everything that can happen to a device.
+const EVENTS: [&str; 48] = [
+    "assign v1 3",
+    "assign v2 2",
+    "assign v2 4",
+    "assign v3 5",
+    "assign v3-forged 6",
+    "assign v4 7 shadow",
+    "remove",
+    "floor 2",
+    "floor 3",
+    "facts",
+    "revoke v1 stop",
+    "revoke v2 fallback",
+    "revoke v2 stop",
+    "revoke v3 fallback",
+    "pardon",
+    "answer statement silence",
+    "answer statement unlisted",
+    "answer statement foreign",
+    "answer plan silence",
+    "answer plan Manifest",
+    "answer pieces silence",
+    "answer pieces unavailable",
+    "answer stage silence",
+    "answer stage Blob",
+    "answer trial silence",
+    "answer trial Crashed",
+    "answer trial WrongOutput",
+    "answer route silence",
+    "crashes v2",
+    "say statement v2",
+    "say planned v2",
+    "say fetched v2",
+    "say staged v2",
+    "say routed v2",
+    "say recovered",
+    "say unavailable",
+    "say expired",
+    "disk refuses",
+    "disk works",
+    "fail v1 Crashed",
+    "fail v2 Crashed",
+    "fail v2 WrongOutput",
+    "fail v3 Latency",
+    "kills v3",
+    "tick",
+    "cut",
+    "say staged v3",
+    "assign v1 8",
+];
+
+#[test]
+fn every_input_is_taken_in_every_phase_and_after_every_other() {
+    for phase in PHASES {
+        for first in EVENTS {
+            let mut device = Device::new();
+            device.tell(phase);
+            device.tell(first);
+            for second in EVENTS {
+                let mut device = Device::new();
+                device.tell(phase);
+                device.tell(first);
+                device.tell(second);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn after_any_walk_a_good_release_is_taken_up(
+        walk in proptest::collection::vec(0..EVENTS.len(), 0..60),
+    ) {
+        let mut device = Device::new();
+        let walk: Vec<&str> = walk.into_iter().map(|event| EVENTS[event]).collect();
+        walk.iter().for_each(|event| device.tell(event));
+        device.heal();
+        device.tell("facts\n assign v9 999\n tick\n tick\n tick\n tick");
+        let state = device.durable();
+        prop_assert_eq!(state.progress, Progress::Committed, "{:?}", walk);
+        prop_assert_eq!(device.routed, Some(bundle("v9")));
+    }
+}

@@ -1,0 +1,122 @@
+//! Arguments of `muster bundle build`, and what clap alone cannot check of them.
+//!
+//! Never opens a file.
+
+use std::path::PathBuf;
+
+use muster_protocol::bundle::card::GoldenSource;
+use muster_protocol::id::{ModelId, TargetClass, Version};
+
+use crate::error::{Exit, OperatorError};
+
+/// Arguments of `muster bundle build`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BuildArgs {
+    /// ONNX file.
+    pub(super) model: PathBuf,
+    /// Id of the model.
+    #[arg(long = "model", value_name = "ID")]
+    pub(super) id: ModelId,
+    /// Version of the model, MAJOR.MINOR.PATCH.
+    #[arg(long)]
+    pub(super) version: Version,
+    /// CSV file with a header: what the model's inputs looked like when it was made.
+    #[arg(long, value_name = "CSV")]
+    pub(super) reference: Option<PathBuf>,
+    /// Columns of the reference in the order of the model's input; all columns without it.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(super) columns: Option<Vec<String>>,
+    /// Golden vectors: npz files or folders of ONNX test data.
+    #[arg(long, value_name = "PATH")]
+    pub(super) golden: Vec<PathBuf>,
+    /// Which runtime made the golden vectors.
+    #[arg(long, value_enum, default_value = "onnxruntime")]
+    pub(super) golden_source: SourceArg,
+    /// Relative tolerance of golden outputs.
+    #[arg(long, default_value_t = 1e-3)]
+    pub(super) rtol: f64,
+    /// Absolute tolerance of golden outputs.
+    #[arg(long, default_value_t = 1e-4)]
+    pub(super) atol: f64,
+    /// What kind of machine it is for.
+    #[arg(long, default_value = "any")]
+    pub(super) class: TargetClass,
+    /// Slowest answer that passes a trial, milliseconds.
+    #[arg(long)]
+    pub(super) latency_ms_max: Option<u32>,
+    /// Peak memory to plan for, MiB; measured without it.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..1 << 24))]
+    pub(super) planned_peak_mib: Option<u64>,
+    /// Size of the pieces that layers travel in, KiB.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=96))]
+    pub(super) piece_kib: u32,
+    /// Folder to make.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// The agent's program; without it, the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    pub(super) agent: Option<PathBuf>,
+    /// Do not let the model answer its golden vectors.
+    #[arg(long)]
+    pub(super) no_trial: bool,
+}
+
+/// Which runtime made golden vectors that were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SourceArg {
+    /// ONNX Runtime.
+    Onnxruntime,
+    /// Another one.
+    Other,
+}
+
+impl From<SourceArg> for GoldenSource {
+    fn from(source: SourceArg) -> Self {
+        match source {
+            SourceArg::Onnxruntime => Self::Onnxruntime,
+            SourceArg::Other => Self::Other,
+        }
+    }
+}
+
+impl BuildArgs {
+    /// Tolerances are numbers from 0.
+    pub(super) fn check(&self) -> Result<(), OperatorError> {
+        let tolerable = |tolerance: &f64| tolerance.is_finite() && *tolerance >= 0.0;
+        match [self.rtol, self.atol]
+            .iter()
+            .find(|tolerance| !tolerable(tolerance))
+        {
+            None => Ok(()),
+            Some(tolerance) => Err(OperatorError::new(
+                Exit::Usage,
+                "build a bundle",
+                format_args!("the tolerance {tolerance} is not a number from 0"),
+                "leave --rtol and --atol away, or give small numbers such as 1e-3",
+            )),
+        }
+    }
+
+    /// Arguments for tests.
+    #[cfg(test)]
+    pub(super) fn sample() -> Self {
+        Self {
+            model: "bearing.onnx".into(),
+            id: ModelId::parse("bearing").expect("valid"),
+            version: Version::parse("1.2.0").expect("valid"),
+            reference: None,
+            columns: None,
+            golden: Vec::new(),
+            golden_source: SourceArg::Other,
+            rtol: 1e-3,
+            atol: 1e-4,
+            class: TargetClass::parse("any").expect("valid"),
+            latency_ms_max: Some(20),
+            planned_peak_mib: None,
+            piece_kib: 4,
+            out: "out".into(),
+            agent: None,
+            no_trial: true,
+        }
+    }
+}

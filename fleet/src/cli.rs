@@ -1,0 +1,214 @@
+//! The command line: what can be asked, and who answers it.
+//!
+//! Parsing and dispatch only; each command has its own file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::client::Client;
+use crate::command::{device, enroll_token, init, receipt, rollout, serve, summary, window};
+use crate::error::{Exit, OperatorError};
+use crate::home::Home;
+use crate::output::{self, Output};
+use crate::{bundle, release};
+
+/// Bring models to a fleet of devices: signed, tried on each device, and watched afterwards.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    /// The controller's home.
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_HOME",
+        default_value = "./muster-home"
+    )]
+    home: PathBuf,
+    /// The API of a running `muster serve`, http://127.0.0.1:PORT [default: that of the home].
+    #[arg(long, global = true, value_name = "URL")]
+    api: Option<String>,
+    /// Form of the data on standard output.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 a bug, 2 wrong usage, 3 bad input (model, bundle, \
+configuration), 4 refused by a check (signature, policy), 5 not reachable (API, broker), \
+6 resource (port in use, disk full, permission), 7 not found or conflict";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new home: keys, certificates, signed metadata, configuration.
+    Init(init::Args),
+    /// Run the controller: broker, enrolment and API.
+    Serve,
+    /// Make a single-use token with which one device enrols; prints only the token.
+    EnrollToken(enroll_token::Args),
+    /// The devices of the fleet and their labels.
+    #[command(subcommand)]
+    Device(device::Command),
+    /// Roll a release out to devices.
+    #[command(subcommand)]
+    Rollout(rollout::Command),
+    /// Telemetry windows.
+    #[command(subcommand)]
+    Window(window::Command),
+    /// Signed reports of what devices did.
+    #[command(subcommand)]
+    Receipt(receipt::Command),
+    /// Each device with its models, predictions and windows.
+    Summary,
+    /// Sign bundles and publish them as releases.
+    #[command(subcommand)]
+    Release(release::Command),
+    /// Pack models.
+    #[command(subcommand)]
+    Bundle(bundle::Command),
+}
+
+/// What every command is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    /// The folder of the home, which need not exist.
+    pub(crate) home: PathBuf,
+    /// The API that was named.
+    pub(crate) api: Option<String>,
+    /// Form of the data.
+    pub(crate) output: Output,
+}
+
+impl Context {
+    /// The home.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn home(&self) -> Result<Home, OperatorError> {
+        Home::open(&self.home)
+    }
+
+    /// The API of the home.
+    ///
+    /// # Errors
+    /// See [`Client::open`].
+    pub(crate) fn client(&self) -> Result<Client, OperatorError> {
+        Client::open(&self.home()?, self.api.as_deref())
+    }
+}
+
+/// Runs the command of the process's arguments.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.command);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&error);
+            ExitCode::from(error.exit as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), OperatorError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        let hint = "allow this user more threads and open files";
+        OperatorError::new(Exit::Resource, "start the program", error, hint)
+    })?;
+    let context = Context {
+        home: cli.home,
+        api: cli.api,
+        output: cli.output,
+    };
+    runtime.block_on(dispatch(cli.command, &context))
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorError> {
+    match command {
+        Command::Init(args) => init::run(args, context).await,
+        Command::Serve => serve::run(context).await,
+        Command::EnrollToken(args) => enroll_token::run(args, context).await,
+        Command::Device(command) => device::run(command, context).await,
+        Command::Rollout(command) => rollout::run(command, context).await,
+        Command::Window(command) => window::run(command, context).await,
+        Command::Receipt(command) => receipt::run(command, context).await,
+        Command::Summary => summary::run(context).await,
+        Command::Release(command) => release::run(command, context).await,
+        Command::Bundle(command) => bundle::run(command, context).await,
+    }
+}
+
+/// To standard error; `MUSTER_LOG` chooses what, as in `MUSTER_LOG=muster=debug`.
+fn start_log(command: &Command) {
+    let quiet = if matches!(command, Command::Serve) {
+        "info"
+    } else {
+        "warn"
+    };
+    let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_understood_or_refused() {
+        for (line, expect) in [
+            ("muster init", true),
+            ("muster init --host fleet.example --host 10.0.0.7", true),
+            ("muster --home /tmp/h serve", true),
+            ("muster serve --home /tmp/h", true),
+            ("muster enroll-token press-07 --ttl-h 1", true),
+            ("muster enroll-token Press-07", false),
+            ("muster enroll-token press-07 --ttl-h 0", false),
+            ("muster device list --output json", true),
+            ("muster device list --output xml", false),
+            ("muster device label press-07 site=a line=2", true),
+            ("muster device label press-07 site", false),
+            (
+                "muster rollout create --model m --version 1.0.0 --yes",
+                true,
+            ),
+            (
+                "muster rollout create --model m --version 1.0.0 --percent 10 --dry-run",
+                true,
+            ),
+            (
+                "muster rollout create --model m --version 1.0.0 --percent 0",
+                false,
+            ),
+            (
+                "muster rollout create --model m --version 1.0.0 --percent 101",
+                false,
+            ),
+            ("muster rollout create --model m --version v1", false),
+            ("muster rollout create --model m", false),
+            ("muster rollout show 1", true),
+            ("muster window list --device press-07 --model m", true),
+            ("muster receipt list", true),
+            ("muster summary", true),
+            ("muster", false),
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert_eq!(parsed.is_ok(), expect, "{line}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! One file for each command that talks to the controller, or makes and runs one.
+//!
+//! Commands ask the API and show what it answers; only `init` and `serve` touch a home's keys.
+
+pub(crate) mod device;
+pub(crate) mod enroll_token;
+pub(crate) mod init;
+pub(crate) mod receipt;
+pub(crate) mod rollout;
+pub(crate) mod serve;
+pub(crate) mod summary;
+pub(crate) mod window;
+
+mod show;

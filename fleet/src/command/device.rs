@@ -1,0 +1,75 @@
+//! `muster device`: the devices of the fleet and their labels.
+
+use std::collections::BTreeMap;
+
+use clap::Subcommand;
+use muster_protocol::id::DeviceId;
+use serde_json::json;
+
+use super::show;
+use crate::cli::Context;
+use crate::error::OperatorError;
+use crate::output::note;
+
+/// What to do with devices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List them.
+    List,
+    /// Show one.
+    Show {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Replace the labels of one.
+    Label {
+        /// The device.
+        device: DeviceId,
+        /// Its labels from now on; none removes them all.
+        #[arg(value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+    },
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text
+        .split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "a label is KEY=VALUE, for example site=berlin".to_owned())
+}
+
+/// Runs it.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
+    let client = context.client()?;
+    match command {
+        Command::List => {
+            const COLUMNS: [&str; 6] = [
+                "device",
+                "connected",
+                "agent",
+                "assigned",
+                "accepted",
+                "labels",
+            ];
+            let devices = client.all("list devices", "/api/v1/devices").await?;
+            context
+                .output
+                .print(&devices, |devices| show::table(devices, &COLUMNS));
+        }
+        Command::Show { device } => {
+            let what = format!("show the device {device}");
+            let device = client
+                .get(&what, &format!("/api/v1/devices/{device}"))
+                .await?;
+            context.output.print(&device, show::record);
+        }
+        Command::Label { device, labels } => {
+            let labels: BTreeMap<_, _> = labels.into_iter().collect();
+            let what = format!("label the device {device}");
+            let path = format!("/api/v1/devices/{device}/labels");
+            client.put(&what, &path, &json!(labels)).await?;
+            note(format_args!("{device} has {} labels now", labels.len()));
+        }
+    }
+    Ok(())
+}

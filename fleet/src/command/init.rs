@@ -1,0 +1,184 @@
+//! `muster init`: a new home with all keys, certificates, the first signed metadata and a token.
+//!
+//! Never touches a home that exists. The configuration is written last: what was not finished is
+//! no home.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use muster_protocol::digest::{Digest, Hex};
+use muster_protocol::time::UnixSeconds;
+use serde::Serialize;
+
+use crate::authority::{self, Founded};
+use crate::cli::Context;
+use crate::clock;
+use crate::config::Config;
+use crate::error::{Exit, OperatorError};
+use crate::home::{Home, write_private};
+use crate::key_file;
+use crate::output::note;
+
+mod metadata;
+
+/// Random bytes of the API token.
+const TOKEN_BYTES: usize = 32;
+
+/// What a new home is made with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A host name or address under which devices reach the controller; the first one is given
+    /// to them.
+    #[arg(long = "host", value_name = "NAME|IP")]
+    hosts: Vec<String>,
+    /// Where devices connect; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    broker_listen: Option<SocketAddr>,
+    /// Where devices enrol; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    enroll_listen: Option<SocketAddr>,
+    /// Where the API listens, on loopback; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    api_listen: Option<SocketAddr>,
+}
+
+/// What a new home is told by.
+#[derive(Debug, Serialize)]
+struct Made {
+    home: String,
+    root: String,
+    ca: String,
+    host_names: Vec<String>,
+}
+
+/// Runs it.
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
+    let (config, now) = (configured(args)?, clock::now());
+    // Before anything is written: a wrong host name leaves nothing behind.
+    let founded = authority::found(&config.host_names, now).map_err(|error| {
+        let hint = "name hosts as devices reach them, without scheme and port: fleet.example";
+        OperatorError::new(Exit::BadInput, "make certificates", error, hint)
+    })?;
+    let home = Home::create(&context.home)?;
+    let made = match fill(&home, &config, &founded, now).await {
+        Ok(made) => made,
+        Err(error) => {
+            leave_nothing(home.folder());
+            return Err(error);
+        }
+    };
+    context.output.print(&made, text);
+    note(ADVICE);
+    Ok(())
+}
+
+const ADVICE: &str = "\
+Every role has one key, and one signature is enough (1-of-1): whoever holds this one laptop, with
+offline/ and release/ on it, can put any model on any device. Carry both folders away, to a machine
+or a stick that is not the controller's; `muster serve` needs neither of them. Releases are signed
+where release/ is; offline/ is only needed to change keys, floors or revocations.
+Next: `muster serve`, then `muster enroll-token DEVICE` for each device.";
+
+fn configured(args: Args) -> Result<Config, OperatorError> {
+    let default = Config::default();
+    let host_names = if args.hosts.is_empty() {
+        default.host_names
+    } else {
+        args.hosts
+    };
+    let config = Config {
+        host_names,
+        broker_listen: args.broker_listen.unwrap_or(default.broker_listen),
+        enroll_listen: args.enroll_listen.unwrap_or(default.enroll_listen),
+        api_listen: args.api_listen.unwrap_or(default.api_listen),
+        ..default
+    };
+    if config.api_listen.ip().is_loopback() {
+        return Ok(config);
+    }
+    let because = format!("{} is not a loopback address", config.api_listen);
+    let hint = "use 127.0.0.1 with a port, and ssh to reach the API from elsewhere";
+    Err(OperatorError::new(
+        Exit::Usage,
+        "configure the API",
+        because,
+        hint,
+    ))
+}
+
+async fn fill(
+    home: &Home,
+    config: &Config,
+    founded: &Founded,
+    now: UnixSeconds,
+) -> Result<Made, OperatorError> {
+    write_certificates(home, founded)?;
+    write_token(home)?;
+    let keys = metadata::Keys::create(home)?;
+    let documents = metadata::write(&keys, config, &founded.root_pem, now)?;
+    let root = Digest::of(&documents.root);
+    metadata::publish(home, documents).await?;
+    write_private(&home.config_file(), config.to_toml().as_bytes())?;
+    let ca = authority::Authority::load(home)?.root_digest();
+    Ok(Made {
+        home: home.folder().display().to_string(),
+        root: root.to_string(),
+        ca: ca.to_string(),
+        host_names: config.host_names.clone(),
+    })
+}
+
+fn write_certificates(home: &Home, founded: &Founded) -> Result<(), OperatorError> {
+    let anchors = founded.intermediate_pem.clone() + &founded.root_pem;
+    for (path, text) in [
+        (home.ca_root_key(), &founded.root_key_pem),
+        (home.ca_root_pem(), &founded.root_pem),
+        (home.ca_key(), &founded.intermediate_key_pem),
+        (home.ca_pem(), &founded.intermediate_pem),
+        (home.server_key(), &founded.server_key_pem),
+        (home.server_pem(), &founded.server_chain_pem),
+        (home.client_ca_pem(), &anchors),
+    ] {
+        write_private(&path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write_token(home: &Home) -> Result<(), OperatorError> {
+    let mut token = [0; TOKEN_BYTES];
+    key_file::random(&mut token)?;
+    write_private(&home.api_token(), format!("{}\n", Hex(&token)).as_bytes())
+}
+
+/// The folder was empty or missing when we began, so all in it is ours.
+fn leave_nothing(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder) {
+        note(format_args!(
+            "failed to remove the unfinished {}: {error}",
+            folder.display()
+        ));
+    }
+}
+
+fn text(made: &Made) -> String {
+    let hosts = made.host_names.join(", ");
+    format!(
+        "A new home is in {}\nroot  {}\nca    {}\nhosts {hosts}, localhost, 127.0.0.1",
+        made.home, made.root, made.ca
+    )
+}
+
+#[cfg(test)]
+mod tests;
+
+/// For tests: a home as `muster init` makes it.
+#[cfg(test)]
+pub(crate) async fn new_home(folder: &Path) -> Home {
+    let founded = authority::found(&[], clock::now()).expect("certificates");
+    let home = Home::create(folder).expect("an empty folder");
+    fill(&home, &Config::default(), &founded, clock::now())
+        .await
+        .expect("a home");
+    home
+}

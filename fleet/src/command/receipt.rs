@@ -1,0 +1,40 @@
+//! `muster receipt`: the signed reports of what devices did.
+
+use clap::Subcommand;
+use muster_protocol::id::{DeviceId, ModelId};
+
+use super::show;
+use crate::cli::Context;
+use crate::error::OperatorError;
+
+/// What to do with receipts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List them.
+    List {
+        /// Only those of this device.
+        #[arg(long)]
+        device: Option<DeviceId>,
+        /// Only those of this model.
+        #[arg(long)]
+        model: Option<ModelId>,
+    },
+}
+
+/// Runs it.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
+    const COLUMNS: [&str; 7] = [
+        "device", "model", "version", "since", "step", "reason", "detail",
+    ];
+    let Command::List { device, model } = command;
+    let filters = [
+        ("device", device.map(|device| device.to_string())),
+        ("model", model.map(|model| model.to_string())),
+    ];
+    let path = show::filtered("/api/v1/receipts", &filters);
+    let receipts = context.client()?.all("list receipts", &path).await?;
+    context
+        .output
+        .print(&receipts, |receipts| show::table(receipts, &COLUMNS));
+    Ok(())
+}

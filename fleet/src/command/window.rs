@@ -1,0 +1,45 @@
+//! `muster window`: the telemetry windows that the fleet has stored.
+
+use clap::Subcommand;
+use muster_protocol::id::{DeviceId, ModelId};
+
+use super::show;
+use crate::cli::Context;
+use crate::error::OperatorError;
+
+/// What to do with windows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List them.
+    List {
+        /// Only those of this device.
+        #[arg(long)]
+        device: Option<DeviceId>,
+        /// Only those of this model.
+        #[arg(long)]
+        model: Option<ModelId>,
+    },
+}
+
+/// Runs it.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
+    const COLUMNS: [&str; 6] = [
+        "device",
+        "model",
+        "sequence",
+        "closed_windows",
+        "calls",
+        "errors",
+    ];
+    let Command::List { device, model } = command;
+    let filters = [
+        ("device", device.map(|device| device.to_string())),
+        ("model", model.map(|model| model.to_string())),
+    ];
+    let path = show::filtered("/api/v1/windows", &filters);
+    let windows = context.client()?.all("list windows", &path).await?;
+    context
+        .output
+        .print(&windows, |windows| show::table(windows, &COLUMNS));
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! From what a device shall run to the entries of its next assignment: pure.
+//!
+//! Never signs or stores; never changes an entry that says what it said before, so that one
+//! model's rollout does not restart another's.
+
+use muster_protocol::id::{Epoch, EpochGeneration, Generation};
+use muster_protocol::limits::MODELS_MAX;
+use muster_protocol::message::{Entry, Role};
+
+use crate::store::{DesiredRow, StoredEntry};
+
+/// Why a device gets no new assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CannotCompose {
+    /// More models than an assignment has entries.
+    #[error("a device takes at most {MODELS_MAX} models")]
+    TooManyModels,
+    /// The signed document would be larger than a device reads.
+    #[error("the assignment would be larger than a device reads: use fewer models")]
+    TooLarge,
+    /// The generations of this epoch are used up.
+    #[error("the generations of this epoch are used up: a new director epoch is needed")]
+    GenerationsExhausted,
+    /// The device has accepted an assignment of an epoch that this director is not of.
+    #[error("the device follows the later director epoch {0}")]
+    LaterEpoch(Epoch),
+}
+
+/// The place of the next assignment: above the newest composed one and above the one that the
+/// device has accepted, which lies higher after a restore of the controller.
+///
+/// # Errors
+/// [`CannotCompose::GenerationsExhausted`] and [`CannotCompose::LaterEpoch`].
+pub(crate) fn next_at(
+    epoch: Epoch,
+    newest: EpochGeneration,
+    accepted: Option<EpochGeneration>,
+) -> Result<EpochGeneration, CannotCompose> {
+    let highest = newest.max(accepted.unwrap_or_default());
+    if highest.epoch > epoch {
+        return Err(CannotCompose::LaterEpoch(highest.epoch));
+    }
+    let before = if highest.epoch == epoch { highest.generation.0 } else { 0 };
+    let generation = before.checked_add(1).ok_or(CannotCompose::GenerationsExhausted)?;
+    Ok(EpochGeneration { epoch, generation: Generation(generation) })
+}
+
+/// The entries at `at`. One that is wanted as before, in the same attempt, keeps its `since`.
+///
+/// # Errors
+/// [`CannotCompose::TooManyModels`].
+pub(crate) fn entries(
+    standing: &[StoredEntry],
+    desired: &[DesiredRow],
+    at: EpochGeneration,
+) -> Result<Vec<StoredEntry>, CannotCompose> {
+    if desired.len() > MODELS_MAX {
+        return Err(CannotCompose::TooManyModels);
+    }
+    Ok(desired.iter().map(|wanted| entry(standing, wanted, at)).collect())
+}
+
+fn entry(standing: &[StoredEntry], wanted: &DesiredRow, at: EpochGeneration) -> StoredEntry {
+    let made = |since| StoredEntry {
+        entry: Entry {
+            model: wanted.model.clone(),
+            version: wanted.version.clone(),
+            statement: wanted.statement,
+            statement_size: wanted.statement_size,
+            role: Role::Serve,
+            since,
+            settings: wanted.settings,
+        },
+        attempt: wanted.attempt,
+    };
+    let before = standing.iter().find(|stored| stored.entry.model == wanted.model);
+    let unchanged = before.filter(|stored| made(stored.entry.since) == **stored);
+    unchanged.cloned().unwrap_or_else(|| made(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_protocol::digest::Digest;
+    use muster_protocol::id::{ModelId, Version};
+    use muster_protocol::message::Settings;
+
+    use super::*;
+
+    const BEFORE: EpochGeneration = EpochGeneration::new(1, 4);
+    const AT: EpochGeneration = EpochGeneration::new(1, 9);
+
+    fn wanted(model: &str, version: &str, attempt: u32) -> DesiredRow {
+        DesiredRow {
+            model: ModelId::parse(model).expect("valid"),
+            version: Version::parse(version).expect("valid"),
+            statement: Digest::of(version.as_bytes()),
+            statement_size: 300,
+            settings: Settings::default(),
+            attempt,
+        }
+    }
+
+    fn check(desired: &[DesiredRow], expect: &[(&str, EpochGeneration)]) {
+        let standing = [wanted("a", "1.0.0", 0), wanted("b", "1.0.0", 0)];
+        let standing = entries(&[], &standing, BEFORE).expect("few");
+        let composed = entries(&standing, desired, AT).expect("few");
+        let seen: Vec<_> =
+            composed.iter().map(|stored| (stored.entry.model.as_str(), stored.entry.since)).collect();
+        assert_eq!(seen, expect);
+    }
+
+    #[test]
+    fn only_what_changed_changes_its_since() {
+        let (a, b) = (wanted("a", "1.0.0", 0), wanted("b", "1.0.0", 0));
+        check(&[a.clone(), b.clone()], &[("a", BEFORE), ("b", BEFORE)]);
+        check(&[wanted("a", "2.0.0", 0), b.clone()], &[("a", AT), ("b", BEFORE)]);
+        check(std::slice::from_ref(&b), &[("b", BEFORE)]);
+        check(&[a.clone(), b.clone(), wanted("c", "1.0.0", 0)], &[
+            ("a", BEFORE),
+            ("b", BEFORE),
+            ("c", AT),
+        ]);
+        check(&[wanted("a", "1.0.0", 1), b.clone()], &[("a", AT), ("b", BEFORE)]);
+        let settings = Settings { window_s: Some(10), ..Settings::default() };
+        check(&[DesiredRow { settings, ..a }, b], &[("a", AT), ("b", BEFORE)]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn more_models_than_entries_are_refused() {
+        let many: Vec<_> = (0..=MODELS_MAX).map(|n| wanted(&format!("m{n}"), "1.0.0", 0)).collect();
+        assert_eq!(entries(&[], &many, AT), Err(CannotCompose::TooManyModels));
+    }
+
+    #[test]
+    fn generations_only_grow() {
+        let at = EpochGeneration::new;
+        let check = |epoch, newest, accepted, expect| {
+            assert_eq!(next_at(Epoch(epoch), newest, accepted), expect);
+        };
+        check(1, at(0, 0), None, Ok(at(1, 1)));
+        check(1, at(1, 1), None, Ok(at(1, 2)));
+        check(1, at(1, 5), Some(at(1, 3)), Ok(at(1, 6)));
+        check(1, at(1, 5), Some(at(1, 8)), Ok(at(1, 9)));
+        check(2, at(1, 5), Some(at(1, u64::MAX)), Ok(at(2, 1)));
+        check(1, at(1, 5), Some(at(1, u64::MAX)), Err(CannotCompose::GenerationsExhausted));
+        check(1, at(1, 5), Some(at(2, 1)), Err(CannotCompose::LaterEpoch(Epoch(2))));
+    }
+}

@@ -1,0 +1,192 @@
+//! The controller: store, blobs, keys and what goes out to devices, behind one handle that the
+//! API and the broker call.
+//!
+//! Knows neither HTTP nor SQL nor MQTT. Whatever it sends was committed before.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use ed25519_dalek::SigningKey;
+use muster_protocol::id::{DeviceId, Epoch};
+use muster_protocol::topic::{self, Down};
+use muster_protocol::tuf::FleetDocument;
+use tokio::sync::mpsc;
+
+use crate::authority::Authority;
+use crate::blobs::Blobs;
+use crate::broker::Retain;
+use crate::clock;
+use crate::config::Config;
+use crate::dispatch::{Director, When, dispatch};
+use crate::error::OperatorError;
+use crate::home::Home;
+use crate::ingest::Rates;
+use crate::store::{Store, StoredAssignment, Tx};
+
+mod connections;
+mod content;
+mod enrolment;
+mod error;
+mod open;
+mod rollouts;
+mod views;
+
+pub(crate) use crate::publish::Publication;
+pub(crate) use error::Error;
+pub(crate) use open::found;
+
+/// Messages that may wait for the broker: beyond it, those who answer devices wait.
+const OUTGOING_MAX: usize = 256;
+
+/// The keys that a controller signs with.
+pub(crate) struct Keys {
+    /// Of the snapshot role.
+    pub(crate) snapshot: SigningKey,
+    /// Of the timestamp role.
+    pub(crate) timestamp: SigningKey,
+    /// Signs assignments.
+    pub(crate) director: SigningKey,
+    /// Signs acknowledgements.
+    pub(crate) ack: SigningKey,
+    /// Signs time.
+    pub(crate) time: SigningKey,
+}
+
+/// Where devices reach this controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    /// `mqtts://host:port`.
+    pub(crate) broker_url: String,
+    /// `https://host:port`.
+    pub(crate) enroll_url: String,
+}
+
+/// A message for the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    /// Where.
+    pub(crate) topic: String,
+    /// What.
+    pub(crate) payload: Vec<u8>,
+    /// Whether it is kept as a hint.
+    pub(crate) retain: Retain,
+}
+
+/// The handle.
+pub(crate) struct Controller {
+    store: Store,
+    blobs: Blobs,
+    keys: Keys,
+    authority: Arc<Authority>,
+    topic_prefix: String,
+    endpoints: RwLock<Endpoints>,
+    epoch: AtomicU64,
+    /// The newest certificate of each device.
+    serials: RwLock<BTreeMap<DeviceId, String>>,
+    rates: Mutex<Rates>,
+    outgoing: OnceLock<mpsc::Sender<Outgoing>>,
+    publishing: tokio::sync::Mutex<()>,
+}
+
+impl Controller {
+    /// Opens the controller of a home. Until [`Controller::outgoing`] is called, what it sends
+    /// goes nowhere.
+    ///
+    /// # Errors
+    /// A key, a certificate or a store that is missing or not what it should be.
+    pub(crate) fn open(home: &Home) -> Result<Self, OperatorError> {
+        open::open(home, &Config::read(home)?)
+    }
+
+    /// The messages that go out from now on; only the first caller gets them.
+    pub(crate) fn outgoing(&self) -> Option<mpsc::Receiver<Outgoing>> {
+        let (sender, receiver) = mpsc::channel(OUTGOING_MAX);
+        self.outgoing.set(sender).ok().map(|()| receiver)
+    }
+
+    /// Where devices reach it, once the real ports are known.
+    pub(crate) fn set_endpoints(&self, endpoints: Endpoints) {
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(crate) fn topic_prefix(&self) -> &str {
+        &self.topic_prefix
+    }
+
+    /// Held while one publication is verified and stored.
+    pub(crate) fn publishing(&self) -> &tokio::sync::Mutex<()> {
+        &self.publishing
+    }
+
+    pub(crate) fn rates_lock(&self) -> &Mutex<Rates> {
+        &self.rates
+    }
+
+    pub(crate) fn director(&self) -> Director {
+        let epoch = Epoch(self.epoch.load(Ordering::SeqCst));
+        Director { key: self.keys.director.clone(), epoch }
+    }
+
+    /// Sends to one device.
+    pub(crate) async fn send(
+        &self,
+        device: &DeviceId,
+        what: Down,
+        payload: Vec<u8>,
+        retain: Retain,
+    ) {
+        let topic = topic::down(&self.topic_prefix, device, what);
+        self.send_to(topic.as_str(), payload, retain).await;
+    }
+
+    /// Sends. A broker that is gone hears nothing: devices ask again when it is back.
+    pub(crate) async fn send_to(&self, topic: &str, payload: Vec<u8>, retain: Retain) {
+        if let Some(outgoing) = self.outgoing.get() {
+            let message = Outgoing { topic: topic.to_owned(), payload, retain };
+            let _stopping = outgoing.send(message).await;
+        }
+    }
+
+    /// Follows a `fleet.json` that was published: under a new epoch every device gets a new
+    /// assignment.
+    pub(crate) async fn follow(&self, document: FleetDocument) -> Result<(), Error> {
+        let before = self.epoch.swap(document.director_epoch, Ordering::SeqCst);
+        if before == document.director_epoch {
+            return Ok(());
+        }
+        let (director, now) = (self.director(), clock::now());
+        let compose = move |tx: &Tx<'_>| -> Result<Vec<_>, Error> {
+            let mut made = Vec::new();
+            for (device, _) in tx.inventory()? {
+                if tx.newest_assignment(&device)?.is_some() {
+                    let assignment = dispatch(tx, &director, &device, When::Always, now)?;
+                    made.extend(assignment.map(|assignment| (device, assignment)));
+                }
+            }
+            Ok(made)
+        };
+        let made = self.store.write(compose).await?;
+        self.send_assignments(made).await;
+        Ok(())
+    }
+
+    /// Sends assignments that were committed.
+    async fn send_assignments(&self, assignments: Vec<(DeviceId, StoredAssignment)>) {
+        for (device, assignment) in assignments {
+            self.send(&device, Down::Assignment, assignment.document, Retain::Yes).await;
+        }
+    }
+}

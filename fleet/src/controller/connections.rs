@@ -1,0 +1,44 @@
+//! Who may connect, and who is connected. A hint for people: what counts is what devices sign.
+
+use std::sync::PoisonError;
+
+use muster_protocol::id::DeviceId;
+
+use super::{Controller, Error};
+use crate::broker::{Admission, Presence};
+
+impl Controller {
+    /// Whether a certificate is the newest of its device. Never blocks on the store.
+    pub(crate) fn admit(&self, device: &str, serial: &str) -> Admission {
+        let Ok(device) = DeviceId::parse(device) else {
+            return Admission::Refuse("its name is not a device id");
+        };
+        let serials = self.serials.read().unwrap_or_else(PoisonError::into_inner);
+        match serials.get(&device) {
+            Some(newest) if newest == serial => Admission::Admit,
+            Some(_) => Admission::Refuse("its certificate is not the newest of the device"),
+            None => Admission::Refuse("the device is not enrolled"),
+        }
+    }
+
+    /// Records what the broker says of a connection.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn connection(
+        &self,
+        device: DeviceId,
+        presence: Presence,
+    ) -> Result<(), Error> {
+        let connected = presence == Presence::Connected;
+        self.store.write(move |tx| Ok(tx.set_connected(&device, connected)?)).await
+    }
+
+    /// Nobody is connected: what a controller that starts knows.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn forget_connections(&self) -> Result<(), Error> {
+        self.store.write(|tx| Ok(tx.set_none_connected()?)).await
+    }
+}

@@ -1,0 +1,87 @@
+//! Opening a controller: keys, certificates, store and blobs of one home. Never makes a key.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use muster_protocol::tuf::FleetDocument;
+
+use super::{Controller, Endpoints, Error, Keys, Publication};
+use crate::authority::Authority;
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::error::{Exit, OperatorError};
+use crate::home::Home;
+use crate::ingest::Rates;
+use crate::key_file;
+use crate::store::{Store, StoreError};
+
+/// The epoch before the first `fleet.json` says another.
+const FIRST_EPOCH: u64 = 1;
+
+/// Publishes the first metadata of a home whose configuration is not written yet.
+///
+/// # Errors
+/// As [`Controller::open`], and a refusal of the metadata.
+pub(crate) async fn found(home: &Home, publication: Publication) -> Result<(), OperatorError> {
+    let controller = open(home, &Config::default())?;
+    let published = controller.publish(publication).await;
+    published.map(drop).map_err(|error| {
+        let hint = "this is a bug if the keys are those of this home";
+        OperatorError::new(Exit::Refused, "publish the first metadata", error, hint)
+    })
+}
+
+pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorError> {
+    let blobs = Blobs::open(&home.blobs()).map_err(|error| {
+        let hint = "is the disk writable, and has it room?";
+        OperatorError::new(Exit::Resource, "open the blobs", error, hint)
+    })?;
+    let store = Store::open(&home.database()).map_err(not_open)?;
+    let controller = Controller {
+        blobs,
+        keys: keys(home)?,
+        authority: Arc::new(Authority::load(home)?),
+        topic_prefix: config.topic_prefix.clone(),
+        endpoints: RwLock::new(Endpoints {
+            broker_url: config.broker_url_for(config.broker_listen.port()),
+            enroll_url: config.enroll_url_for(config.enroll_listen.port()),
+        }),
+        epoch: AtomicU64::new(epoch(&store).map_err(not_open)?),
+        serials: RwLock::new(store.look(|tx| tx.newest_serials()).map_err(not_open)?.into_iter().collect()),
+        rates: Mutex::new(Rates::default()),
+        outgoing: OnceLock::new(),
+        publishing: tokio::sync::Mutex::new(()),
+        store,
+    };
+    Ok(controller)
+}
+
+fn keys(home: &Home) -> Result<Keys, OperatorError> {
+    Ok(Keys {
+        snapshot: key_file::read(&home.snapshot_key())?,
+        timestamp: key_file::read(&home.timestamp_key())?,
+        director: key_file::read(&home.director_key())?,
+        ack: key_file::read(&home.ack_key())?,
+        time: key_file::read(&home.time_key())?,
+    })
+}
+
+/// The epoch that the newest `fleet.json` names.
+fn epoch(store: &Store) -> Result<u64, StoreError> {
+    let newest = store.look(|tx| tx.metadata("fleet.json", None))?;
+    // It was parsed before it was stored.
+    let document = newest.and_then(|(_, bytes)| FleetDocument::parse(&bytes).ok());
+    Ok(document.map_or(FIRST_EPOCH, |document| document.director_epoch))
+}
+
+fn not_open(error: StoreError) -> OperatorError {
+    let hint = "does another controller use this home, or did a newer `muster` write it?";
+    OperatorError::new(Exit::Resource, "open the store", error, hint)
+}
+
+impl From<Error> for OperatorError {
+    fn from(error: Error) -> Self {
+        let hint = "look into the log of `muster serve`";
+        Self::new(Exit::Resource, "run the controller", error, hint)
+    }
+}

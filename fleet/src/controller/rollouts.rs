@@ -1,0 +1,102 @@
+//! Rollouts: planned by a pure function, made so in one transaction with the assignments that
+//! follow from them. Never sends before the commit.
+
+use muster_protocol::id::DeviceId;
+use muster_protocol::time::UnixSeconds;
+
+use super::{Controller, Error};
+use crate::clock;
+use crate::dispatch::{Director, When, dispatch};
+use crate::rollout::{self, Members, NewRollout, Plan, Retry};
+use crate::store::{Page, Paged, RolloutRow, RolloutToStore, StoredAssignment, Tx};
+
+impl Controller {
+    /// What a rollout would do.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a version that is not published.
+    pub(crate) async fn plan_rollout(&self, new: NewRollout) -> Result<Plan, Error> {
+        self.store.read(move |tx| Ok(members(tx, &new)?.plan(&new))).await
+    }
+
+    /// Begins a rollout: it has the say over its model on its devices from now on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a version that is not published, [`Error::Conflict`] when it
+    /// reaches no device, [`Error::Refused`] when an assignment cannot be composed.
+    pub(crate) async fn create_rollout(&self, new: NewRollout) -> Result<RolloutRow, Error> {
+        let (director, now) = (self.director(), clock::now());
+        let work = move |tx: &Tx<'_>| create(tx, &director, &new, now);
+        let (row, assignments) = self.store.write(work).await?;
+        self.send_assignments(assignments).await;
+        Ok(row)
+    }
+
+    /// Rollouts in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn rollouts(&self, page: Page) -> Result<Paged<RolloutRow>, Error> {
+        self.store.read(move |tx| Ok(tx.rollouts(&page)?)).await
+    }
+
+    /// One rollout.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(crate) async fn rollout(&self, rollout: i64) -> Result<RolloutRow, Error> {
+        let found = self.store.read::<_, Error>(move |tx| Ok(tx.rollout(rollout)?)).await?;
+        found.ok_or_else(|| Error::NotFound { what: format!("rollout {rollout}") })
+    }
+}
+
+fn members(tx: &Tx<'_>, new: &NewRollout) -> Result<Members, Error> {
+    if tx.statement(&new.model, &new.version)?.is_none() {
+        let what = format!("the release {} {}", new.model, new.version);
+        return Err(Error::NotFound { what });
+    }
+    Ok(rollout::members(new, &tx.inventory()?))
+}
+
+type Made = Vec<(DeviceId, StoredAssignment)>;
+
+fn create(
+    tx: &Tx<'_>,
+    director: &Director,
+    new: &NewRollout,
+    now: UnixSeconds,
+) -> Result<(RolloutRow, Made), Error> {
+    let devices = members(tx, new)?.devices;
+    if devices.is_empty() {
+        let why = format!("the selector {:?} reaches no device", new.selector.to_string());
+        return Err(Error::Conflict { why });
+    }
+    let wanted = RolloutToStore {
+        model: new.model.clone(),
+        version: new.version.clone(),
+        selector: new.selector.to_string(),
+        percent: new.percent.into(),
+        settings: new.settings.into(),
+    };
+    let rollout = tx.add_rollout(&wanted, now)?;
+    let mut made = Vec::new();
+    for device in devices {
+        let attempt = attempt(tx, &device, new)?;
+        tx.set_desired(&device, rollout, &wanted, attempt)?;
+        let assignment = dispatch(tx, director, &device, When::Changed, now)?;
+        made.extend(assignment.map(|assignment| (device, assignment)));
+    }
+    let missing = || Error::NotFound { what: format!("rollout {rollout}") };
+    Ok((tx.rollout(rollout)?.ok_or_else(missing)?, made))
+}
+
+/// The attempt of a device: raised by a deliberate retry of the version that it has.
+fn attempt(tx: &Tx<'_>, device: &DeviceId, new: &NewRollout) -> Result<u32, Error> {
+    let desired = tx.desired(device)?;
+    let before = desired.iter().find(|row| row.model == new.model && row.version == new.version);
+    Ok(match (before, new.retry) {
+        (None, Retry::Never | Retry::Again) => 0,
+        (Some(row), Retry::Never) => row.attempt,
+        (Some(row), Retry::Again) => row.attempt.saturating_add(1),
+    })
+}

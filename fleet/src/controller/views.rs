@@ -1,0 +1,89 @@
+//! What people look at: devices, telemetry, incidents. Nothing here changes anything but labels.
+
+use std::collections::BTreeMap;
+
+use muster_protocol::id::DeviceId;
+
+use super::{Controller, Error};
+use crate::store::{
+    DeviceRow, DeviceSummary, Incident, Page, Paged, ReceiptFilter, ReceiptRow, WindowFilter,
+    WindowRow,
+};
+
+impl Controller {
+    /// Devices by name.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn devices(&self, page: Page) -> Result<Paged<DeviceRow>, Error> {
+        self.store.read(move |tx| Ok(tx.devices(&page)?)).await
+    }
+
+    /// One device with its models.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(crate) async fn device(&self, device: DeviceId) -> Result<DeviceSummary, Error> {
+        let work = move |tx: &crate::store::Tx<'_>| {
+            let missing = || Error::NotFound { what: format!("the device {device}") };
+            let row = tx.device(&device)?.ok_or_else(missing)?;
+            let models = tx.models_of(device.as_str())?;
+            Ok(DeviceSummary { device: row, models })
+        };
+        self.store.read(work).await
+    }
+
+    /// Replaces the labels of a device. Rollouts that began keep their devices.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(crate) async fn set_labels(
+        &self,
+        device: DeviceId,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let missing = Error::NotFound { what: format!("the device {device}") };
+        let set = self.store.write::<_, Error>(move |tx| Ok(tx.set_labels(&device, &labels)?));
+        if set.await? { Ok(()) } else { Err(missing) }
+    }
+
+    /// Windows in the order in which they came.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn windows(
+        &self,
+        filter: WindowFilter,
+        page: Page,
+    ) -> Result<Paged<WindowRow>, Error> {
+        self.store.read(move |tx| Ok(tx.windows(&filter, &page)?)).await
+    }
+
+    /// Receipts in the order in which they came.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn receipts(
+        &self,
+        filter: ReceiptFilter,
+        page: Page,
+    ) -> Result<Paged<ReceiptRow>, Error> {
+        self.store.read(move |tx| Ok(tx.receipts(&filter, &page)?)).await
+    }
+
+    /// Each device with its models and their sums.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn summary(&self, page: Page) -> Result<Paged<DeviceSummary>, Error> {
+        self.store.read(move |tx| Ok(tx.summary(&page)?)).await
+    }
+
+    /// Incidents in the order in which they were raised.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn incidents(&self, page: Page) -> Result<Paged<Incident>, Error> {
+        self.store.read(move |tx| Ok(tx.incidents(&page)?)).await
+    }
+}

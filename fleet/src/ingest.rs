@@ -1,0 +1,107 @@
+//! What devices say: hellos, documents and wishes, each taken once, each answered after the
+//! commit.
+//!
+//! Never trusts a topic alone: every message is signed by the device that the topic names. What
+//! is not is dropped without an answer.
+
+use muster_protocol::cbor::List;
+use muster_protocol::cose;
+use muster_protocol::id::{DeviceId, Nonce};
+use muster_protocol::message::{Ack, SignedTime};
+use muster_protocol::time::UnixSeconds;
+use muster_protocol::topic::{Down, Up};
+
+use crate::broker::{Incoming, Retain, Verdict};
+use crate::clock;
+use crate::controller::Controller;
+
+mod acknowledge;
+mod document;
+mod fetch;
+mod hello;
+mod model_state;
+mod rate;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use acknowledge::Stored;
+pub(crate) use rate::Rates;
+
+impl Controller {
+    /// Takes one message of a device. Quick: what it waits for is one commit.
+    pub(crate) async fn ingest(&self, incoming: Incoming) -> Verdict {
+        let device = DeviceId::parse(&incoming.device);
+        let (Ok(device), Some(channel)) = (device, Up::parse(&incoming.channel)) else {
+            return Verdict::Accepted;
+        };
+        let now = clock::now();
+        match channel {
+            // A retained hint for others; what counts here is the connection itself.
+            Up::Status => Verdict::Accepted,
+            Up::Hello => self.hello(device, incoming.payload, now).await,
+            Up::Doc => self.document(device, incoming.payload, now).await,
+            Up::Fetch => self.fetch(device, incoming.payload, now).await,
+        }
+    }
+
+    async fn hello(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
+        let (director, of) = (self.director(), device.clone());
+        let taken = self.store().write(move |tx| hello::take(tx, &director, &of, &bytes, now));
+        let heard = match taken.await {
+            Ok(hello::Taken::Heard(heard)) => heard,
+            Ok(hello::Taken::Dropped(because)) => return dropped(&device, "hello", &because),
+            Err(error) => return not_stored(&device, "hello", &error),
+        };
+        self.send_time(&device, heard.nonce, now).await;
+        if let Some(assignment) = heard.assignment {
+            self.send(&device, Down::Assignment, assignment, Retain::Yes).await;
+        }
+        for stored in &heard.stored {
+            self.send_ack(&device, stored).await;
+        }
+        Verdict::Accepted
+    }
+
+    async fn document(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
+        let of = device.clone();
+        let taken = self.store().write(move |tx| document::take(tx, &of, &bytes, now));
+        match taken.await {
+            Ok(document::Taken::Stored(stored)) => self.send_ack(&device, &stored).await,
+            Ok(document::Taken::Dropped(because)) => {
+                return dropped(&device, "document", &because);
+            }
+            Err(error) => return not_stored(&device, "document", &error),
+        }
+        Verdict::Accepted
+    }
+
+    async fn send_ack(&self, device: &DeviceId, stored: &Stored) {
+        let ack = Ack {
+            device: device.clone(),
+            stream: stored.stream,
+            through: stored.through,
+            rejected: List::of(&stored.rejected),
+        };
+        let bytes = cose::seal_vec(&ack, &self.keys().ack);
+        self.send(device, Down::Ack, bytes, Retain::No).await;
+    }
+
+    async fn send_time(&self, device: &DeviceId, nonce: Nonce, now: UnixSeconds) {
+        let (device_id, epoch) = (device.clone(), self.director().epoch);
+        let time = SignedTime { device: device_id, nonce, unix: now, epoch, challenge: None };
+        let bytes = cose::seal_vec(&time, &self.keys().time);
+        self.send(device, Down::Time, bytes, Retain::No).await;
+    }
+}
+
+/// Accepted for the broker, so that it is not sent again; nothing is acknowledged by us.
+fn dropped(device: &DeviceId, what: &str, because: &str) -> Verdict {
+    tracing::warn!(%device, "dropped a {what}: because {because}");
+    Verdict::Accepted
+}
+
+fn not_stored(device: &DeviceId, what: &str, error: &dyn std::fmt::Display) -> Verdict {
+    tracing::error!(%device, "failed to store a {what}: because {error}");
+    Verdict::Retry
+}

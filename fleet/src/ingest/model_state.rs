@@ -1,0 +1,88 @@
+//! What a receipt says about which version serves. Never judges a rollout.
+
+use muster_protocol::cose;
+use muster_protocol::id::{DeviceId, Version};
+use muster_protocol::message::{Document, Receipt, Step};
+use muster_protocol::time::UnixSeconds;
+
+use crate::store::{StoreError, Tx};
+
+/// Takes a stored receipt into account; its signature was verified when it came.
+pub(super) fn apply(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    document: &[u8],
+    now: UnixSeconds,
+) -> Result<(), StoreError> {
+    let receipt = cose::peek::<Document<'_>>(document).ok().and_then(|read| read.receipt);
+    let Some(receipt) = receipt else { return Ok(()) };
+    let before = tx.serving(device, &receipt.model)?;
+    let (active, committed) = after(before, &receipt);
+    tx.set_device_model(device, &receipt, active.as_ref(), committed.as_ref(), now)
+}
+
+/// The active version and the one that passed its probation last.
+type Serving = (Option<Version>, Option<Version>);
+
+fn after((active, committed): Serving, receipt: &Receipt<'_>) -> Serving {
+    let version = Some(receipt.version.clone());
+    match receipt.step {
+        Step::Active => (version, committed),
+        Step::Committed | Step::Recovered => (version.clone(), version),
+        Step::Reverted => (committed.clone(), committed),
+        Step::Removed => (None, None),
+        Step::Stopped => (None, committed),
+        Step::Offered
+        | Step::Fetching
+        | Step::Staged
+        | Step::Refused
+        | Step::Degraded
+        | Step::RevokedNoFallback => (active, committed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_protocol::id::{EpochGeneration, ModelId};
+    use muster_protocol::message::Measured;
+    use muster_protocol::time::Millis;
+
+    use super::*;
+
+    fn check(steps: &[(&str, Step)], expect: (Option<&str>, Option<&str>)) {
+        let mut serving = (None, None);
+        for (version, step) in steps {
+            let receipt = Receipt {
+                model: ModelId::parse("bearing").expect("valid"),
+                version: Version::parse(version).expect("valid"),
+                bundle: None,
+                since: EpochGeneration::new(1, 1),
+                accepted: EpochGeneration::new(1, 1),
+                step: *step,
+                reason: None,
+                detail: None,
+                at: Millis(0),
+                unix: None,
+                measured: Measured::default(),
+            };
+            serving = after(serving, &receipt);
+        }
+        let seen = (serving.0.as_ref().map(Version::as_str), serving.1.as_ref().map(Version::as_str));
+        assert_eq!(seen, expect, "{steps:?}");
+    }
+
+    #[test]
+    fn what_serves_follows_the_steps() {
+        let first = [("1.0.0", Step::Offered), ("1.0.0", Step::Active), ("1.0.0", Step::Committed)];
+        let then = |steps: &[(&'static str, Step)]| [first.as_slice(), steps].concat();
+        check(&[("1.0.0", Step::Offered)], (None, None));
+        check(&first[..2], (Some("1.0.0"), None));
+        check(&first, (Some("1.0.0"), Some("1.0.0")));
+        check(&then(&[("2.0.0", Step::Active)]), (Some("2.0.0"), Some("1.0.0")));
+        let reverted = then(&[("2.0.0", Step::Active), ("2.0.0", Step::Reverted)]);
+        check(&reverted, (Some("1.0.0"), Some("1.0.0")));
+        check(&then(&[("2.0.0", Step::Refused)]), (Some("1.0.0"), Some("1.0.0")));
+        check(&then(&[("1.0.0", Step::Removed)]), (None, None));
+        check(&then(&[("1.0.0", Step::Stopped)]), (None, Some("1.0.0")));
+    }
+}

@@ -1,0 +1,93 @@
+//! What a hello says about one stream: that it exists, whose place it takes, what it no longer
+//! keeps. Never takes a document.
+
+use muster_protocol::id::{DeviceId, Sequence, StreamId};
+use muster_protocol::message::StreamState;
+use muster_protocol::time::UnixSeconds;
+
+use super::acknowledge::{self, Stored};
+use crate::store::{IncidentKind, StoreError, StreamRow, Tx};
+
+/// Takes the state of one stream; what is stored of it, unless it must not speak.
+///
+/// # Errors
+/// The store failed.
+pub(super) fn heard(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    state: &StreamState,
+    now: UnixSeconds,
+) -> Result<Option<Stored>, StoreError> {
+    let row = match tx.stream(device, state.id)? {
+        Some(row) if row.superseded => {
+            let detail = format!("stream {} speaks again after another took its place", state.id);
+            tx.raise_incident(device, IncidentKind::Clone, &detail, now)?;
+            return Ok(None);
+        }
+        Some(row) => {
+            replace(tx, device, state)?;
+            row
+        }
+        None => match open(tx, device, state, now)? {
+            Some(row) => row,
+            None => return Ok(None),
+        },
+    };
+    let row = skip_lost(tx, device, row, state, now)?;
+    acknowledge::advance(tx, device, &row, now).map(Some)
+}
+
+/// Opens a stream that is new here. Naming a predecessor that was replaced before means that
+/// two continue one stream.
+fn open(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    state: &StreamState,
+    now: UnixSeconds,
+) -> Result<Option<StreamRow>, StoreError> {
+    let live = tx.live_streams(device, state.kind)?;
+    let named = state.predecessor.map(|stream| tx.stream(device, stream)).transpose()?.flatten();
+    if named.is_some_and(|row| row.superseded) {
+        let detail = format!("stream {} continues one that was continued before", state.id);
+        tx.raise_incident(device, IncidentKind::Clone, &detail, now)?;
+        return Ok(None);
+    }
+    for row in live {
+        if state.predecessor != Some(row.stream) {
+            let detail = format!("stream {} took the place of {}", state.id, row.stream);
+            tx.raise_incident(device, IncidentKind::StreamLost, &detail, now)?;
+        }
+        tx.supersede(device, row.stream)?;
+    }
+    let predecessor: Option<StreamId> = state.predecessor;
+    tx.open_stream(device, state.id, state.kind, predecessor, now).map(Some)
+}
+
+/// A stream that a document opened is named by a hello later.
+fn replace(tx: &Tx<'_>, device: &DeviceId, state: &StreamState) -> Result<(), StoreError> {
+    match state.predecessor.filter(|stream| *stream != state.id) {
+        Some(predecessor) => tx.supersede(device, predecessor),
+        None => Ok(()),
+    }
+}
+
+/// What the device no longer keeps and the fleet never got is lost: recorded, and passed over.
+fn skip_lost(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    mut row: StreamRow,
+    state: &StreamState,
+    now: UnixSeconds,
+) -> Result<StreamRow, StoreError> {
+    let through = tx.contiguous(device, row.stream, row.through)?;
+    let (first, kept) = (Sequence(through.0.saturating_add(1)), state.first_kept);
+    let plausible = kept <= state.next && kept.0 <= i64::MAX.cast_unsigned();
+    if kept <= first || !plausible {
+        return Ok(row);
+    }
+    let lost = Sequence(kept.0 - 1);
+    tx.add_reported_gap(device, row.stream, first, lost, now)?;
+    tx.set_through(device, row.stream, lost)?;
+    row.through = lost;
+    Ok(row)
+}

@@ -1,0 +1,83 @@
+//! Migrations, the writer thread and pages, over a file.
+
+use muster_protocol::id::DeviceId;
+use muster_protocol::time::UnixSeconds;
+
+use super::*;
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+fn device(number: u32) -> DeviceId {
+    DeviceId::parse(&format!("press-{number:03}")).expect("valid")
+}
+
+async fn add(store: &Store, number: u32) -> Result<(), StoreError> {
+    store.write(move |tx| tx.add_device(&device(number), NOW)).await
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    let inventory = store.read(|tx| tx.inventory()).await.expect("a store");
+    inventory.into_iter().map(|(device, _)| device.to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_empty_file_is_migrated_and_opens_again_with_what_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("muster.db");
+    let store = Store::open(&path).expect("a new file");
+    add(&store, 1).await.expect("stored");
+    drop(store);
+    let store = Store::open(&path).expect("the same file");
+    assert_eq!(names(&store).await, ["press-001"]);
+}
+
+#[test]
+fn a_file_of_a_newer_program_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("muster.db");
+    drop(Store::open(&path).expect("a new file"));
+    let connection = Connection::open(&path).expect("the file");
+    connection.pragma_update(None, "user_version", 999).expect("written");
+    drop(connection);
+    let error = Store::open(&path).err().expect("refused").to_string();
+    assert!(error.contains("schema 999 is newer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_panics_undoes_itself_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
+    let fails = store.write(|tx| {
+        tx.add_device(&device(1), NOW)?;
+        Err::<(), _>(StoreError::Failed { because: "it was asked to".to_owned() })
+    });
+    let panics = store.write::<(), StoreError>(|tx| {
+        tx.add_device(&device(2), NOW)?;
+        panic!("as asked");
+    });
+    let (fails, panics, added) = tokio::join!(fails, panics, add(&store, 3));
+    assert!(matches!(fails, Err(StoreError::Failed { .. })), "{fails:?}");
+    assert!(matches!(panics, Err(StoreError::Stopped)), "{panics:?}");
+    added.expect("stored");
+    assert_eq!(names(&store).await, ["press-003"]);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_a_gap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
+    for number in 0..7 {
+        add(&store, number).await.expect("stored");
+    }
+    let (mut seen, mut page) = (Vec::new(), Page { cursor: None, limit: Some(3) });
+    loop {
+        let asked = page.clone();
+        let paged = store.read(move |tx| tx.devices(&asked)).await.expect("a store");
+        seen.extend(paged.items.into_iter().map(|row| row.device));
+        match paged.next {
+            Some(next) => page.cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, names(&store).await);
+}
