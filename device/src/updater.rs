@@ -362,9 +362,33 @@ impl Updater {
         if self.persisting {
             return None;
         }
-        let output = self.outputs.pop_front()?;
-        self.persisting = output == Output::Persist;
-        Some(output)
+        loop {
+            let output = self.outputs.pop_front()?;
+            if !self.is_moot(&output) {
+                self.persisting = output == Output::Persist;
+                return Some(output);
+            }
+        }
+    }
+
+    /// Whether the state moved on while the output waited for the disk.
+    fn is_moot(&self, output: &Output) -> bool {
+        let state = &self.state;
+        let waits = |phase, release: &Release| self.phase == phase && self.awaits(release.bundle);
+        match output {
+            Output::Persist | Output::Report { .. } => false,
+            Output::FetchStatement { digest, .. } => {
+                let named = state.entry.as_ref().map(|entry| entry.statement);
+                self.phase != Phase::Statement || named != Some(*digest)
+            }
+            Output::FetchPlan(release) => !waits(Phase::Plan, release),
+            Output::FetchPieces(release) => !waits(Phase::Pieces, release),
+            Output::Stage(release) => !waits(Phase::Staging, release),
+            Output::Try(release) => !waits(Phase::Trial, release),
+            Output::Route { release, .. } => !state.serves(release.bundle),
+            Output::Unroute => state.active.is_some(),
+            Output::Discard(bundle) => state.relies_on(*bundle),
+        }
     }
 
     /// When to call with [`Input::Tick`], and why.

@@ -63,8 +63,7 @@ enum Command {
     Receipt(receipt::Command),
     /// Each device with its models, predictions and windows.
     Summary,
-    /// Sign bundles and publish them as releases.
-    #[command(subcommand)]
+    /// Sign a bundle and publish it as a release.
     Release(release::Command),
     /// Pack models.
     #[command(subcommand)]
@@ -205,6 +204,9 @@ mod tests {
             ("muster window list --device press-07 --model m", true),
             ("muster receipt list", true),
             ("muster summary", true),
+            ("muster release ./bundle --yes", true),
+            ("muster release", false),
+            ("muster bundle verify ./bundle", true),
             ("muster", false),
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));

@@ -57,7 +57,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
             .await?,
     };
     let keys = Keys::find(&home, model)?;
-    let plan = plan::plan(&verified, &held, &keys)?;
+    let plan = plan::plan(&verified, &held, &keys).map_err(|why| why.told(&verified))?;
     note(show::plan(&verified, &plan));
     if !command.yes {
         show::agree(&format!("release {model} {}", verified.card.version))?;

@@ -16,8 +16,6 @@ impl Updater {
         facts: &View<'_>,
         now: Millis,
     ) {
-        let active = self.state.active.as_ref();
-        let serves = active.is_some_and(|slot| slot.release.bundle == bundle);
         match self.phase {
             Phase::Plan | Phase::Pieces if self.awaits(bundle) => self.refuse(verdict),
             Phase::Staging if self.awaits_verdict(bundle) => self.damaged(verdict, now),
@@ -30,7 +28,7 @@ impl Updater {
             | Phase::Trial
             | Phase::Routing
             | Phase::Probation => {
-                if serves {
+                if self.state.serves(bundle) {
                     self.serving_failed(verdict, facts);
                 }
             }
@@ -59,16 +57,9 @@ impl Updater {
         self.state.progress = Progress::Offered;
         self.output(Output::Persist);
         let damaged = self.state.candidate.as_ref().map(|release| release.bundle);
-        let served = [&self.state.active, &self.state.previous]
-            .into_iter()
-            .flatten();
-        if !served
-            .into_iter()
-            .any(|slot| Some(slot.release.bundle) == damaged)
-        {
-            damaged
-                .into_iter()
-                .for_each(|bundle| self.output(Output::Discard(bundle)));
+        // Unless a slot needs them, the blobs go: nothing of them is trusted any more.
+        if let Some(bundle) = damaged.filter(|bundle| !self.state.relies_on(*bundle)) {
+            self.output(Output::Discard(bundle));
         }
         self.pause(now);
     }

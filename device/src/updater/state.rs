@@ -145,6 +145,26 @@ impl ModelState {
         slots.chain(self.wanted().map(|release| release.bundle))
     }
 
+    /// Whether this bundle answers.
+    pub(super) fn serves(&self, bundle: Digest) -> bool {
+        self.active
+            .as_ref()
+            .is_some_and(|slot| slot.release.bundle == bundle)
+    }
+
+    /// Whether the blobs of this bundle are taken for verified.
+    pub(super) fn relies_on(&self, bundle: Digest) -> bool {
+        let verified = matches!(self.progress, Progress::Staged | Progress::Trial);
+        let candidate = self.candidate.as_ref().filter(|_| verified);
+        let slots = [self.active.as_ref(), self.previous.as_ref()]
+            .into_iter()
+            .flatten();
+        slots
+            .map(|slot| &slot.release)
+            .chain(candidate)
+            .any(|release| release.bundle == bundle)
+    }
+
     /// The candidate, unless it was given up.
     pub(super) fn wanted(&self) -> Option<&Release> {
         match self.progress {

@@ -1252,7 +1252,6 @@ fn a_disk_that_refuses_for_long_loses_no_step_that_matters() {
               persist Offered active v1 previous -
               persist Offered active v1 previous -
               route v1
-              fetch statement
               persist Offered active v1 previous -
               report Offered
               fetch statement

@@ -108,36 +108,40 @@ fn from_npz(path: &Path, model: &Signature) -> Result<TestDataSet, VectorsError>
         inputs: side(&model.inputs),
         outputs: side(&model.outputs),
     };
-    let found = || {
-        arrays
-            .iter()
-            .map(|a| a.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let missing = |spec: &&CardTensor| !set.inputs.iter().any(|input| input.name == spec.name);
-    if let Some(spec) = model.inputs.iter().find(missing) {
-        let name = spec.name.clone();
-        return Err(VectorsError::NoInput {
-            path: path.into(),
-            name,
-            found: found(),
-        });
-    }
+    check_inputs(path, &set.inputs, model, &arrays)?;
     if set.outputs.is_empty() {
-        let expected = model
-            .outputs
-            .iter()
-            .map(|o| o.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
+        let expected = joined(model.outputs.iter().map(|output| output.name.as_str()));
+        let found = joined(arrays.iter().map(|array| array.name.as_str()));
         return Err(VectorsError::NoOutput {
             path: path.into(),
             expected,
-            found: found(),
+            found,
         });
     }
     Ok(set)
+}
+
+/// Refuses unless every input of the model is among `inputs`; `found` is what there is to choose.
+fn check_inputs(
+    path: &Path,
+    inputs: &[Tensor],
+    model: &Signature,
+    found: &[Tensor],
+) -> Result<(), VectorsError> {
+    let missing = |spec: &&CardTensor| !inputs.iter().any(|input| input.name == spec.name);
+    let Some(spec) = model.inputs.iter().find(missing) else {
+        return Ok(());
+    };
+    let found = joined(found.iter().map(|tensor| tensor.name.as_str()));
+    Err(VectorsError::NoInput {
+        path: path.into(),
+        name: spec.name.clone(),
+        found,
+    })
+}
+
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Gives every tensor the model's name and datatype: by name, or by place where that is unknown.
@@ -150,20 +154,7 @@ fn matched(path: &Path, set: TestDataSet, model: &Signature) -> Result<Vector, V
             .collect::<Result<Vec<Tensor>, VectorsError>>()
     };
     let inputs = side(set.inputs, &model.inputs)?;
-    let missing = |spec: &&CardTensor| !inputs.iter().any(|input| input.name == spec.name);
-    if let Some(spec) = model.inputs.iter().find(missing) {
-        let found = inputs
-            .iter()
-            .map(|input| input.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let name = spec.name.clone();
-        return Err(VectorsError::NoInput {
-            path: path.into(),
-            name,
-            found,
-        });
-    }
+    check_inputs(path, &inputs, model, &inputs)?;
     Ok(Vector {
         inputs,
         outputs: side(set.outputs, &model.outputs)?,

@@ -3,11 +3,13 @@
 //! Pure. Metadata of the controller is believed only where our own keys have signed it: otherwise
 //! a stolen controller could have its own releases signed.
 
+use std::path::PathBuf;
+
 use ed25519_dalek::{Signature, SigningKey};
 use muster_protocol::digest::{Digest, decode_hex};
 use muster_protocol::id::Rank;
 use muster_protocol::message::statement_name;
-use muster_protocol::tuf::{Envelope, Role, TargetFile, Targets, author};
+use muster_protocol::tuf::{Envelope, Refused, Role, TargetFile, Targets, author};
 use serde_json::Value;
 
 use super::sign::Keys;
@@ -49,94 +51,84 @@ pub(super) struct Last {
     pub(super) disk_bytes: u64,
 }
 
+/// Why nothing is signed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unplanned {
+    #[error("the controller has no targets metadata")]
+    NoTargets,
+    #[error("the controller's metadata of {0} is not signed by our key")]
+    Foreign(Role),
+    #[error("the controller's metadata cannot be read: {0}")]
+    Unreadable(#[from] Refused),
+    #[error("its release key is not in {}", .0.display())]
+    KeyElsewhere(PathBuf),
+    #[error("the model is new and offline/targets.key is not here")]
+    OfflineKeyAway,
+    #[error("the controller has no metadata of {0}, which had releases")]
+    Withheld(Role),
+    #[error("this version was released already")]
+    Released,
+}
+
 /// Plans.
-pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, OperatorError> {
+pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, Unplanned> {
     let (model, version) = (&bundle.card.model, &bundle.card.version);
-    let what = format!("release {model} {version}");
-    let refused =
-        |exit, because: String, hint: &str| OperatorError::new(exit, &what, because, hint);
-    let no_targets = || {
-        let hint = "run `muster serve` in a home that `muster init` has made";
-        refused(
-            Exit::Missing,
-            "the controller has no targets metadata".into(),
-            hint,
-        )
-    };
-    let targets = held.targets.as_deref().ok_or_else(no_targets)?;
     let role_name = Role::of_model(model.as_str());
-    let read = |role: &Role, bytes: &[u8], key: Option<&SigningKey>| {
-        own(role, bytes, key).map_err(|why| refused(Exit::Refused, why, HINT_FOREIGN))
+    let targets = held.targets.as_deref().ok_or(Unplanned::NoTargets)?;
+    let all = own(&Role::Targets, targets, keys.targets.as_ref())?;
+    let role = match delegates(&all, &role_name, keys)? {
+        true => {
+            // Delegation and first release are published together: there is no one without the other.
+            let role = held
+                .role
+                .as_deref()
+                .ok_or_else(|| Unplanned::Withheld(role_name.clone()))?;
+            Some(own(&role_name, role, keys.release.as_ref())?)
+        }
+        false => None,
     };
-    let all = read(&Role::Targets, targets, keys.targets.as_ref())?;
-    let delegation = all
-        .delegated()
-        .iter()
-        .find(|one| one.name == role_name.name());
-    let delegates = delegation.is_some_and(|one| {
-        keys.release
-            .as_ref()
-            .is_some_and(|key| one.keyids.contains(&author::key_of(key).id()))
-    });
-    if delegation.is_some() && !delegates {
-        let because = format!("its release key is not in {}", keys.release_path.display());
-        return Err(refused(
-            Exit::Missing,
-            because,
-            "bring the key that signed its releases",
-        ));
-    }
-    if !delegates && keys.targets.is_none() {
-        let because = "the model is new and offline/targets.key is not here".to_owned();
-        return Err(refused(
-            Exit::Missing,
-            because,
-            "bring the offline folder for this once",
-        ));
-    }
-    if delegates && held.role.is_none() {
-        // Delegation and first release are published together: one without the other is no start.
-        let because = format!("the controller has no metadata of {role_name}, which had releases");
-        return Err(refused(Exit::Refused, because, HINT_FOREIGN));
-    }
-    let role = held.role.as_deref().filter(|_| delegates);
-    let role = role
-        .map(|bytes| read(&role_name, bytes, keys.release.as_ref()))
-        .transpose()?;
     let name = statement_name(model, version);
     if role
         .as_ref()
         .is_some_and(|role| role.targets.contains_key(name.as_str()))
     {
-        let hint = "raise --version and build again: a version is released once";
-        return Err(refused(
-            Exit::Missing,
-            "this version was released already".into(),
-            hint,
-        ));
+        return Err(Unplanned::Released);
     }
     let last = role.as_ref().and_then(last);
     let rank = Rank(last.as_ref().map_or(0, |last| last.rank).saturating_add(1));
+    let delegate_in = Some(all).filter(|_| role.is_none());
     Ok(Plan {
         rank,
         role,
-        delegate_in: Some(all).filter(|_| !delegates),
+        delegate_in,
         last,
     })
 }
 
-const HINT_FOREIGN: &str = "sign nothing until it is known who changed the controller's metadata";
+/// Whether targets delegate the model to our release key; if not at all, the key of targets must
+/// be here to begin.
+fn delegates(all: &Targets, role: &Role, keys: &Keys) -> Result<bool, Unplanned> {
+    let ours = keys.release.as_ref().map(|key| author::key_of(key).id());
+    match all
+        .delegated()
+        .iter()
+        .find(|delegation| delegation.name == role.name())
+    {
+        Some(found) if ours.is_some_and(|id| found.keyids.contains(&id)) => Ok(true),
+        Some(_) => Err(Unplanned::KeyElsewhere(keys.release_path.clone())),
+        None if keys.targets.is_none() => Err(Unplanned::OfflineKeyAway),
+        None => Ok(false),
+    }
+}
 
 /// A document that `key` has signed. Without the key it is read only, and nothing is signed
 /// over it.
-fn own(role: &Role, bytes: &[u8], key: Option<&SigningKey>) -> Result<Targets, String> {
-    let envelope = Envelope::parse(role, bytes).map_err(|error| error.to_string())?;
+fn own(role: &Role, bytes: &[u8], key: Option<&SigningKey>) -> Result<Targets, Unplanned> {
+    let envelope = Envelope::parse(role, bytes)?;
     if key.is_some_and(|key| !has_signed(key, &envelope)) {
-        return Err(format!(
-            "the controller's metadata of {role} is not signed by our key"
-        ));
+        return Err(Unplanned::Foreign(role.clone()));
     }
-    author::read_unverified(role, bytes).map_err(|error| error.to_string())
+    Ok(author::read_unverified(role, bytes)?)
 }
 
 fn has_signed(key: &SigningKey, envelope: &Envelope) -> bool {
@@ -156,6 +148,30 @@ fn has_signed(key: &SigningKey, envelope: &Envelope) -> bool {
             .verify_strict(&message, &signature)
             .is_ok()
     })
+}
+
+impl Unplanned {
+    /// The sentence for the operator.
+    pub(super) fn told(&self, bundle: &Verified) -> OperatorError {
+        let what = format!("release {} {}", bundle.card.model, bundle.card.version);
+        let (exit, hint) = match self {
+            Self::NoTargets => (
+                Exit::Missing,
+                "name the home and API that `muster init` made",
+            ),
+            Self::Foreign(_) | Self::Withheld(_) | Self::Unreadable(_) => (
+                Exit::Refused,
+                "sign nothing until it is known who changed what it hands out",
+            ),
+            Self::KeyElsewhere(_) => (Exit::Missing, "bring the key that signed its releases"),
+            Self::OfflineKeyAway => (Exit::Missing, "bring the offline folder for this once"),
+            Self::Released => (
+                Exit::Missing,
+                "raise --version and build again: a version is released once",
+            ),
+        };
+        OperatorError::new(exit, what, self, hint)
+    }
 }
 
 /// The release of the highest rank.

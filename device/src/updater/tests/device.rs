@@ -157,7 +157,10 @@ impl Device {
             ["say", what @ ..] => self.say_late(what),
             ["tick"] => self.tick(),
             ["cut"] => self.cut(),
-            ["disk", "refuses"] => self.disk_works = Disk::Refuses,
+            ["disk", "refuses"] if self.disk_works == Disk::Works => {
+                self.disk_works = Disk::Refuses;
+            }
+            ["disk", "refuses"] => {}
             ["disk", "works"] => self.disk_comes_back(),
             other => panic!("no such command: {other:?}"),
         }

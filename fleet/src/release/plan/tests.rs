@@ -89,7 +89,8 @@ fn ranks_rise_and_a_new_model_is_delegated_once() {
 }
 
 fn check(name: &str, held: &Held, keys: &Keys, exit: Exit, expect: &str) {
-    let error = plan(&bundle("1.0.0"), held, keys).expect_err(name);
+    let bundle = bundle("1.0.0");
+    let error = plan(&bundle, held, keys).expect_err(name).told(&bundle);
     assert_eq!(error.exit, exit, "{name}: {error}");
     assert!(error.to_string().contains(expect), "{name}: {error}");
 }
