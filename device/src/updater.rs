@@ -89,6 +89,7 @@ impl Verdict {
 
 /// What an updater hears.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box in")]
 pub enum Input<'a> {
     /// The entry of an accepted assignment, or that there is none.
     Assigned(Option<&'a Entry>),
@@ -146,6 +147,7 @@ pub enum Input<'a> {
 
 /// What an updater asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box in")]
 pub enum Output {
     /// Store [`Updater::state`], then say [`Input::Persisted`].
     Persist,

@@ -63,12 +63,16 @@ impl Blobs {
         }
         let found = Digest::of(bytes);
         if found != digest {
-            return Err(BlobError::OtherDigest { named: digest, found });
+            return Err(BlobError::OtherDigest {
+                named: digest,
+                found,
+            });
         }
         if self.size(digest)?.is_some() {
             return Ok(());
         }
-        self.write(digest, bytes).map_err(|error| self.failed(error))
+        self.write(digest, bytes)
+            .map_err(|error| self.failed(error))
     }
 
     /// Size in bytes of a blob that is there.
@@ -87,11 +91,17 @@ impl Blobs {
     ///
     /// # Errors
     /// [`BlobError::TooLarge`], [`BlobError::Disk`].
-    pub(crate) fn read(&self, digest: Digest, bytes_max: u64) -> Result<Option<Vec<u8>>, BlobError> {
+    pub(crate) fn read(
+        &self,
+        digest: Digest,
+        bytes_max: u64,
+    ) -> Result<Option<Vec<u8>>, BlobError> {
         match self.size(digest)? {
             None => Ok(None),
             Some(size) if size > bytes_max => Err(BlobError::TooLarge),
-            Some(_) => fs::read(self.path(digest)).map(Some).map_err(|error| self.failed(error)),
+            Some(_) => fs::read(self.path(digest))
+                .map(Some)
+                .map_err(|error| self.failed(error)),
         }
     }
 
@@ -122,7 +132,9 @@ impl Blobs {
         let mut suffix = [0; 8];
         getrandom::fill(&mut suffix).map_err(io::Error::other)?;
         let suffix = u64::from_le_bytes(suffix);
-        let unfinished = self.folder.join(format!("{}.{suffix:016x}.new", digest.hex()));
+        let unfinished = self
+            .folder
+            .join(format!("{}.{suffix:016x}.new", digest.hex()));
         let mut file = File::create_new(&unfinished)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         if let Err(error) = written {
@@ -150,7 +162,10 @@ impl Blobs {
     }
 
     fn failed(&self, error: io::Error) -> BlobError {
-        BlobError::Disk { path: self.folder.clone(), error }
+        BlobError::Disk {
+            path: self.folder.clone(),
+            error,
+        }
     }
 }
 
@@ -167,7 +182,11 @@ mod tests {
         blobs.put(digest, b"0123456789").expect("there already");
         let check = |offset, len, expect: Option<&[u8]>| {
             let part = blobs.read_part(digest, offset, len).expect("read");
-            assert_eq!(part, expect.map(|bytes| (10, bytes.to_vec())), "{offset} {len}");
+            assert_eq!(
+                part,
+                expect.map(|bytes| (10, bytes.to_vec())),
+                "{offset} {len}"
+            );
         };
         check(0, 4, Some(b"0123"));
         check(8, 4, Some(b"89"));
@@ -181,7 +200,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let blobs = Blobs::open(folder.path()).expect("a folder");
         let named = Digest::of(b"a");
-        assert!(matches!(blobs.put(named, b"b"), Err(BlobError::OtherDigest { .. })));
+        assert!(matches!(
+            blobs.put(named, b"b"),
+            Err(BlobError::OtherDigest { .. })
+        ));
         assert_eq!(blobs.size(named).expect("asked"), None);
         let left = folder.path().join("sha256/00.new");
         fs::write(&left, b"half").expect("written");

@@ -18,9 +18,9 @@ use tokio::time::timeout;
 
 use crate::addresses::Addresses;
 use crate::api::{Problem, PublicationBody};
-use crate::publish::Publication;
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
+use crate::publish::Publication;
 
 /// Longer than the API's own bound on one request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);

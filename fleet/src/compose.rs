@@ -40,9 +40,18 @@ pub(crate) fn next_at(
     if highest.epoch > epoch {
         return Err(CannotCompose::LaterEpoch(highest.epoch));
     }
-    let before = if highest.epoch == epoch { highest.generation.0 } else { 0 };
-    let generation = before.checked_add(1).ok_or(CannotCompose::GenerationsExhausted)?;
-    Ok(EpochGeneration { epoch, generation: Generation(generation) })
+    let before = if highest.epoch == epoch {
+        highest.generation.0
+    } else {
+        0
+    };
+    let generation = before
+        .checked_add(1)
+        .ok_or(CannotCompose::GenerationsExhausted)?;
+    Ok(EpochGeneration {
+        epoch,
+        generation: Generation(generation),
+    })
 }
 
 /// The entries at `at`. One that is wanted as before, in the same attempt, keeps its `since`.
@@ -57,7 +66,10 @@ pub(crate) fn entries(
     if desired.len() > MODELS_MAX {
         return Err(CannotCompose::TooManyModels);
     }
-    Ok(desired.iter().map(|wanted| entry(standing, wanted, at)).collect())
+    Ok(desired
+        .iter()
+        .map(|wanted| entry(standing, wanted, at))
+        .collect())
 }
 
 fn entry(standing: &[StoredEntry], wanted: &DesiredRow, at: EpochGeneration) -> StoredEntry {
@@ -73,7 +85,9 @@ fn entry(standing: &[StoredEntry], wanted: &DesiredRow, at: EpochGeneration) -> 
         },
         attempt: wanted.attempt,
     };
-    let before = standing.iter().find(|stored| stored.entry.model == wanted.model);
+    let before = standing
+        .iter()
+        .find(|stored| stored.entry.model == wanted.model);
     let unchanged = before.filter(|stored| made(stored.entry.since) == **stored);
     unchanged.cloned().unwrap_or_else(|| made(at))
 }
@@ -104,8 +118,10 @@ mod tests {
         let standing = [wanted("a", "1.0.0", 0), wanted("b", "1.0.0", 0)];
         let standing = entries(&[], &standing, BEFORE).expect("few");
         let composed = entries(&standing, desired, AT).expect("few");
-        let seen: Vec<_> =
-            composed.iter().map(|stored| (stored.entry.model.as_str(), stored.entry.since)).collect();
+        let seen: Vec<_> = composed
+            .iter()
+            .map(|stored| (stored.entry.model.as_str(), stored.entry.since))
+            .collect();
         assert_eq!(seen, expect);
     }
 
@@ -113,22 +129,35 @@ mod tests {
     fn only_what_changed_changes_its_since() {
         let (a, b) = (wanted("a", "1.0.0", 0), wanted("b", "1.0.0", 0));
         check(&[a.clone(), b.clone()], &[("a", BEFORE), ("b", BEFORE)]);
-        check(&[wanted("a", "2.0.0", 0), b.clone()], &[("a", AT), ("b", BEFORE)]);
+        check(
+            &[wanted("a", "2.0.0", 0), b.clone()],
+            &[("a", AT), ("b", BEFORE)],
+        );
         check(std::slice::from_ref(&b), &[("b", BEFORE)]);
-        check(&[a.clone(), b.clone(), wanted("c", "1.0.0", 0)], &[
-            ("a", BEFORE),
-            ("b", BEFORE),
-            ("c", AT),
-        ]);
-        check(&[wanted("a", "1.0.0", 1), b.clone()], &[("a", AT), ("b", BEFORE)]);
-        let settings = Settings { window_s: Some(10), ..Settings::default() };
-        check(&[DesiredRow { settings, ..a }, b], &[("a", AT), ("b", BEFORE)]);
+        check(
+            &[a.clone(), b.clone(), wanted("c", "1.0.0", 0)],
+            &[("a", BEFORE), ("b", BEFORE), ("c", AT)],
+        );
+        check(
+            &[wanted("a", "1.0.0", 1), b.clone()],
+            &[("a", AT), ("b", BEFORE)],
+        );
+        let settings = Settings {
+            window_s: Some(10),
+            ..Settings::default()
+        };
+        check(
+            &[DesiredRow { settings, ..a }, b],
+            &[("a", AT), ("b", BEFORE)],
+        );
         check(&[], &[]);
     }
 
     #[test]
     fn more_models_than_entries_are_refused() {
-        let many: Vec<_> = (0..=MODELS_MAX).map(|n| wanted(&format!("m{n}"), "1.0.0", 0)).collect();
+        let many: Vec<_> = (0..=MODELS_MAX)
+            .map(|n| wanted(&format!("m{n}"), "1.0.0", 0))
+            .collect();
         assert_eq!(entries(&[], &many, AT), Err(CannotCompose::TooManyModels));
     }
 
@@ -143,7 +172,17 @@ mod tests {
         check(1, at(1, 5), Some(at(1, 3)), Ok(at(1, 6)));
         check(1, at(1, 5), Some(at(1, 8)), Ok(at(1, 9)));
         check(2, at(1, 5), Some(at(1, u64::MAX)), Ok(at(2, 1)));
-        check(1, at(1, 5), Some(at(1, u64::MAX)), Err(CannotCompose::GenerationsExhausted));
-        check(1, at(1, 5), Some(at(2, 1)), Err(CannotCompose::LaterEpoch(Epoch(2))));
+        check(
+            1,
+            at(1, 5),
+            Some(at(1, u64::MAX)),
+            Err(CannotCompose::GenerationsExhausted),
+        );
+        check(
+            1,
+            at(1, 5),
+            Some(at(2, 1)),
+            Err(CannotCompose::LaterEpoch(Epoch(2))),
+        );
     }
 }

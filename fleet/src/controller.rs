@@ -107,7 +107,10 @@ impl Controller {
 
     /// Where devices reach it, once the real ports are known.
     pub(crate) fn set_endpoints(&self, endpoints: Endpoints) {
-        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        *self
+            .endpoints
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = endpoints;
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -137,7 +140,10 @@ impl Controller {
 
     pub(crate) fn director(&self) -> Director {
         let epoch = Epoch(self.epoch.load(Ordering::SeqCst));
-        Director { key: self.keys.director.clone(), epoch }
+        Director {
+            key: self.keys.director.clone(),
+            epoch,
+        }
     }
 
     /// Sends to one device.
@@ -155,7 +161,11 @@ impl Controller {
     /// Sends. A broker that is gone hears nothing: devices ask again when it is back.
     pub(crate) async fn send_to(&self, topic: &str, payload: Vec<u8>, retain: Retain) {
         if let Some(outgoing) = self.outgoing.get() {
-            let message = Outgoing { topic: topic.to_owned(), payload, retain };
+            let message = Outgoing {
+                topic: topic.to_owned(),
+                payload,
+                retain,
+            };
             let _stopping = outgoing.send(message).await;
         }
     }
@@ -186,7 +196,8 @@ impl Controller {
     /// Sends assignments that were committed.
     async fn send_assignments(&self, assignments: Vec<(DeviceId, StoredAssignment)>) {
         for (device, assignment) in assignments {
-            self.send(&device, Down::Assignment, assignment.document, Retain::Yes).await;
+            self.send(&device, Down::Assignment, assignment.document, Retain::Yes)
+                .await;
         }
     }
 }

@@ -57,7 +57,9 @@ pub(crate) fn dispatch(
     when: When,
     now: UnixSeconds,
 ) -> Result<Option<StoredAssignment>, DispatchError> {
-    let Some(newest) = tx.newest_at(device)? else { return Ok(None) };
+    let Some(newest) = tx.newest_at(device)? else {
+        return Ok(None);
+    };
     let at = compose::next_at(director.epoch, newest, tx.accepted_at(device)?)?;
     let standing = tx.newest_entries(device)?;
     let entries = compose::entries(&standing, &tx.desired(device)?, at)?;
@@ -77,7 +79,12 @@ pub(crate) fn dispatch(
     if document.len() > Assignment::BYTES_MAX {
         return Err(CannotCompose::TooLarge.into());
     }
-    let stored = StoredAssignment { at, issued_at: now, accept_by, document };
+    let stored = StoredAssignment {
+        at,
+        issued_at: now,
+        accept_by,
+        document,
+    };
     tx.add_assignment(device, &stored, &entries)?;
     Ok(Some(stored))
 }

@@ -47,7 +47,9 @@ impl Controller {
 
     async fn hello(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
         let (director, of) = (self.director(), device.clone());
-        let taken = self.store().write(move |tx| hello::take(tx, &director, &of, &bytes, now));
+        let taken = self
+            .store()
+            .write(move |tx| hello::take(tx, &director, &of, &bytes, now));
         let heard = match taken.await {
             Ok(hello::Taken::Heard(heard)) => heard,
             Ok(hello::Taken::Dropped(because)) => return dropped(&device, "hello", &because),
@@ -55,7 +57,8 @@ impl Controller {
         };
         self.send_time(&device, heard.nonce, now).await;
         if let Some(assignment) = heard.assignment {
-            self.send(&device, Down::Assignment, assignment, Retain::Yes).await;
+            self.send(&device, Down::Assignment, assignment, Retain::Yes)
+                .await;
         }
         for stored in &heard.stored {
             self.send_ack(&device, stored).await;
@@ -65,7 +68,9 @@ impl Controller {
 
     async fn document(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
         let of = device.clone();
-        let taken = self.store().write(move |tx| document::take(tx, &of, &bytes, now));
+        let taken = self
+            .store()
+            .write(move |tx| document::take(tx, &of, &bytes, now));
         match taken.await {
             Ok(document::Taken::Stored(stored)) => self.send_ack(&device, &stored).await,
             Ok(document::Taken::Dropped(because)) => {
@@ -89,7 +94,13 @@ impl Controller {
 
     async fn send_time(&self, device: &DeviceId, nonce: Nonce, now: UnixSeconds) {
         let (device_id, epoch) = (device.clone(), self.director().epoch);
-        let time = SignedTime { device: device_id, nonce, unix: now, epoch, challenge: None };
+        let time = SignedTime {
+            device: device_id,
+            nonce,
+            unix: now,
+            epoch,
+            challenge: None,
+        };
         let bytes = cose::seal_vec(&time, &self.keys().time);
         self.send(device, Down::Time, bytes, Retain::No).await;
     }

@@ -88,7 +88,11 @@ impl Controller {
     pub(crate) async fn publish(&self, publication: Publication) -> Result<Published, Error> {
         let _alone = self.publishing().lock().await;
         let now = clock::now();
-        let current = self.store().read(|tx| Current::load(tx)).await.map_err(Error::Store)?;
+        let current = self
+            .store()
+            .read(Current::load)
+            .await
+            .map_err(Error::Store)?;
         let staged = stage::stage(&current, &publication, self.keys(), now)?;
         let fleet = files::fleet_document(&staged, &current, &publication, self.keys())?;
         let releases = self.new_releases(&staged, &publication).await?;
@@ -98,7 +102,9 @@ impl Controller {
             releases: releases.iter().map(NewRelease::name).collect(),
         };
         let timestamp = staged.timestamp.1.clone();
-        let document = fleet.as_ref().map(|(document, bytes)| (document.version, bytes.clone()));
+        let document = fleet
+            .as_ref()
+            .map(|(document, bytes)| (document.version, bytes.clone()));
         let keep = move |tx: &Tx<'_>| store(tx, &staged, document.as_ref(), &releases, now);
         self.store().write(keep).await.map_err(Error::Store)?;
         if let Some((document, _)) = fleet {
@@ -142,9 +148,10 @@ fn store(
     for (role, (version, document)) in &staged.delegated {
         tx.add_metadata(role, *version, document)?;
     }
-    for (role, (version, document)) in
-        [("snapshot", &staged.snapshot), ("timestamp", &staged.timestamp)]
-    {
+    for (role, (version, document)) in [
+        ("snapshot", &staged.snapshot),
+        ("timestamp", &staged.timestamp),
+    ] {
         tx.add_metadata(role, *version, document)?;
         tx.prune_metadata(role, ONLINE_VERSIONS_KEPT)?;
     }

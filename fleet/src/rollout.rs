@@ -57,7 +57,11 @@ impl TryFrom<u8> for Percent {
     type Error = &'static str;
 
     fn try_from(percent: u8) -> Result<Self, Self::Error> {
-        if percent <= 100 { Ok(Self(percent)) } else { Err("a percentage lies between 0 and 100") }
+        if percent <= 100 {
+            Ok(Self(percent))
+        } else {
+            Err("a percentage lies between 0 and 100")
+        }
     }
 }
 
@@ -95,7 +99,11 @@ impl From<RolloutSettings> for Settings {
             SwapSetting::Overlap => Swap::Overlap,
             SwapSetting::StopFirst => Swap::StopFirst,
         });
-        Self { probation_s: settings.probation_s, window_s: settings.window_s, swap }
+        Self {
+            probation_s: settings.probation_s,
+            window_s: settings.window_s,
+            swap,
+        }
     }
 }
 
@@ -117,9 +125,12 @@ pub(crate) struct Plan {
 /// smaller one, and another release begins with other devices.
 #[must_use]
 pub(crate) fn members(new: &NewRollout, inventory: &[Labelled]) -> Members {
-    let matching = inventory.iter().filter(|(device, labels)| new.selector.matches(device, labels));
-    let mut devices: Vec<_> =
-        matching.map(|(device, _)| (place(device, new), device.clone())).collect();
+    let matching = inventory
+        .iter()
+        .filter(|(device, labels)| new.selector.matches(device, labels));
+    let mut devices: Vec<_> = matching
+        .map(|(device, _)| (place(device, new), device.clone()))
+        .collect();
     let matched = devices.len();
     devices.sort_unstable();
     devices.truncate((matched * usize::from(new.percent.0)).div_ceil(100));
@@ -183,7 +194,11 @@ mod tests {
 
     fn check(selector: &str, percent: u8, devices: usize, expect: (usize, usize)) {
         let members = members(&new(selector, percent, "1.0.0"), &inventory(devices));
-        assert_eq!((members.matched, members.devices.len()), expect, "{selector} {percent}");
+        assert_eq!(
+            (members.matched, members.devices.len()),
+            expect,
+            "{selector} {percent}"
+        );
     }
 
     #[test]

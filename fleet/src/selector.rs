@@ -38,8 +38,10 @@ enum Test {
 
 /// A query that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the selector is not understood at {term:?}: write key=value, key=a|b, key!=value, key \
-         or !key, separated by commas")]
+#[error(
+    "the selector is not understood at {term:?}: write key=value, key=a|b, key!=value, key \
+         or !key, separated by commas"
+)]
 pub(crate) struct BadSelector {
     /// Where.
     pub(crate) term: String,
@@ -76,7 +78,9 @@ impl FromStr for Selector {
 
     fn from_str(text: &str) -> Result<Self, BadSelector> {
         if text.len() > BYTES_MAX {
-            return Err(BadSelector { term: text.chars().take(40).collect() });
+            return Err(BadSelector {
+                term: text.chars().take(40).collect(),
+            });
         }
         let trimmed = text.trim();
         let terms = if trimmed.is_empty() {
@@ -84,7 +88,10 @@ impl FromStr for Selector {
         } else {
             trimmed.split(',').map(term).collect::<Result<_, _>>()?
         };
-        Ok(Self { text: trimmed.to_owned(), terms })
+        Ok(Self {
+            text: trimmed.to_owned(),
+            terms,
+        })
     }
 }
 
@@ -101,8 +108,13 @@ fn term(text: &str) -> Result<Term, BadSelector> {
     };
     let key = key.trim();
     let test = test.filter(|_| is_word(key));
-    let test = test.ok_or_else(|| BadSelector { term: text.to_owned() })?;
-    Ok(Term { key: key.to_owned(), test })
+    let test = test.ok_or_else(|| BadSelector {
+        term: text.to_owned(),
+    })?;
+    Ok(Term {
+        key: key.to_owned(),
+        test,
+    })
 }
 
 fn words(text: &str) -> Option<Vec<String>> {
@@ -123,10 +135,16 @@ mod tests {
 
     fn check(selector: &str, expect: Option<bool>) {
         let labels = [("site", "hall-4"), ("line", "a")];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let labels = labels
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
         let device = DeviceId::parse("press-07").expect("valid");
         let parsed = selector.parse::<Selector>().ok();
-        assert_eq!(parsed.map(|s| s.matches(&device, &labels)), expect, "{selector:?}");
+        assert_eq!(
+            parsed.map(|s| s.matches(&device, &labels)),
+            expect,
+            "{selector:?}"
+        );
     }
 
     #[test]

@@ -54,8 +54,11 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
         tokio::spawn(refresh(Arc::clone(&controller))),
         tokio::spawn(record_presences(Arc::clone(&controller), presences)),
     ];
-    let addresses =
-        Addresses { broker: local, enroll: enrolment.local_addr(), api: api.local_addr() };
+    let addresses = Addresses {
+        broker: local,
+        enroll: enrolment.local_addr(),
+        api: api.local_addr(),
+    };
     addresses.write(&home)?;
     say_ready(&addresses);
 
@@ -67,9 +70,16 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the one line that starts programs wait for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the one line that starts programs wait for"
+)]
 fn say_ready(addresses: &Addresses) {
-    let Addresses { broker, enroll, api } = addresses;
+    let Addresses {
+        broker,
+        enroll,
+        api,
+    } = addresses;
     println!("ready broker={broker} enroll={enroll} api={api}");
 }
 
@@ -111,7 +121,11 @@ async fn start_broker(
 async fn publish_all(broker: Arc<Broker>, outgoing: Option<mpsc::Receiver<Outgoing>>) {
     let Some(mut outgoing) = outgoing else { return };
     while let Some(message) = outgoing.recv().await {
-        let Outgoing { topic, payload, retain } = message;
+        let Outgoing {
+            topic,
+            payload,
+            retain,
+        } = message;
         if let Err(error) = broker.publish(&topic, payload, retain).await {
             tracing::error!("{error}");
         }
@@ -162,7 +176,10 @@ impl Signals {
         };
         let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        Ok(Self { interrupt, terminate })
+        Ok(Self {
+            interrupt,
+            terminate,
+        })
     }
 
     async fn wait(&mut self) {

@@ -74,7 +74,10 @@ impl Store {
         reader.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
         writer::start(connection, queue)?;
-        Ok(Self { jobs, reader: Arc::new(Mutex::new(reader)) })
+        Ok(Self {
+            jobs,
+            reader: Arc::new(Mutex::new(reader)),
+        })
     }
 
     /// Runs `job` in a transaction and answers when it is on disk. An error of the job undoes
@@ -123,7 +126,9 @@ impl Store {
         let reader = Arc::clone(&self.reader);
         let asked = tokio::task::spawn_blocking(move || {
             let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            let snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
+            let snapshot = connection
+                .unchecked_transaction()
+                .map_err(StoreError::from)?;
             job(&Tx(&snapshot))
         });
         asked.await.map_err(|_| StoreError::Stopped)?

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What end-to-end tests stand on: the real programs, started and ended, and what they said.
+//!
+//! Links neither the model runtime nor the broker, and judges nothing: that is for scenarios.
+
+pub mod bundles;
+pub mod cli;
+pub mod device;
+pub mod document;
+pub mod fleet;
+pub mod http;
+pub mod load;
+pub mod onnx;
+pub mod program;
+pub mod proxy;
+pub mod random;
+pub mod settings;
+pub mod skip;
+pub mod wait;

@@ -2,6 +2,8 @@
 //!
 //! Pure: a statement, facts and capabilities in, a release or a verdict out.
 
+#![expect(clippy::result_large_err, reason = "there is no heap to box in")]
+
 use super::{Capabilities, Listing, Release, Verdict};
 use crate::facts::View;
 use core::fmt::Write;

@@ -44,7 +44,10 @@ impl<S: Send + Sync> FromRequest<S> for Octets {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Answer<Self> {
-        let bytes_max = request.extensions().get::<BodyBytesMax>().map_or(0, |max| max.0);
+        let bytes_max = request
+            .extensions()
+            .get::<BodyBytesMax>()
+            .map_or(0, |max| max.0);
         let body = request.into_body();
         // What is announced as too large need not be waited for.
         if body.size_hint().lower() > bytes_max as u64 {

@@ -31,7 +31,9 @@ impl Controller {
         presence: Presence,
     ) -> Result<(), Error> {
         let connected = presence == Presence::Connected;
-        self.store.write(move |tx| Ok(tx.set_connected(&device, connected)?)).await
+        self.store
+            .write(move |tx| Ok(tx.set_connected(&device, connected)?))
+            .await
     }
 
     /// Nobody is connected: what a controller that starts knows.

@@ -27,7 +27,11 @@ impl Controller {
     pub(crate) async fn has_blob(&self, digest: Digest) -> Result<bool, Error> {
         let blobs = self.blobs.clone();
         let size = tokio::task::spawn_blocking(move || blobs.size(digest));
-        Ok(size.await.map_err(|_| Error::Stopping)?.map_err(judged)?.is_some())
+        Ok(size
+            .await
+            .map_err(|_| Error::Stopping)?
+            .map_err(judged)?
+            .is_some())
     }
 
     /// A whole blob.
@@ -59,15 +63,17 @@ impl Controller {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn releases(&self, model: Option<ModelId>) -> Result<Vec<ReleaseRow>, Error> {
-        self.store.read(move |tx| Ok(tx.releases(model.as_ref())?)).await
+        self.store
+            .read(move |tx| Ok(tx.releases(model.as_ref())?))
+            .await
     }
 }
 
 fn judged(error: BlobError) -> Error {
     match error {
-        BlobError::OtherDigest { .. } | BlobError::TooLarge => {
-            Error::Refused { why: error.to_string() }
-        }
+        BlobError::OtherDigest { .. } | BlobError::TooLarge => Error::Refused {
+            why: error.to_string(),
+        },
         BlobError::Disk { .. } => Error::Blob(error),
     }
 }

@@ -36,7 +36,8 @@ impl Controller {
             secret,
             expires,
         };
-        let add = move |tx: &Tx<'_>| Ok(tx.add_token(Digest::of(&secret), &device, expires, now)?);
+        let add =
+            move |tx: &Tx<'_>| Ok(tx.add_token(Digest::of(&secret), &device, expires, now)?);
         self.store.write::<_, Error>(add).await?;
         Ok(token)
     }
@@ -65,12 +66,17 @@ impl Controller {
     }
 
     async fn root(&self) -> Result<Vec<u8>, Error> {
-        let missing = || Error::Conflict { why: "no metadata is published yet".to_owned() };
+        let missing = || Error::Conflict {
+            why: "no metadata is published yet".to_owned(),
+        };
         self.metadata("root", None).await?.ok_or_else(missing)
     }
 
     fn endpoints(&self) -> Endpoints {
-        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.endpoints
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -91,9 +97,11 @@ fn enrol(
     let state = token.as_ref().map(state);
     let device = request.device.clone();
     match (enroll::decide(request, state.as_ref(), now), &token) {
-        (Ok(Decision::Repeat { chain_pem }), _) => {
-            Ok(Enrolled { device, chain: chain_pem.to_owned(), new_serial: None })
-        }
+        (Ok(Decision::Repeat { chain_pem }), _) => Ok(Enrolled {
+            device,
+            chain: chain_pem.to_owned(),
+            new_serial: None,
+        }),
         (Ok(Decision::Issue), Some(token)) => {
             let certificate = authority.issue_device(&token.device, &request.tls_key, now)?;
             let issued = IssuedCertificate {
@@ -106,7 +114,11 @@ fn enrol(
             };
             tx.enrol(token, &issued)?;
             let (chain, new_serial) = (certificate.chain_pem, Some(certificate.serial));
-            Ok(Enrolled { device, chain, new_serial })
+            Ok(Enrolled {
+                device,
+                chain,
+                new_serial,
+            })
         }
         (Ok(Decision::Issue), None) => Err(refused(enroll::Refusal::UnknownToken)),
         (Err(refusal), _) => {
@@ -131,5 +143,7 @@ fn state(token: &TokenRow) -> TokenState {
 }
 
 fn refused(refusal: enroll::Refusal) -> Error {
-    Error::Refused { why: refusal.to_string() }
+    Error::Refused {
+        why: refusal.to_string(),
+    }
 }

@@ -47,7 +47,9 @@ pub(crate) enum Error {
 impl From<DispatchError> for Error {
     fn from(error: DispatchError) -> Self {
         match error {
-            DispatchError::Compose(error) => Self::Refused { why: error.to_string() },
+            DispatchError::Compose(error) => Self::Refused {
+                why: error.to_string(),
+            },
             DispatchError::Store(error) => Self::Store(error),
         }
     }

@@ -47,7 +47,13 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
             enroll_url: config.enroll_url_for(config.enroll_listen.port()),
         }),
         epoch: AtomicU64::new(epoch(&store).map_err(not_open)?),
-        serials: RwLock::new(store.look(|tx| tx.newest_serials()).map_err(not_open)?.into_iter().collect()),
+        serials: RwLock::new(
+            store
+                .look(|tx| tx.newest_serials())
+                .map_err(not_open)?
+                .into_iter()
+                .collect(),
+        ),
         rates: Mutex::new(Rates::default()),
         outgoing: OnceLock::new(),
         publishing: tokio::sync::Mutex::new(()),

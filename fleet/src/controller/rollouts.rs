@@ -16,7 +16,9 @@ impl Controller {
     /// # Errors
     /// [`Error::NotFound`] for a version that is not published.
     pub(crate) async fn plan_rollout(&self, new: NewRollout) -> Result<Plan, Error> {
-        self.store.read(move |tx| Ok(members(tx, &new)?.plan(&new))).await
+        self.store
+            .read(move |tx| Ok(members(tx, &new)?.plan(&new)))
+            .await
     }
 
     /// Begins a rollout: it has the say over its model on its devices from now on.
@@ -45,8 +47,13 @@ impl Controller {
     /// # Errors
     /// [`Error::NotFound`].
     pub(crate) async fn rollout(&self, rollout: i64) -> Result<RolloutRow, Error> {
-        let found = self.store.read::<_, Error>(move |tx| Ok(tx.rollout(rollout)?)).await?;
-        found.ok_or_else(|| Error::NotFound { what: format!("rollout {rollout}") })
+        let found = self
+            .store
+            .read::<_, Error>(move |tx| Ok(tx.rollout(rollout)?))
+            .await?;
+        found.ok_or_else(|| Error::NotFound {
+            what: format!("rollout {rollout}"),
+        })
     }
 }
 
@@ -68,7 +75,10 @@ fn create(
 ) -> Result<(RolloutRow, Made), Error> {
     let devices = members(tx, new)?.devices;
     if devices.is_empty() {
-        let why = format!("the selector {:?} reaches no device", new.selector.to_string());
+        let why = format!(
+            "the selector {:?} reaches no device",
+            new.selector.to_string()
+        );
         return Err(Error::Conflict { why });
     }
     let wanted = RolloutToStore {
@@ -86,14 +96,18 @@ fn create(
         let assignment = dispatch(tx, director, &device, When::Changed, now)?;
         made.extend(assignment.map(|assignment| (device, assignment)));
     }
-    let missing = || Error::NotFound { what: format!("rollout {rollout}") };
+    let missing = || Error::NotFound {
+        what: format!("rollout {rollout}"),
+    };
     Ok((tx.rollout(rollout)?.ok_or_else(missing)?, made))
 }
 
 /// The attempt of a device: raised by a deliberate retry of the version that it has.
 fn attempt(tx: &Tx<'_>, device: &DeviceId, new: &NewRollout) -> Result<u32, Error> {
     let desired = tx.desired(device)?;
-    let before = desired.iter().find(|row| row.model == new.model && row.version == new.version);
+    let before = desired
+        .iter()
+        .find(|row| row.model == new.model && row.version == new.version);
     Ok(match (before, new.retry) {
         (None, Retry::Never | Retry::Again) => 0,
         (Some(row), Retry::Never) => row.attempt,

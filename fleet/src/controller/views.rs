@@ -25,10 +25,15 @@ impl Controller {
     /// [`Error::NotFound`].
     pub(crate) async fn device(&self, device: DeviceId) -> Result<DeviceSummary, Error> {
         let work = move |tx: &crate::store::Tx<'_>| {
-            let missing = || Error::NotFound { what: format!("the device {device}") };
+            let missing = || Error::NotFound {
+                what: format!("the device {device}"),
+            };
             let row = tx.device(&device)?.ok_or_else(missing)?;
             let models = tx.models_of(device.as_str())?;
-            Ok(DeviceSummary { device: row, models })
+            Ok(DeviceSummary {
+                device: row,
+                models,
+            })
         };
         self.store.read(work).await
     }
@@ -42,8 +47,12 @@ impl Controller {
         device: DeviceId,
         labels: BTreeMap<String, String>,
     ) -> Result<(), Error> {
-        let missing = Error::NotFound { what: format!("the device {device}") };
-        let set = self.store.write::<_, Error>(move |tx| Ok(tx.set_labels(&device, &labels)?));
+        let missing = Error::NotFound {
+            what: format!("the device {device}"),
+        };
+        let set = self
+            .store
+            .write::<_, Error>(move |tx| Ok(tx.set_labels(&device, &labels)?));
         if set.await? { Ok(()) } else { Err(missing) }
     }
 
@@ -56,7 +65,9 @@ impl Controller {
         filter: WindowFilter,
         page: Page,
     ) -> Result<Paged<WindowRow>, Error> {
-        self.store.read(move |tx| Ok(tx.windows(&filter, &page)?)).await
+        self.store
+            .read(move |tx| Ok(tx.windows(&filter, &page)?))
+            .await
     }
 
     /// Receipts in the order in which they came.
@@ -68,7 +79,9 @@ impl Controller {
         filter: ReceiptFilter,
         page: Page,
     ) -> Result<Paged<ReceiptRow>, Error> {
-        self.store.read(move |tx| Ok(tx.receipts(&filter, &page)?)).await
+        self.store
+            .read(move |tx| Ok(tx.receipts(&filter, &page)?))
+            .await
     }
 
     /// Each device with its models and their sums.

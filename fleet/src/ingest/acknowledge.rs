@@ -19,16 +19,17 @@ pub(super) struct Stored {
     pub(super) rejected: Vec<Rejected>,
 }
 
-/// Moves `through` over every number that has arrived, and takes the receipts among them into
-/// account, in their order.
+/// Moves `through` over every number that has arrived or was passed over as lost, and takes the
+/// receipts among them into account, in their order.
 pub(super) fn advance(
     tx: &Tx<'_>,
     device: &DeviceId,
     row: &StreamRow,
+    lost: Sequence,
     now: UnixSeconds,
 ) -> Result<Stored, StoreError> {
     let stream = row.stream;
-    let through = tx.contiguous(device, stream, row.through)?;
+    let through = tx.contiguous(device, stream, row.through.max(lost))?;
     if through > row.through {
         tx.set_through(device, stream, through)?;
         if row.kind == Kind::Receipts {
@@ -39,5 +40,9 @@ pub(super) fn advance(
     }
     let after = Sequence(through.0.saturating_sub(FROZEN_MAX as u64));
     let rejected = tx.rejected(device, stream, after, FROZEN_MAX)?;
-    Ok(Stored { stream, through, rejected })
+    Ok(Stored {
+        stream,
+        through,
+        rejected,
+    })
 }

@@ -13,9 +13,7 @@ use muster_protocol::message::{Document, Kind, RejectReason, Rejected};
 use muster_protocol::time::UnixSeconds;
 
 use super::acknowledge::{self, Stored};
-use crate::store::{
-    IncidentKind, Known, ReceiptToStore, StoreError, StreamRow, Tx, WindowToStore,
-};
+use crate::store::{IncidentKind, Known, ReceiptToStore, StoreError, StreamRow, Tx, WindowToStore};
 
 /// What became of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +52,13 @@ pub(super) fn take(
     now: UnixSeconds,
 ) -> Result<Taken, StoreError> {
     let keys = tx.document_keys(device)?;
-    let numbered = match open(bytes, KeySet { keys: &keys, threshold: 1 }) {
+    let numbered = match open(
+        bytes,
+        KeySet {
+            keys: &keys,
+            threshold: 1,
+        },
+    ) {
         Ok(numbered) if numbered.device == *device => numbered,
         Ok(_) => return Ok(Taken::Dropped("it names another device".to_owned())),
         Err(refused) => return Ok(Taken::Dropped(refused.to_string())),
@@ -75,7 +79,13 @@ pub(super) fn take(
         let rejected = store(tx, &numbered, &stream, body, bytes, now)?;
         tx.add_document(device, stream.stream, numbered.sequence, digest, rejected)?;
     }
-    Ok(Taken::Stored(acknowledge::advance(tx, device, &stream, now)?))
+    Ok(Taken::Stored(acknowledge::advance(
+        tx,
+        device,
+        &stream,
+        stream.through,
+        now,
+    )?))
 }
 
 fn open(bytes: &[u8], keys: KeySet<'_>) -> Result<Numbered, cose::Refused> {
@@ -110,7 +120,8 @@ fn stream_of(
         Some((_, Body::Window(_))) => Kind::Windows,
         Some((_, Body::Gap(_))) | None => return Ok(None),
     };
-    tx.open_stream(&numbered.device, numbered.stream, kind, None, now).map(Some)
+    tx.open_stream(&numbered.device, numbered.stream, kind, None, now)
+        .map(Some)
 }
 
 /// Stores the content; the reason when it cannot be.
@@ -126,14 +137,26 @@ fn store(
     let reason = match (body, stream.kind) {
         (Ok((_, Body::Receipt(receipt))), Kind::Receipts) => {
             let stream = stream.stream;
-            let stored =
-                ReceiptToStore { device, stream, sequence, receipt: &receipt, document: bytes };
+            let stored = ReceiptToStore {
+                device,
+                stream,
+                sequence,
+                receipt: &receipt,
+                document: bytes,
+            };
             tx.add_receipt(&stored, now)?;
             return Ok(None);
         }
         (Ok((document, Body::Window(window))), Kind::Windows) => {
             let (stream, boot, window) = (stream.stream, document.boot, &window);
-            let stored = WindowToStore { device, stream, sequence, boot, window, document: bytes };
+            let stored = WindowToStore {
+                device,
+                stream,
+                sequence,
+                boot,
+                window,
+                document: bytes,
+            };
             tx.add_window(&stored, now)?;
             return Ok(None);
         }
@@ -144,7 +167,13 @@ fn store(
         (Ok(_), _) => RejectReason::WrongStream,
         (Err(reason), _) => reason,
     };
-    tx.quarantine(device, stream.stream, Rejected { sequence, reason }, bytes, now)?;
+    tx.quarantine(
+        device,
+        stream.stream,
+        Rejected { sequence, reason },
+        bytes,
+        now,
+    )?;
     Ok(Some(reason))
 }
 

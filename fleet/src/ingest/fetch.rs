@@ -41,7 +41,10 @@ impl Controller {
             Err(error) => return not_stored(&device, "fetch", &error),
         };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
-        let keys = KeySet { keys: key.as_slice(), threshold: 1 };
+        let keys = KeySet {
+            keys: key.as_slice(),
+            threshold: 1,
+        };
         let fetch = match cose::open::<Fetch<'_>>(&bytes, keys, &mut scratch) {
             Ok(fetch) if fetch.device == device => fetch.into_inner(),
             Ok(_) => return dropped(&device, "fetch", "it names another device"),
@@ -57,7 +60,9 @@ impl Controller {
         let device = &fetch.device;
         let source = self.source(device, &fetch.what).await?;
         for nth in 0..fetch.count.clamp(1, COUNT_MAX) {
-            let Some(what) = nth_of(&fetch.what, nth) else { break };
+            let Some(what) = nth_of(&fetch.what, nth) else {
+                break;
+            };
             let found = match &source {
                 Some(source) => source.part(&what).await?,
                 None => None,
@@ -71,7 +76,15 @@ impl Controller {
             if self.rates().bytes(device, bytes.len() as u64, now) == Allowed::NotNow {
                 break;
             }
-            self.send_piece(device, what, Answer::Bytes { total, bytes: &bytes }).await;
+            self.send_piece(
+                device,
+                what,
+                Answer::Bytes {
+                    total,
+                    bytes: &bytes,
+                },
+            )
+            .await;
         }
         Ok(())
     }
@@ -93,10 +106,15 @@ impl Controller {
                     }
                     tx.metadata(&role, version)
                 });
-                Ok(found.await.map_err(Error::Store)?.map(|(_, document)| Source::Whole(document)))
+                Ok(found
+                    .await
+                    .map_err(Error::Store)?
+                    .map(|(_, document)| Source::Whole(document)))
             }
             What::Blob { digest, .. } => {
-                let reached = self.store().read(move |tx| tx.reaches_blob(&device, digest));
+                let reached = self
+                    .store()
+                    .read(move |tx| tx.reaches_blob(&device, digest));
                 let reached = reached.await.map_err(Error::Store)?;
                 Ok(reached.then(|| Source::Blob(self.blobs().clone())))
             }
@@ -130,7 +148,14 @@ impl Source {
                 let part = rest.map(|rest| &rest[..rest.len().min(PIECE_BYTES_MAX as usize)]);
                 Ok(part.map(|part| (document.len() as u64, part.to_vec())))
             }
-            (Self::Blob(blobs), What::Blob { digest, index, piece_size }) => {
+            (
+                Self::Blob(blobs),
+                What::Blob {
+                    digest,
+                    index,
+                    piece_size,
+                },
+            ) => {
                 if !(PIECE_BYTES_MIN..=PIECE_BYTES_MAX).contains(&piece_size) {
                     return Ok(None);
                 }
@@ -149,20 +174,38 @@ impl Source {
 /// The same wish, `nth` pieces further on; none beyond what can be numbered.
 fn nth_of<'b>(what: &What<'b>, nth: u32) -> Option<What<'b>> {
     match *what {
-        What::Metadata { role, version, offset } => {
+        What::Metadata {
+            role,
+            version,
+            offset,
+        } => {
             let skip = u64::from(nth) * u64::from(PIECE_BYTES_MAX);
             let offset = offset.checked_add(skip)?;
-            Some(What::Metadata { role, version, offset })
+            Some(What::Metadata {
+                role,
+                version,
+                offset,
+            })
         }
-        What::Blob { digest, index, piece_size } => {
+        What::Blob {
+            digest,
+            index,
+            piece_size,
+        } => {
             let index = index.checked_add(nth)?;
-            Some(What::Blob { digest, index, piece_size })
+            Some(What::Blob {
+                digest,
+                index,
+                piece_size,
+            })
         }
     }
 }
 
 impl Controller {
     fn rates(&self) -> std::sync::MutexGuard<'_, super::Rates> {
-        self.rates_lock().lock().unwrap_or_else(PoisonError::into_inner)
+        self.rates_lock()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

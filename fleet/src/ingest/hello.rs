@@ -50,7 +50,10 @@ pub(super) fn take(
 ) -> Result<Taken, StoreError> {
     let key = tx.document_key(device)?;
     let mut scratch = vec![0; cose::scratch_len(bytes.len())];
-    let keys = KeySet { keys: key.as_slice(), threshold: 1 };
+    let keys = KeySet {
+        keys: key.as_slice(),
+        threshold: 1,
+    };
     let hello = match cose::open::<Hello<'_>>(bytes, keys, &mut scratch) {
         Ok(hello) if hello.device == *device => hello.into_inner(),
         Ok(_) => return Ok(Taken::Dropped("it names another device".to_owned())),
@@ -76,7 +79,11 @@ pub(super) fn take(
     }
     stored.retain(|stored| stored.through.0 > 0 || !stored.rejected.is_empty());
     let assignment = missing_assignment(tx, &hello)?;
-    Ok(Taken::Heard(Heard { nonce: hello.nonce, assignment, stored }))
+    Ok(Taken::Heard(Heard {
+        nonce: hello.nonce,
+        assignment,
+        stored,
+    }))
 }
 
 /// Makes a new assignment where the stored one cannot serve: after a restore of the controller,

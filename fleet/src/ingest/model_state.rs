@@ -14,8 +14,12 @@ pub(super) fn apply(
     document: &[u8],
     now: UnixSeconds,
 ) -> Result<(), StoreError> {
-    let receipt = cose::peek::<Document<'_>>(document).ok().and_then(|read| read.receipt);
-    let Some(receipt) = receipt else { return Ok(()) };
+    let receipt = cose::peek::<Document<'_>>(document)
+        .ok()
+        .and_then(|read| read.receipt);
+    let Some(receipt) = receipt else {
+        return Ok(());
+    };
     let before = tx.serving(device, &receipt.model)?;
     let (active, committed) = after(before, &receipt);
     tx.set_device_model(device, &receipt, active.as_ref(), committed.as_ref(), now)
@@ -67,21 +71,34 @@ mod tests {
             };
             serving = after(serving, &receipt);
         }
-        let seen = (serving.0.as_ref().map(Version::as_str), serving.1.as_ref().map(Version::as_str));
+        let seen = (
+            serving.0.as_ref().map(Version::as_str),
+            serving.1.as_ref().map(Version::as_str),
+        );
         assert_eq!(seen, expect, "{steps:?}");
     }
 
     #[test]
     fn what_serves_follows_the_steps() {
-        let first = [("1.0.0", Step::Offered), ("1.0.0", Step::Active), ("1.0.0", Step::Committed)];
+        let first = [
+            ("1.0.0", Step::Offered),
+            ("1.0.0", Step::Active),
+            ("1.0.0", Step::Committed),
+        ];
         let then = |steps: &[(&'static str, Step)]| [first.as_slice(), steps].concat();
         check(&[("1.0.0", Step::Offered)], (None, None));
         check(&first[..2], (Some("1.0.0"), None));
         check(&first, (Some("1.0.0"), Some("1.0.0")));
-        check(&then(&[("2.0.0", Step::Active)]), (Some("2.0.0"), Some("1.0.0")));
+        check(
+            &then(&[("2.0.0", Step::Active)]),
+            (Some("2.0.0"), Some("1.0.0")),
+        );
         let reverted = then(&[("2.0.0", Step::Active), ("2.0.0", Step::Reverted)]);
         check(&reverted, (Some("1.0.0"), Some("1.0.0")));
-        check(&then(&[("2.0.0", Step::Refused)]), (Some("1.0.0"), Some("1.0.0")));
+        check(
+            &then(&[("2.0.0", Step::Refused)]),
+            (Some("1.0.0"), Some("1.0.0")),
+        );
         check(&then(&[("1.0.0", Step::Removed)]), (None, None));
         check(&then(&[("1.0.0", Step::Stopped)]), (None, Some("1.0.0")));
     }

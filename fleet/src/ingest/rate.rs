@@ -9,9 +9,15 @@ use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
 /// Requests that a device may make at once, and each second.
-const REQUESTS: Rate = Rate { burst: 200, per_s: 20 };
+const REQUESTS: Rate = Rate {
+    burst: 200,
+    per_s: 20,
+};
 /// Bytes that a device may fetch at once, and each second.
-const BYTES: Rate = Rate { burst: 64 * 1024 * 1024, per_s: 8 * 1024 * 1024 };
+const BYTES: Rate = Rate {
+    burst: 64 * 1024 * 1024,
+    per_s: 8 * 1024 * 1024,
+};
 
 #[derive(Debug, Clone, Copy)]
 struct Rate {
@@ -58,8 +64,14 @@ impl Rates {
     }
 
     fn of(&mut self, device: &DeviceId, now: UnixSeconds) -> &mut Buckets {
-        let full = |rate: Rate| Bucket { left: rate.burst, filled: now };
-        let new = Buckets { requests: full(REQUESTS), bytes: full(BYTES) };
+        let full = |rate: Rate| Bucket {
+            left: rate.burst,
+            filled: now,
+        };
+        let new = Buckets {
+            requests: full(REQUESTS),
+            bytes: full(BYTES),
+        };
         self.devices.entry(device.clone()).or_insert(new)
     }
 }
@@ -68,7 +80,9 @@ impl Bucket {
     fn take(&mut self, tokens: u64, rate: Rate, now: UnixSeconds) -> Allowed {
         // A clock that went back fills nothing and is followed.
         let passed_s = now.0.saturating_sub(self.filled.0);
-        let filled = self.left.saturating_add(passed_s.saturating_mul(rate.per_s));
+        let filled = self
+            .left
+            .saturating_add(passed_s.saturating_mul(rate.per_s));
         (self.left, self.filled) = (filled.min(rate.burst), now);
         match self.left.checked_sub(tokens) {
             Some(left) => {
@@ -86,8 +100,14 @@ mod tests {
 
     #[test]
     fn a_bucket_empties_at_once_and_fills_with_time() {
-        let rate = Rate { burst: 10, per_s: 2 };
-        let mut bucket = Bucket { left: 10, filled: UnixSeconds(100) };
+        let rate = Rate {
+            burst: 10,
+            per_s: 2,
+        };
+        let mut bucket = Bucket {
+            left: 10,
+            filled: UnixSeconds(100),
+        };
         for (tokens, at_s, expect) in [
             (8, 100, Allowed::Yes),
             (3, 100, Allowed::NotNow),
@@ -100,7 +120,11 @@ mod tests {
             (10, u64::MAX, Allowed::Yes),
             (11, u64::MAX, Allowed::NotNow),
         ] {
-            assert_eq!(bucket.take(tokens, rate, UnixSeconds(at_s)), expect, "{tokens} {at_s}");
+            assert_eq!(
+                bucket.take(tokens, rate, UnixSeconds(at_s)),
+                expect,
+                "{tokens} {at_s}"
+            );
         }
     }
 

@@ -20,7 +20,10 @@ pub(super) fn heard(
 ) -> Result<Option<Stored>, StoreError> {
     let row = match tx.stream(device, state.id)? {
         Some(row) if row.superseded => {
-            let detail = format!("stream {} speaks again after another took its place", state.id);
+            let detail = format!(
+                "stream {} speaks again after another took its place",
+                state.id
+            );
             tx.raise_incident(device, IncidentKind::Clone, &detail, now)?;
             return Ok(None);
         }
@@ -33,8 +36,8 @@ pub(super) fn heard(
             None => return Ok(None),
         },
     };
-    let row = skip_lost(tx, device, row, state, now)?;
-    acknowledge::advance(tx, device, &row, now).map(Some)
+    let lost = lost(tx, device, &row, state, now)?;
+    acknowledge::advance(tx, device, &row, lost, now).map(Some)
 }
 
 /// Opens a stream that is new here. Naming a predecessor that was replaced before means that
@@ -46,9 +49,16 @@ fn open(
     now: UnixSeconds,
 ) -> Result<Option<StreamRow>, StoreError> {
     let live = tx.live_streams(device, state.kind)?;
-    let named = state.predecessor.map(|stream| tx.stream(device, stream)).transpose()?.flatten();
+    let named = state
+        .predecessor
+        .map(|stream| tx.stream(device, stream))
+        .transpose()?
+        .flatten();
     if named.is_some_and(|row| row.superseded) {
-        let detail = format!("stream {} continues one that was continued before", state.id);
+        let detail = format!(
+            "stream {} continues one that was continued before",
+            state.id
+        );
         tx.raise_incident(device, IncidentKind::Clone, &detail, now)?;
         return Ok(None);
     }
@@ -60,7 +70,8 @@ fn open(
         tx.supersede(device, row.stream)?;
     }
     let predecessor: Option<StreamId> = state.predecessor;
-    tx.open_stream(device, state.id, state.kind, predecessor, now).map(Some)
+    tx.open_stream(device, state.id, state.kind, predecessor, now)
+        .map(Some)
 }
 
 /// A stream that a document opened is named by a hello later.
@@ -71,23 +82,21 @@ fn replace(tx: &Tx<'_>, device: &DeviceId, state: &StreamState) -> Result<(), St
     }
 }
 
-/// What the device no longer keeps and the fleet never got is lost: recorded, and passed over.
-fn skip_lost(
+/// The highest number that the device no longer keeps and the fleet never got: recorded as
+/// lost. What was stored, when there is none.
+fn lost(
     tx: &Tx<'_>,
     device: &DeviceId,
-    mut row: StreamRow,
+    row: &StreamRow,
     state: &StreamState,
     now: UnixSeconds,
-) -> Result<StreamRow, StoreError> {
-    let through = tx.contiguous(device, row.stream, row.through)?;
-    let (first, kept) = (Sequence(through.0.saturating_add(1)), state.first_kept);
+) -> Result<Sequence, StoreError> {
+    let (first, kept) = (Sequence(row.through.0.saturating_add(1)), state.first_kept);
     let plausible = kept <= state.next && kept.0 <= i64::MAX.cast_unsigned();
     if kept <= first || !plausible {
-        return Ok(row);
+        return Ok(row.through);
     }
     let lost = Sequence(kept.0 - 1);
     tx.add_reported_gap(device, row.stream, first, lost, now)?;
-    tx.set_through(device, row.stream, lost)?;
-    row.through = lost;
-    Ok(row)
+    Ok(lost)
 }

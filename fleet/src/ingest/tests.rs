@@ -18,7 +18,10 @@ type Acknowledged = Option<(u64, Vec<(u64, RejectReason)>)>;
 fn acknowledged(taken: &document::Taken) -> Acknowledged {
     match taken {
         document::Taken::Stored(stored) => {
-            let rejected = stored.rejected.iter().map(|one| (one.sequence.0, one.reason));
+            let rejected = stored
+                .rejected
+                .iter()
+                .map(|one| (one.sequence.0, one.reason));
             Some((stored.through.0, rejected.collect()))
         }
         document::Taken::Dropped(_) => None,
@@ -29,10 +32,16 @@ fn acknowledged(taken: &document::Taken) -> Acknowledged {
 /// counted, and the incidents.
 fn check(said: &[Say], expect: Acknowledged, stored: (usize, u64), incidents: &[&str]) {
     let bench = Bench::new();
-    let last = said.iter().map(|say| acknowledged(&bench.document(say))).last().flatten();
+    let last = said
+        .iter()
+        .map(|say| acknowledged(&bench.document(say)))
+        .last()
+        .flatten();
     assert_eq!(last, expect, "{said:?}");
     let tx = bench.tx();
-    let windows = tx.windows(&WindowFilter::default(), &Page::default()).expect("a store");
+    let windows = tx
+        .windows(&WindowFilter::default(), &Page::default())
+        .expect("a store");
     let models = tx.models_of("press-07").expect("a store");
     let calls = models.iter().map(|model| model.predictions).sum();
     assert_eq!((windows.items.len(), calls), stored, "{said:?}");
@@ -42,8 +51,18 @@ fn check(said: &[Say], expect: Acknowledged, stored: (usize, u64), incidents: &[
 #[test]
 fn a_document_counts_once() {
     let first = Say::window(1, 30);
-    check(std::slice::from_ref(&first), Some((1, vec![])), (1, 30), &[]);
-    check(&[first.clone(), first.clone(), first], Some((1, vec![])), (1, 30), &[]);
+    check(
+        std::slice::from_ref(&first),
+        Some((1, vec![])),
+        (1, 30),
+        &[],
+    );
+    check(
+        &[first.clone(), first.clone(), first],
+        Some((1, vec![])),
+        (1, 30),
+        &[],
+    );
 }
 
 #[test]
@@ -51,14 +70,24 @@ fn documents_may_come_out_of_order_and_through_stops_at_a_hole() {
     let say = |sequence| Say::window(sequence, 30);
     check(&[say(2)], Some((0, vec![])), (1, 30), &[]);
     check(&[say(2), say(4), say(1)], Some((2, vec![])), (3, 90), &[]);
-    check(&[say(2), say(4), say(1), say(3)], Some((4, vec![])), (4, 120), &[]);
+    check(
+        &[say(2), say(4), say(1), say(3)],
+        Some((4, vec![])),
+        (4, 120),
+        &[],
+    );
 }
 
 #[test]
 fn one_number_with_two_documents_is_a_clone() {
     let said = [Say::window(1, 30), Say::window(1, 31)];
     check(&said, None, (1, 30), &["clone"]);
-    check(&[said.as_slice(), &said].concat(), None, (1, 30), &["clone"]);
+    check(
+        &[said.as_slice(), &said].concat(),
+        None,
+        (1, 30),
+        &["clone"],
+    );
 }
 
 #[test]
@@ -73,12 +102,23 @@ fn what_cannot_be_read_is_rejected_by_its_number() {
     let wrong = Say::receipt(2, "1.0.0", Step::Active).in_stream(WINDOWS);
     check(
         &[unknown, wrong, Say::window(3, 30)],
-        Some((3, vec![(1, RejectReason::UnknownBody), (2, RejectReason::WrongStream)])),
+        Some((
+            3,
+            vec![
+                (1, RejectReason::UnknownBody),
+                (2, RejectReason::WrongStream),
+            ],
+        )),
         (1, 30),
         &[],
     );
     let malformed = Say::malformed(1);
-    check(&[malformed], Some((1, vec![(1, RejectReason::Malformed)])), (0, 0), &[]);
+    check(
+        &[malformed],
+        Some((1, vec![(1, RejectReason::Malformed)])),
+        (0, 0),
+        &[],
+    );
 }
 
 #[test]
@@ -123,7 +163,9 @@ fn receipts_are_taken_into_account_in_their_order() {
     let bench = Bench::new();
     let active = |expect: Option<&str>| {
         let models = bench.tx().models_of("press-07").expect("a store");
-        let version = models.first().and_then(|model| model.active_version.clone());
+        let version = models
+            .first()
+            .and_then(|model| model.active_version.clone());
         assert_eq!(version.as_deref(), expect);
     };
     bench.document(&Say::receipt(1, "1.0.0", Step::Active));
@@ -133,7 +175,9 @@ fn receipts_are_taken_into_account_in_their_order() {
     active(Some("1.0.0"));
     bench.document(&Say::receipt(2, "1.0.0", Step::Committed));
     active(Some("1.0.0"));
-    let receipts = bench.tx().receipts(&ReceiptFilter::default(), &Page::default());
+    let receipts = bench
+        .tx()
+        .receipts(&ReceiptFilter::default(), &Page::default());
     assert_eq!(receipts.expect("a store").items.len(), 4);
 }
 
@@ -191,7 +235,11 @@ fn a_retry_and_a_new_version_raise_since() {
     let bench = Bench::new();
     bench.roll_out("1.0.0");
     bench.roll_out("1.0.0");
-    assert_eq!(bench.newest_at(), EpochGeneration::new(1, 1), "nothing changed");
+    assert_eq!(
+        bench.newest_at(),
+        EpochGeneration::new(1, 1),
+        "nothing changed"
+    );
     bench.retry("1.0.0");
     assert_eq!(bench.since(), [EpochGeneration::new(1, 2)]);
     bench.roll_out("2.0.0");
@@ -246,7 +294,10 @@ fn a_device_reaches_only_what_its_assignments_name() {
     second.iter().for_each(|digest| check(*digest, false));
     bench.hello(|hello| hello.accepted = Some(EpochGeneration::new(1, 1)));
     bench.roll_out("2.0.0");
-    first.iter().chain(&second).for_each(|digest| check(*digest, true));
+    first
+        .iter()
+        .chain(&second)
+        .for_each(|digest| check(*digest, true));
     bench.hello(|hello| hello.accepted = Some(EpochGeneration::new(1, 2)));
     first.iter().for_each(|digest| check(*digest, false));
     second.iter().for_each(|digest| check(*digest, true));

@@ -13,14 +13,18 @@ use crate::controller::{Error, Keys};
 
 /// The role that lists a file, after checking that the file is what is listed.
 pub(super) fn listed_by(staged: &Staged, name: &str, bytes: &[u8]) -> Result<Role, Error> {
-    match staged.trusted.search(name, staged.expiry).map_err(refused)? {
+    match staged
+        .trusted
+        .search(name, staged.expiry)
+        .map_err(refused)?
+    {
         Search::Found { role, file } if is(file, bytes) => Ok(role),
-        Search::Found { role, .. } => {
-            Err(Error::Refused { why: format!("{name} is not the file that {role} lists") })
-        }
-        Search::Needs(_) | Search::Absent => {
-            Err(Error::Refused { why: format!("no signed metadata lists {name}") })
-        }
+        Search::Found { role, .. } => Err(Error::Refused {
+            why: format!("{name} is not the file that {role} lists"),
+        }),
+        Search::Needs(_) | Search::Absent => Err(Error::Refused {
+            why: format!("no signed metadata lists {name}"),
+        }),
     }
 }
 
@@ -36,15 +40,24 @@ pub(super) fn fleet_document(
     publication: &Publication,
     keys: &Keys,
 ) -> Result<Option<(FleetDocument, Vec<u8>)>, Error> {
-    let brought = publication.target_files.iter().find(|(name, _)| name == PATH);
+    let brought = publication
+        .target_files
+        .iter()
+        .find(|(name, _)| name == PATH);
     let Some((_, bytes)) = brought else {
         let stored = current.fleet.as_deref().unwrap_or_default();
-        let missing = |_| Error::Refused { why: format!("{PATH} is listed anew but missing") };
-        return listed_by(staged, PATH, stored).map(|_| None).map_err(missing);
+        let missing = |_| Error::Refused {
+            why: format!("{PATH} is listed anew but missing"),
+        };
+        return listed_by(staged, PATH, stored)
+            .map(|_| None)
+            .map_err(missing);
     };
     let role = listed_by(staged, PATH, bytes)?;
     if role != Role::Targets {
-        return Err(Error::Refused { why: format!("{PATH} is listed by {role}, not by targets") });
+        return Err(Error::Refused {
+            why: format!("{PATH} is listed by {role}, not by targets"),
+        });
     }
     let next = FleetDocument::parse(bytes).map_err(refused)?;
     if let Some(before) = current.fleet.as_deref().filter(|before| before != bytes) {

@@ -33,10 +33,14 @@ pub(super) fn snapshot(
 ) -> Result<Versioned, Error> {
     let role = Role::Snapshot;
     let before = before.map(|bytes| {
-        author::read_unverified::<Snapshot>(&role, bytes).map(|read| (read, bytes)).map_err(refused)
+        author::read_unverified::<Snapshot>(&role, bytes)
+            .map(|read| (read, bytes))
+            .map_err(refused)
     });
     let before = before.transpose()?;
-    let version = before.as_ref().map_or(1, |(read, _)| read.header.version.saturating_add(1));
+    let version = before
+        .as_ref()
+        .map_or(1, |(read, _)| read.header.version.saturating_add(1));
     let mut next = Snapshot::new(version, now.plus_days(SNAPSHOT_DAYS).0);
     if let Some((before, _)) = &before {
         // A role once listed stays listed.
@@ -74,5 +78,7 @@ pub(super) fn timestamp(
 
 /// A refusal of metadata, for the operator.
 pub(super) fn refused(error: impl std::fmt::Display) -> Error {
-    Error::Refused { why: error.to_string() }
+    Error::Refused {
+        why: error.to_string(),
+    }
 }

@@ -44,8 +44,14 @@ pub(super) fn stage(
     let expiry = Expiry::Enforced { now_s: now.0 };
     let (mut trusted, root) = roots(current, publication)?;
     trusted.finish_root(expiry).map_err(refused)?;
-    let none = || Error::Refused { why: "there is no targets metadata yet: bring it".to_owned() };
-    let targets = publication.targets.as_ref().or(current.targets.as_ref()).ok_or_else(none)?;
+    let none = || Error::Refused {
+        why: "there is no targets metadata yet: bring it".to_owned(),
+    };
+    let targets = publication
+        .targets
+        .as_ref()
+        .or(current.targets.as_ref())
+        .ok_or_else(none)?;
     let targets = next(&Role::Targets, current.targets.as_deref(), targets)?;
     let delegated = delegated(current, publication)?;
 
@@ -56,24 +62,43 @@ pub(super) fn stage(
     let snapshot = online::snapshot(current.snapshot.as_deref(), &listed, keys, now)?;
     let timestamp = online::timestamp(current.timestamp.as_deref(), &snapshot, keys, now)?;
 
-    trusted.update_timestamp(&timestamp.1, expiry).map_err(refused)?;
-    trusted.update_snapshot(&snapshot.1, expiry).map_err(refused)?;
-    trusted.update_targets(&targets.1, expiry).map_err(refused)?;
+    trusted
+        .update_timestamp(&timestamp.1, expiry)
+        .map_err(refused)?;
+    trusted
+        .update_snapshot(&snapshot.1, expiry)
+        .map_err(refused)?;
+    trusted
+        .update_targets(&targets.1, expiry)
+        .map_err(refused)?;
     for (name, (_, bytes)) in &delegated {
         // A role that targets no longer delegates to stays listed, and is no one's any more.
         if publication.delegated.iter().any(|(new, _)| new == name) || delegates(&trusted, name) {
-            trusted.update_delegated(&Role::Targets, name, bytes, expiry).map_err(refused)?;
+            trusted
+                .update_delegated(&Role::Targets, name, bytes, expiry)
+                .map_err(refused)?;
         }
     }
-    Ok(Staged { root, targets, delegated, snapshot, timestamp, trusted, expiry })
+    Ok(Staged {
+        root,
+        targets,
+        delegated,
+        snapshot,
+        timestamp,
+        trusted,
+        expiry,
+    })
 }
 
 /// What is trusted so far, with the new root.
 fn roots(current: &Current, publication: &Publication) -> Result<(Trusted, Versioned), Error> {
     let (mut trusted, bytes) = match (&current.root, &publication.root) {
         (Some(root), _) => {
-            let delegated: Vec<(&str, &[u8])> =
-                current.delegated.iter().map(|(name, b)| (name.as_str(), b.as_slice())).collect();
+            let delegated: Vec<(&str, &[u8])> = current
+                .delegated
+                .iter()
+                .map(|(name, b)| (name.as_str(), b.as_slice()))
+                .collect();
             let stored = Stored {
                 root,
                 timestamp: current.timestamp.as_deref(),
@@ -85,7 +110,9 @@ fn roots(current: &Current, publication: &Publication) -> Result<(Trusted, Versi
         }
         (None, Some(first)) => (Trusted::from_root(first).map_err(refused)?, first),
         (None, None) => {
-            return Err(Error::Refused { why: "there is no root metadata yet: bring it".into() });
+            return Err(Error::Refused {
+                why: "there is no root metadata yet: bring it".into(),
+            });
         }
     };
     let mut bytes = bytes.clone();
@@ -109,7 +136,9 @@ fn delegated(
     for (name, bytes) in &publication.delegated {
         let model = name.strip_prefix("models/").map(ModelId::parse);
         if !matches!(model, Some(Ok(_))) {
-            return Err(Error::Refused { why: format!("{name:?} is not models/MODEL") });
+            return Err(Error::Refused {
+                why: format!("{name:?} is not models/MODEL"),
+            });
         }
         let role = Role::Delegated(name.clone());
         let before = current.delegated.get(name).map(Vec::as_slice);
@@ -136,10 +165,17 @@ fn next(role: &Role, before: Option<&[u8]>, bytes: &[u8]) -> Result<Versioned, E
 }
 
 fn version(role: &Role, bytes: &[u8]) -> Result<u64, Error> {
-    author::read_unverified::<Targets>(role, bytes).map(|read| read.header.version).map_err(refused)
+    author::read_unverified::<Targets>(role, bytes)
+        .map(|read| read.header.version)
+        .map_err(refused)
 }
 
 fn delegates(trusted: &Trusted, name: &str) -> bool {
     let targets = trusted.targets(&Role::Targets);
-    targets.is_some_and(|t| t.document().delegated().iter().any(|role| role.name == name))
+    targets.is_some_and(|t| {
+        t.document()
+            .delegated()
+            .iter()
+            .any(|role| role.name == name)
+    })
 }

@@ -35,7 +35,9 @@ pub(super) struct NewRelease {
 impl NewRelease {
     /// Its name as a target.
     pub(super) fn name(&self) -> String {
-        statement_name(&self.statement.model, &self.statement.version).as_str().to_owned()
+        statement_name(&self.statement.model, &self.statement.version)
+            .as_str()
+            .to_owned()
     }
 }
 
@@ -48,12 +50,19 @@ impl Controller {
         publication: &Publication,
     ) -> Result<Vec<NewRelease>, Error> {
         let mut brought = BTreeMap::new();
-        for (name, bytes) in publication.target_files.iter().filter(|(name, _)| name != PATH) {
+        for (name, bytes) in publication
+            .target_files
+            .iter()
+            .filter(|(name, _)| name != PATH)
+        {
             let statement = open(staged, name, bytes)?;
             brought.insert(name.clone(), (statement, bytes.clone()));
         }
         let listed = listed_statements(staged, publication);
-        let brought = self.store().read(move |tx| only_new(tx, brought, &listed)).await?;
+        let brought = self
+            .store()
+            .read(move |tx| only_new(tx, brought, &listed))
+            .await?;
         let mut releases = Vec::new();
         for (statement, signed) in brought {
             releases.push(self.with_blobs(statement, signed).await?);
@@ -65,8 +74,14 @@ impl Controller {
         let blobs = self.blobs().clone();
         let checked = tokio::task::spawn_blocking(move || {
             let reaches = reaches(&blobs, &statement)?;
-            blobs.put(Digest::of(&signed), &signed).map_err(Error::Blob)?;
-            Ok(NewRelease { statement, signed, reaches })
+            blobs
+                .put(Digest::of(&signed), &signed)
+                .map_err(Error::Blob)?;
+            Ok(NewRelease {
+                statement,
+                signed,
+                reaches,
+            })
         });
         checked.await.map_err(|_| Error::Stopping)?
     }
@@ -78,16 +93,24 @@ fn open(staged: &Staged, name: &str, bytes: &[u8]) -> Result<Statement, Error> {
     let targets = staged.trusted.targets(&Role::Targets);
     let delegation = targets.and_then(|targets| {
         let all = targets.document();
-        let found = all.delegated().iter().find(|delegation| delegation.name == role.name())?;
+        let found = all
+            .delegated()
+            .iter()
+            .find(|delegation| delegation.name == role.name())?;
         Some(all.authority(found))
     });
-    let refuse = |why: String| Error::Refused { why: format!("{name}: {why}") };
+    let refuse = |why: String| Error::Refused {
+        why: format!("{name}: {why}"),
+    };
     let authority =
         delegation.ok_or_else(|| refuse(format!("it is listed by {role}, which is no model's")))?;
     let keys: Vec<PublicKey> = authority.public_keys().into_iter().map(PublicKey).collect();
     let threshold = u8::try_from(authority.threshold()).unwrap_or(u8::MAX);
     let mut scratch = vec![0; cose::scratch_len(bytes.len())];
-    let keys = KeySet { keys: &keys, threshold };
+    let keys = KeySet {
+        keys: &keys,
+        threshold,
+    };
     let statement = cose::open::<Statement>(bytes, keys, &mut scratch)
         .map_err(|error| refuse(error.to_string()))?
         .into_inner();
@@ -105,7 +128,9 @@ fn listed_statements(staged: &Staged, publication: &Publication) -> Vec<(String,
         .iter()
         .filter_map(|(name, _)| staged.trusted.targets(&Role::Delegated(name.clone())));
     let files = documents.flat_map(|signed| &signed.document().targets);
-    files.map(|(name, file)| (name.clone(), Digest(file.hashes.sha256.0))).collect()
+    files
+        .map(|(name, file)| (name.clone(), Digest(file.hashes.sha256.0)))
+        .collect()
 }
 
 type Brought = BTreeMap<String, (Statement, Vec<u8>)>;
@@ -118,11 +143,15 @@ fn only_new(
     listed: &[(String, Digest)],
 ) -> Result<Vec<(Statement, Vec<u8>)>, Error> {
     let known = |name: &str| -> Result<Option<Digest>, Error> {
-        let release = name.strip_prefix("models/").and_then(|rest| rest.strip_suffix(".cbor"));
+        let release = name
+            .strip_prefix("models/")
+            .and_then(|rest| rest.strip_suffix(".cbor"));
         let Some((model, version)) = release.and_then(|rest| rest.split_once('/')) else {
             return Ok(None);
         };
-        let (Ok(model), Ok(version)) = (model.parse(), version.parse()) else { return Ok(None) };
+        let (Ok(model), Ok(version)) = (model.parse(), version.parse()) else {
+            return Ok(None);
+        };
         Ok(tx.statement(&model, &version)?.map(|(digest, _)| digest))
     };
     for (name, digest) in listed {
@@ -133,8 +162,13 @@ fn only_new(
     }
     let names: Vec<String> = brought.keys().cloned().collect();
     for name in names {
-        let Some(published) = known(&name)? else { continue };
-        if brought.remove(&name).is_some_and(|(_, bytes)| Digest::of(&bytes) != published) {
+        let Some(published) = known(&name)? else {
+            continue;
+        };
+        if brought
+            .remove(&name)
+            .is_some_and(|(_, bytes)| Digest::of(&bytes) != published)
+        {
             let why = format!("{name} is published with another statement: raise the version");
             return Err(Error::Conflict { why });
         }
@@ -166,15 +200,22 @@ fn check_ranks(tx: &Tx<'_>, new: &[(Statement, Vec<u8>)]) -> Result<(), Error> {
 /// Card, hash list and layers of a bundle; all must be here.
 fn reaches(blobs: &Blobs, statement: &Statement) -> Result<Vec<Digest>, Error> {
     let missing = |what: &str, digest: Digest| Error::Refused {
-        why: format!("{what} {digest} of {} {} is missing", statement.model, statement.version),
+        why: format!(
+            "{what} {digest} of {} {} is missing",
+            statement.model, statement.version
+        ),
     };
     let whole = |what: &str, digest| {
-        let bytes = blobs.read(digest, u64::from(WHOLE_BYTES_MAX)).map_err(Error::Blob)?;
+        let bytes = blobs
+            .read(digest, u64::from(WHOLE_BYTES_MAX))
+            .map_err(Error::Blob)?;
         bytes.ok_or_else(|| missing(what, digest))
     };
     let bytes = whole("the manifest", statement.bundle)?;
     if bytes.len() as u64 != u64::from(statement.manifest_size) {
-        return Err(Error::Refused { why: "the manifest has another size".to_owned() });
+        return Err(Error::Refused {
+            why: "the manifest has another size".to_owned(),
+        });
     }
     let manifest = Manifest::parse(&bytes).map_err(refused)?;
     let mut reaches = Vec::new();
@@ -185,12 +226,16 @@ fn reaches(blobs: &Blobs, statement: &Statement) -> Result<Vec<Digest>, Error> {
         match blobs.size(descriptor.digest).map_err(Error::Blob)? {
             Some(size) if size == descriptor.size => reaches.push(descriptor.digest),
             Some(_) => {
-                return Err(Error::Refused { why: format!("{what} has another size") });
+                return Err(Error::Refused {
+                    why: format!("{what} has another size"),
+                });
             }
             None => return Err(missing(&what, descriptor.digest)),
         }
     }
-    let list = manifest.layer(manifest::LayerKind::HashList).map(|layer| layer.digest);
+    let list = manifest
+        .layer(manifest::LayerKind::HashList)
+        .map(|layer| layer.digest);
     if let Some(digest) = list {
         let bytes = whole("the hash list", digest)?;
         let list: HashList<'_> = cbor::decode(&bytes).map_err(refused)?;

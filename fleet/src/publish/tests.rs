@@ -41,7 +41,12 @@ impl Bench {
         let home = init::new_home(&folder.path().join("home")).await;
         let controller = Controller::open(&home).expect("a controller");
         let release_key = SigningKey::from_bytes(&[7; 32]);
-        Self { controller, home, release_key, _folder: folder }
+        Self {
+            controller,
+            home,
+            release_key,
+            _folder: folder,
+        }
     }
 
     async fn newest(&self, role: &str) -> Option<Vec<u8>> {
@@ -53,7 +58,10 @@ impl Bench {
         let newest = self.newest("targets").await.expect("published by init");
         let mut targets: Targets = read_unverified(&Role::Targets, &newest).expect("ours");
         targets.header.version += 1;
-        targets.delegate(Delegation::of_model("bearing", 1), &[key_of(&self.release_key)]);
+        targets.delegate(
+            Delegation::of_model("bearing", 1),
+            &[key_of(&self.release_key)],
+        );
         let key = key_file::read(&self.home.targets_key()).expect("a key");
         Envelope::signed_bytes(&targets, &[&key]).expect("canonical")
     }
@@ -82,7 +90,9 @@ impl Bench {
             requirements: Requirements::default(),
             issued_at: UnixSeconds(1),
         };
-        let name = statement_name(&statement.model, &statement.version).as_str().to_owned();
+        let name = statement_name(&statement.model, &statement.version)
+            .as_str()
+            .to_owned();
         change(&mut statement);
         let signed = sign(&statement, &self.release_key);
         let publication = Publication {
@@ -91,12 +101,19 @@ impl Bench {
             delegated: vec![(ROLE.to_owned(), self.listing(&name, &signed).await)],
             target_files: vec![(name, signed)],
         };
-        Prepared { statement, blobs: [vec![manifest], blobs].concat(), publication }
+        Prepared {
+            statement,
+            blobs: [vec![manifest], blobs].concat(),
+            publication,
+        }
     }
 
     async fn publish(&self, prepared: Prepared) -> Result<Published, Error> {
         for blob in &prepared.blobs {
-            self.controller.put_blob(Digest::of(blob), blob.clone()).await.expect("stored");
+            self.controller
+                .put_blob(Digest::of(blob), blob.clone())
+                .await
+                .expect("stored");
         }
         self.controller.publish(prepared.publication).await
     }
@@ -123,14 +140,25 @@ fn bundle(version: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
             pieces: hash,
         })
         .collect();
-    let list = cbor::to_vec(&HashList { piece_size: 4096, layers: List::of(&layers) });
+    let list = cbor::to_vec(&HashList {
+        piece_size: 4096,
+        layers: List::of(&layers),
+    });
     let card = blob("card");
-    let named = kinds.into_iter().zip(&contents).chain([(LayerKind::HashList, &list)]);
+    let named = kinds
+        .into_iter()
+        .zip(&contents)
+        .chain([(LayerKind::HashList, &list)]);
     let manifest = Manifest {
         card: Descriptor::of(&card),
-        layers: named.map(|(kind, bytes)| Layer::plain(kind, Descriptor::of(bytes))).collect(),
+        layers: named
+            .map(|(kind, bytes)| Layer::plain(kind, Descriptor::of(bytes)))
+            .collect(),
     };
-    let (model, version) = ("bearing".parse().expect("valid"), version.parse().expect("valid"));
+    let (model, version) = (
+        "bearing".parse().expect("valid"),
+        version.parse().expect("valid"),
+    );
     let bytes = manifest.to_json(&model, &version);
     (bytes, [contents, vec![list, card]].concat())
 }
@@ -152,16 +180,28 @@ async fn a_device_can_follow_what_was_published() {
 
     let mut trusted = Trusted::from_root(&bench.newest("root").await.expect("a root"));
     let trusted = trusted.as_mut().expect("self-signed");
-    let expiry = Expiry::Enforced { now_s: clock::now().0 };
+    let expiry = Expiry::Enforced {
+        now_s: clock::now().0,
+    };
     loop {
         let wanted = trusted.wanted_top_level();
         let Some(wanted) = wanted else { break };
-        let bytes = bench.controller.metadata(wanted.role.name(), wanted.version).await;
-        trusted.update(&wanted, &bytes.expect("a store").expect("kept"), expiry).expect("good");
+        let bytes = bench
+            .controller
+            .metadata(wanted.role.name(), wanted.version)
+            .await;
+        trusted
+            .update(&wanted, &bytes.expect("a store").expect("kept"), expiry)
+            .expect("good");
     }
     let delegated = bench.newest(ROLE).await.expect("published");
-    trusted.update_delegated(&Role::Targets, ROLE, &delegated, expiry).expect("good");
-    let file = trusted.target("models/bearing/1.0.0.cbor").expect("listed").clone();
+    trusted
+        .update_delegated(&Role::Targets, ROLE, &delegated, expiry)
+        .expect("good");
+    let file = trusted
+        .target("models/bearing/1.0.0.cbor")
+        .expect("listed")
+        .clone();
     let statement = Digest(file.hashes.sha256.0);
     assert!(bench.controller.has_blob(statement).await.expect("a disk"));
 }
@@ -175,14 +215,33 @@ async fn what_is_wrong_with_a_release_is_named() {
         let why = refusal(bench.publish(prepared).await);
         assert!(why.contains(expect), "{why:?} should say {expect:?}");
     };
-    check(&|p| p.publication.target_files[0].1.push(0), "is not the file that").await;
-    check(&|p| p.publication.target_files.clear(), "is listed, but neither brought").await;
-    check(&|p| p.publication.target_files[0].0 = "models/x/1.0.0.cbor".into(), "lists models/x")
-        .await;
+    check(
+        &|p| p.publication.target_files[0].1.push(0),
+        "is not the file that",
+    )
+    .await;
+    check(
+        &|p| p.publication.target_files.clear(),
+        "is listed, but neither brought",
+    )
+    .await;
+    check(
+        &|p| p.publication.target_files[0].0 = "models/x/1.0.0.cbor".into(),
+        "lists models/x",
+    )
+    .await;
     check(&|p| p.publication.targets = None, "bearing").await;
-    check(&|p| p.publication.delegated[0].0 = "bearing".into(), "is not models/MODEL").await;
+    check(
+        &|p| p.publication.delegated[0].0 = "bearing".into(),
+        "is not models/MODEL",
+    )
+    .await;
     check(&|p| p.publication.root = Some(b"{}".to_vec()), "malformed").await;
-    assert_eq!(bench.newest(ROLE).await, None, "what is refused changes nothing");
+    assert_eq!(
+        bench.newest(ROLE).await,
+        None,
+        "what is refused changes nothing"
+    );
 }
 
 #[tokio::test]
@@ -192,7 +251,10 @@ async fn a_missing_blob_is_named() {
         let mut prepared = bench.prepare(version, 1, |_| {}).await;
         prepared.blobs.remove(removed);
         let why = refusal(bench.publish(prepared).await);
-        assert!(why.starts_with(expect) && why.ends_with("is missing"), "{why}");
+        assert!(
+            why.starts_with(expect) && why.ends_with("is missing"),
+            "{why}"
+        );
     };
     check("1.0.0", 0, "the manifest sha256:").await;
     check("1.0.1", 1, "the model layer sha256:").await;
@@ -245,13 +307,26 @@ async fn timestamps_are_signed_anew_before_they_end_and_only_then() {
     let bytes = bench.newest("timestamp").await.expect("published by init");
     let first = read(&bytes);
     let expires_s = first.header.expires_s;
-    assert!(first.issued_at_s.is_some_and(|issued_at_s| issued_at_s + 86_400 == expires_s));
+    assert!(
+        first
+            .issued_at_s
+            .is_some_and(|issued_at_s| issued_at_s + 86_400 == expires_s)
+    );
     for (left_s, expect) in [(86_400, true), (43_201, true), (43_200, false), (0, false)] {
         let now = UnixSeconds(expires_s - left_s);
         assert_eq!(online::is_fresh(&bytes, now), expect, "{left_s}");
     }
     bench.controller.refresh().await.expect("refreshed");
-    assert_eq!(read(&bench.newest("timestamp").await.expect("there")).header.version, 1);
-    let published = bench.controller.publish(Publication::default()).await.expect("signed anew");
+    assert_eq!(
+        read(&bench.newest("timestamp").await.expect("there"))
+            .header
+            .version,
+        1
+    );
+    let published = bench
+        .controller
+        .publish(Publication::default())
+        .await
+        .expect("signed anew");
     assert_eq!((published.snapshot, published.timestamp), (1, 2));
 }

@@ -44,7 +44,10 @@ impl Tx<'_> {
         device: &DeviceId,
     ) -> Result<Option<EpochGeneration>, StoreError> {
         let sql = "SELECT epoch, generation FROM devices WHERE device = ?";
-        Ok(self.0.query_row(sql, [device.as_str()], |row| column::pair(row, 0)).optional()?)
+        Ok(self
+            .0
+            .query_row(sql, [device.as_str()], |row| column::pair(row, 0))
+            .optional()?)
     }
 
     /// Place of the assignment that a device said it has accepted.
@@ -54,7 +57,10 @@ impl Tx<'_> {
     ) -> Result<Option<EpochGeneration>, StoreError> {
         let sql = "SELECT accepted_epoch, accepted_generation FROM devices
                    WHERE device = ? AND accepted_epoch IS NOT NULL";
-        Ok(self.0.query_row(sql, [device.as_str()], |row| column::pair(row, 0)).optional()?)
+        Ok(self
+            .0
+            .query_row(sql, [device.as_str()], |row| column::pair(row, 0))
+            .optional()?)
     }
 
     /// The newest assignment of a device.
@@ -97,7 +103,10 @@ impl Tx<'_> {
         assignment: &StoredAssignment,
         entries: &[StoredEntry],
     ) -> Result<(), StoreError> {
-        let (epoch, generation) = (bits(assignment.at.epoch.0), bits(assignment.at.generation.0));
+        let (epoch, generation) = (
+            bits(assignment.at.epoch.0),
+            bits(assignment.at.generation.0),
+        );
         self.0.execute(
             "INSERT INTO assignments
              (device, epoch, generation, digest, issued_at, accept_by, document)
@@ -201,5 +210,8 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
         since: column::pair(row, 4)?,
         settings: column::from_cbor(row, 6)?,
     };
-    Ok(StoredEntry { entry, attempt: row.get(7)? })
+    Ok(StoredEntry {
+        entry,
+        attempt: row.get(7)?,
+    })
 }

@@ -2,7 +2,6 @@
 //! column is an error of the row.
 
 use std::error::Error;
-use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
@@ -34,7 +33,8 @@ where
     T::Err: Error + Send + Sync + 'static,
 {
     let text: String = row.get(index)?;
-    text.parse().map_err(|error: T::Err| damaged(index, Type::Text, error))
+    text.parse()
+        .map_err(|error: T::Err| damaged(index, Type::Text, error))
 }
 
 /// Reads 32 bytes.
@@ -54,7 +54,10 @@ pub(super) fn stream(row: &Row<'_>, index: usize) -> rusqlite::Result<StreamId> 
 
 /// Reads a pair from two columns.
 pub(super) fn pair(row: &Row<'_>, index: usize) -> rusqlite::Result<EpochGeneration> {
-    Ok(EpochGeneration::new(number(row, index)?, number(row, index + 1)?))
+    Ok(EpochGeneration::new(
+        number(row, index)?,
+        number(row, index + 1)?,
+    ))
 }
 
 /// Writes a small document.
@@ -86,10 +89,6 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-fn damaged(
-    index: usize,
-    kind: Type,
-    error: impl Error + Send + Sync + fmt::Display + 'static,
-) -> rusqlite::Error {
+fn damaged(index: usize, kind: Type, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, kind, Box::new(error))
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::column::{self, bits};
 use super::{Page, Paged, StoreError, Tx};
+use crate::rollout::Labelled;
 
 /// A device as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +94,9 @@ impl Tx<'_> {
     /// The key that signs now; none for a device that is not enrolled.
     pub(crate) fn document_key(&self, device: &DeviceId) -> Result<Option<PublicKey>, StoreError> {
         let sql = "SELECT document_key FROM device_keys WHERE device = ? AND retired_at IS NULL";
-        let key = self.0.query_row(sql, [device.as_str()], |row| row.get(0).map(PublicKey));
+        let key = self
+            .0
+            .query_row(sql, [device.as_str()], |row| row.get(0).map(PublicKey));
         Ok(key.optional()?)
     }
 
@@ -117,11 +120,10 @@ impl Tx<'_> {
     }
 
     /// Every device with its labels, by name.
-    pub(crate) fn inventory(
-        &self,
-    ) -> Result<Vec<(DeviceId, BTreeMap<String, String>)>, StoreError> {
-        let mut statement =
-            self.0.prepare_cached("SELECT device, labels FROM devices ORDER BY device")?;
+    pub(crate) fn inventory(&self) -> Result<Vec<Labelled>, StoreError> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT device, labels FROM devices ORDER BY device")?;
         let row = |row: &Row<'_>| Ok((column::id(row, 0)?, column::from_json(row, 1)?));
         let rows = statement.query_map([], row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -148,9 +150,7 @@ impl Tx<'_> {
         device: &DeviceId,
     ) -> Result<Option<(BootId, Millis)>, StoreError> {
         let sql = "SELECT boot, at_ms FROM devices WHERE device = ? AND boot IS NOT NULL";
-        let row = |row: &Row<'_>| {
-            Ok((BootId(row.get(0)?), Millis(column::number(row, 1)?)))
-        };
+        let row = |row: &Row<'_>| Ok((BootId(row.get(0)?), Millis(column::number(row, 1)?)));
         Ok(self.0.query_row(sql, [device.as_str()], row).optional()?)
     }
 
@@ -194,15 +194,18 @@ impl Tx<'_> {
 
     /// Nobody is connected: what a controller that starts knows.
     pub(crate) fn set_none_connected(&self) -> Result<(), StoreError> {
-        self.0.execute("UPDATE devices SET connected = 0 WHERE connected = 1", [])?;
+        self.0
+            .execute("UPDATE devices SET connected = 0 WHERE connected = 1", [])?;
         Ok(())
     }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
     let pair = |index| -> rusqlite::Result<Option<String>> {
-        let (epoch, generation) =
-            (column::maybe_number(row, index)?, column::maybe_number(row, index + 1)?);
+        let (epoch, generation) = (
+            column::maybe_number(row, index)?,
+            column::maybe_number(row, index + 1)?,
+        );
         let pair = epoch.zip(generation).filter(|(epoch, _)| *epoch > 0);
         Ok(pair.map(|(epoch, generation)| EpochGeneration::new(epoch, generation).to_string()))
     };

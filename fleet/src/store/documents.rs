@@ -58,7 +58,9 @@ impl Tx<'_> {
             "SELECT digest FROM documents WHERE device = ? AND stream = ? AND sequence = ?",
         )?;
         let key = params![device.as_str(), stream.0, bits(sequence.0)];
-        let found = statement.query_row(key, |row| column::digest(row, 0)).optional()?;
+        let found = statement
+            .query_row(key, |row| column::digest(row, 0))
+            .optional()?;
         Ok(match found {
             None => Known::Not,
             Some(found) if found == digest => Known::Same,

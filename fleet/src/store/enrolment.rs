@@ -63,9 +63,16 @@ impl Tx<'_> {
                    WHERE t.secret = ?";
         let row = |row: &Row<'_>| {
             let serial: Option<String> = row.get(2)?;
-            let used = serial.map(|serial| read_certificate(row, serial)).transpose()?;
+            let used = serial
+                .map(|serial| read_certificate(row, serial))
+                .transpose()?;
             let (device, expires) = (column::id(row, 0)?, UnixSeconds(column::number(row, 1)?));
-            Ok(TokenRow { secret, device, expires, used })
+            Ok(TokenRow {
+                secret,
+                device,
+                expires,
+                used,
+            })
         };
         Ok(self.0.query_row(sql, [secret.0], row).optional()?)
     }
@@ -94,7 +101,12 @@ impl Tx<'_> {
         )?;
         self.0.execute(
             "UPDATE tokens SET document_key = ?2, tls_key = ?3, serial = ?4 WHERE secret = ?1",
-            params![token.secret.0, issued.document_key.0, issued.tls_key.0, issued.serial],
+            params![
+                token.secret.0,
+                issued.document_key.0,
+                issued.tls_key.0,
+                issued.serial
+            ],
         )?;
         Ok(())
     }
@@ -102,9 +114,9 @@ impl Tx<'_> {
     /// For each device the serial of the certificate that was issued last: older ones may not
     /// connect.
     pub(crate) fn newest_serials(&self) -> Result<Vec<(DeviceId, String)>, StoreError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT device, serial FROM certificates ORDER BY device, issued_at",
-        )?;
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT device, serial FROM certificates ORDER BY device, issued_at")?;
         let rows = statement.query_map([], |row| Ok((column::id(row, 0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

@@ -15,8 +15,10 @@ pub(crate) enum StoreError {
         because: String,
     },
     /// The file was written by a newer program.
-    #[error("failed to open the store: because its schema {found} is newer than {known}, the \
-             newest that this program knows: hint: use the program that wrote it")]
+    #[error(
+        "failed to open the store: because its schema {found} is newer than {known}, the \
+             newest that this program knows: hint: use the program that wrote it"
+    )]
     Newer {
         /// Schema of the file.
         found: i64,
@@ -36,6 +38,8 @@ pub(crate) enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Failed { because: error.to_string() }
+        Self::Failed {
+            because: error.to_string(),
+        }
     }
 }

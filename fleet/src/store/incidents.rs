@@ -81,6 +81,8 @@ impl Tx<'_> {
             })
         })?;
         let items = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Paged::of(items, page, |incident: &Incident| incident.incident.to_string()))
+        Ok(Paged::of(items, page, |incident: &Incident| {
+            incident.incident.to_string()
+        }))
     }
 }

@@ -31,7 +31,10 @@ impl Page {
 
     /// The row behind which the page begins; a cursor that is not ours begins at the start.
     pub(super) fn after_row(&self) -> i64 {
-        self.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0)
+        self.cursor
+            .as_deref()
+            .and_then(|cursor| cursor.parse().ok())
+            .unwrap_or(0)
     }
 
     /// The name behind which the page begins.

@@ -105,7 +105,9 @@ impl Tx<'_> {
             bits(receipt.since.epoch.0),
             bits(receipt.since.generation.0),
             step_name(receipt.step),
-            receipt.reason.map(|reason| snake_case(&format!("{reason:?}"))),
+            receipt
+                .reason
+                .map(|reason| snake_case(&format!("{reason:?}"))),
             receipt.detail,
             receipt.unix.map(|unix| bits(unix.0)),
             bits(now.0),
@@ -145,7 +147,10 @@ impl Tx<'_> {
             text.map(|_| column::id(row, index)).transpose()
         };
         let row = |row: &Row<'_>| Ok((version(row, 0)?, version(row, 1)?));
-        let found = self.0.query_row(sql, [device.as_str(), model.as_str()], row).optional()?;
+        let found = self
+            .0
+            .query_row(sql, [device.as_str(), model.as_str()], row)
+            .optional()?;
         Ok(found.unwrap_or_default())
     }
 
@@ -169,7 +174,9 @@ impl Tx<'_> {
                 bits(receipt.since.epoch.0),
                 bits(receipt.since.generation.0),
                 step_name(receipt.step),
-                receipt.reason.map(|reason| snake_case(&format!("{reason:?}"))),
+                receipt
+                    .reason
+                    .map(|reason| snake_case(&format!("{reason:?}"))),
                 receipt.detail,
                 active.map(Version::as_str),
                 committed.map(Version::as_str),
@@ -198,7 +205,9 @@ impl Tx<'_> {
         let rows =
             statement.query_map(params![page.after_row(), page.limit(), device, model], read)?;
         let items = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Paged::of(items, page, |row: &ReceiptRow| row.receipt.to_string()))
+        Ok(Paged::of(items, page, |row: &ReceiptRow| {
+            row.receipt.to_string()
+        }))
     }
 }
 

@@ -73,7 +73,10 @@ impl Tx<'_> {
     ) -> Result<Option<(Digest, u32)>, StoreError> {
         let sql = "SELECT statement, statement_size FROM releases WHERE model = ? AND version = ?";
         let row = |row: &Row<'_>| Ok((column::digest(row, 0)?, row.get(1)?));
-        Ok(self.0.query_row(sql, [model.as_str(), version.as_str()], row).optional()?)
+        Ok(self
+            .0
+            .query_row(sql, [model.as_str(), version.as_str()], row)
+            .optional()?)
     }
 
     /// The highest rank among the releases of a model.
@@ -83,10 +86,7 @@ impl Tx<'_> {
     }
 
     /// Releases, of one model or of all, by model and rank.
-    pub(crate) fn releases(
-        &self,
-        model: Option<&ModelId>,
-    ) -> Result<Vec<ReleaseRow>, StoreError> {
+    pub(crate) fn releases(&self, model: Option<&ModelId>) -> Result<Vec<ReleaseRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT model, version, rank, statement, bundle, class, issued_at, published_at
              FROM releases WHERE ?1 IS NULL OR model = ?1 ORDER BY model, rank",

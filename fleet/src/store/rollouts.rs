@@ -154,7 +154,9 @@ impl Tx<'_> {
         let rows: Vec<RolloutRow> = rows.collect::<rusqlite::Result<_>>()?;
         let rows = rows.into_iter().map(|row| self.with_steps(row));
         let items = rows.collect::<Result<_, StoreError>>()?;
-        Ok(Paged::of(items, page, |row: &RolloutRow| row.rollout.to_string()))
+        Ok(Paged::of(items, page, |row: &RolloutRow| {
+            row.rollout.to_string()
+        }))
     }
 
     fn with_steps(&self, mut row: RolloutRow) -> Result<RolloutRow, StoreError> {

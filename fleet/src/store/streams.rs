@@ -39,7 +39,9 @@ impl Tx<'_> {
     ) -> Result<Option<StreamRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM streams WHERE device = ? AND stream = ?");
         let mut statement = self.0.prepare_cached(&sql)?;
-        Ok(statement.query_row(params![device.as_str(), stream.0], read).optional()?)
+        Ok(statement
+            .query_row(params![device.as_str(), stream.0], read)
+            .optional()?)
     }
 
     /// The streams of a kind that no other has replaced.
@@ -75,7 +77,12 @@ impl Tx<'_> {
                 bits(now.0),
             ],
         )?;
-        Ok(StreamRow { stream, kind, through: Sequence(0), superseded: false })
+        Ok(StreamRow {
+            stream,
+            kind,
+            through: Sequence(0),
+            superseded: false,
+        })
     }
 
     /// Another stream has taken the place of this one.
@@ -94,9 +101,9 @@ impl Tx<'_> {
         stream: StreamId,
         through: Sequence,
     ) -> Result<(), StoreError> {
-        let mut update = self.0.prepare_cached(
-            "UPDATE streams SET through = ?3 WHERE device = ?1 AND stream = ?2",
-        )?;
+        let mut update = self
+            .0
+            .prepare_cached("UPDATE streams SET through = ?3 WHERE device = ?1 AND stream = ?2")?;
         update.execute(params![device.as_str(), stream.0, bits(through.0)])?;
         Ok(())
     }
@@ -113,14 +120,24 @@ impl Tx<'_> {
         self.0.execute(
             "INSERT INTO reported_gaps (device, stream, first, through, reported_at)
              VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            params![device.as_str(), stream.0, bits(first.0), bits(through.0), bits(now.0)],
+            params![
+                device.as_str(),
+                stream.0,
+                bits(first.0),
+                bits(through.0),
+                bits(now.0)
+            ],
         )?;
         Ok(())
     }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StreamRow> {
-    let kind = if row.get::<_, u8>(1)? == 0 { Kind::Receipts } else { Kind::Windows };
+    let kind = if row.get::<_, u8>(1)? == 0 {
+        Kind::Receipts
+    } else {
+        Kind::Windows
+    };
     Ok(StreamRow {
         stream: column::stream(row, 0)?,
         kind,

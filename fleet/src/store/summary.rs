@@ -59,16 +59,23 @@ impl Tx<'_> {
             Ok(DeviceSummary { device, models })
         });
         let items = models.collect::<Result<_, StoreError>>()?;
-        Ok(Paged { items, next: devices.next })
+        Ok(Paged {
+            items,
+            next: devices.next,
+        })
     }
 
     /// The models of a device, by name.
     pub(crate) fn models_of(&self, device: &str) -> Result<Vec<ModelSummary>, StoreError> {
         let mut models = Models::new();
-        self.each(device, "SELECT model, version FROM desired WHERE device = ?", |row| {
-            named(&mut models, row)?.desired_version = row.get(1)?;
-            Ok(())
-        })?;
+        self.each(
+            device,
+            "SELECT model, version FROM desired WHERE device = ?",
+            |row| {
+                named(&mut models, row)?.desired_version = row.get(1)?;
+                Ok(())
+            },
+        )?;
         let states = "SELECT model, active_version, step, reason, detail FROM device_models
                       WHERE device = ?";
         self.each(device, states, |row| {
@@ -92,7 +99,8 @@ impl Tx<'_> {
             model.errors = model.errors.saturating_add(column::number(row, 3)?);
             let latency = latencies.entry(model.model.clone()).or_default();
             let more = read_latency(&row.get::<_, Vec<u8>>(4)?);
-            more.iter().for_each(|(bucket, count)| latency.add(bucket, count));
+            more.iter()
+                .for_each(|(bucket, count)| latency.add(bucket, count));
             Ok(())
         })?;
         for (model, latency) in latencies {

@@ -12,12 +12,17 @@ fn device(number: u32) -> DeviceId {
 }
 
 async fn add(store: &Store, number: u32) -> Result<(), StoreError> {
-    store.write(move |tx| tx.add_device(&device(number), NOW)).await
+    store
+        .write(move |tx| tx.add_device(&device(number), NOW))
+        .await
 }
 
 async fn names(store: &Store) -> Vec<String> {
     let inventory = store.read(|tx| tx.inventory()).await.expect("a store");
-    inventory.into_iter().map(|(device, _)| device.to_string()).collect()
+    inventory
+        .into_iter()
+        .map(|(device, _)| device.to_string())
+        .collect()
 }
 
 #[tokio::test]
@@ -37,7 +42,9 @@ fn a_file_of_a_newer_program_is_refused() {
     let path = folder.path().join("muster.db");
     drop(Store::open(&path).expect("a new file"));
     let connection = Connection::open(&path).expect("the file");
-    connection.pragma_update(None, "user_version", 999).expect("written");
+    connection
+        .pragma_update(None, "user_version", 999)
+        .expect("written");
     drop(connection);
     let error = Store::open(&path).err().expect("refused").to_string();
     assert!(error.contains("schema 999 is newer"), "{error}");
@@ -49,7 +56,9 @@ async fn a_job_that_fails_or_panics_undoes_itself_and_nothing_else() {
     let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
     let fails = store.write(|tx| {
         tx.add_device(&device(1), NOW)?;
-        Err::<(), _>(StoreError::Failed { because: "it was asked to".to_owned() })
+        Err::<(), _>(StoreError::Failed {
+            because: "it was asked to".to_owned(),
+        })
     });
     let panics = store.write::<(), StoreError>(|tx| {
         tx.add_device(&device(2), NOW)?;
@@ -69,10 +78,19 @@ async fn pages_follow_each_other_without_a_gap() {
     for number in 0..7 {
         add(&store, number).await.expect("stored");
     }
-    let (mut seen, mut page) = (Vec::new(), Page { cursor: None, limit: Some(3) });
+    let (mut seen, mut page) = (
+        Vec::new(),
+        Page {
+            cursor: None,
+            limit: Some(3),
+        },
+    );
     loop {
         let asked = page.clone();
-        let paged = store.read(move |tx| tx.devices(&asked)).await.expect("a store");
+        let paged = store
+            .read(move |tx| tx.devices(&asked))
+            .await
+            .expect("a store");
         seen.extend(paged.items.into_iter().map(|row| row.device));
         match paged.next {
             Some(next) => page.cursor = Some(next),

@@ -107,12 +107,18 @@ impl Tx<'_> {
              WHERE device = ? AND model = ? AND bundle = ?",
         )?;
         let before = select.query_row(key, |row| {
-            let numbers =
-                (column::number(row, 0)?, column::number(row, 1)?, column::number(row, 2)?);
+            let numbers = (
+                column::number(row, 0)?,
+                column::number(row, 1)?,
+                column::number(row, 2)?,
+            );
             Ok((numbers, read_latency(&row.get::<_, Vec<u8>>(3)?)))
         });
         let ((calls, closed, failed), mut latency) = before.optional()?.unwrap_or_default();
-        window.latency.iter().for_each(|count| latency.add(count.bucket, count.count));
+        window
+            .latency
+            .iter()
+            .for_each(|count| latency.add(count.bucket, count.count));
         let mut upsert = self.0.prepare_cached(
             "INSERT INTO counters (device, model, bundle, calls, closed_windows, errors, latency)
              VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = excluded.calls,
@@ -150,13 +156,9 @@ impl Tx<'_> {
         let rows =
             statement.query_map(params![page.after_row(), page.limit(), device, model], read)?;
         let items = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Paged::of(items, page, |row: &WindowRow| row.window.to_string()))
-    }
-
-    /// The signed bytes of a window.
-    pub(crate) fn window_document(&self, window: i64) -> Result<Option<Vec<u8>>, StoreError> {
-        let sql = "SELECT document FROM windows WHERE window = ?";
-        Ok(self.0.query_row(sql, [window], |row| row.get(0)).optional()?)
+        Ok(Paged::of(items, page, |row: &WindowRow| {
+            row.window.to_string()
+        }))
     }
 }
 
@@ -179,7 +181,11 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<WindowRow> {
 }
 
 fn errors(window: &Window<'_>) -> u64 {
-    window.errors.iter().map(|error| u64::from(error.count)).sum()
+    window
+        .errors
+        .iter()
+        .map(|error| u64::from(error.count))
+        .sum()
 }
 
 /// Five bytes for each bucket that is not empty: bucket, count.
@@ -196,7 +202,10 @@ fn write_latency(latency: &LatencyFold) -> Vec<u8> {
 pub(super) fn read_latency(bytes: &[u8]) -> LatencyFold {
     let mut latency = LatencyFold::default();
     for entry in bytes.as_chunks::<5>().0 {
-        latency.add(entry[0], u32::from_le_bytes([entry[1], entry[2], entry[3], entry[4]]));
+        latency.add(
+            entry[0],
+            u32::from_le_bytes([entry[1], entry[2], entry[3], entry[4]]),
+        );
     }
     latency
 }

@@ -40,7 +40,11 @@ where
 {
     Box::new(move |tx| {
         let result = work(tx);
-        let outcome = if result.is_ok() { Outcome::Keep } else { Outcome::Undo };
+        let outcome = if result.is_ok() {
+            Outcome::Keep
+        } else {
+            Outcome::Undo
+        };
         let answer: Answer = Box::new(move |committed| {
             let result = result.and_then(|value| committed.map(|()| value).map_err(E::from));
             // Whoever asked may have gone; what is stored stays stored.
@@ -67,7 +71,9 @@ pub(super) fn start(
         }
     };
     let started = thread::Builder::new().name("store".to_owned()).spawn(run);
-    let failed = |error: std::io::Error| StoreError::Failed { because: error.to_string() };
+    let failed = |error: std::io::Error| StoreError::Failed {
+        because: error.to_string(),
+    };
     started.map(drop).map_err(failed)
 }
 
@@ -79,7 +85,9 @@ fn commit(connection: &Connection, batch: Vec<Job>) {
         // Without an open transaction there is nothing to undo.
         let _none_open = connection.execute_batch("ROLLBACK");
     }
-    answers.into_iter().for_each(|answer| answer(result.clone()));
+    answers
+        .into_iter()
+        .for_each(|answer| answer(result.clone()));
 }
 
 fn run_all(
@@ -98,7 +106,10 @@ fn run_all(
 fn run_one(connection: &Connection, job: Job) -> Result<Option<Answer>, StoreError> {
     connection.execute_batch("SAVEPOINT job")?;
     let done = catch_unwind(AssertUnwindSafe(|| job(&Tx(connection)))).ok();
-    if done.as_ref().is_none_or(|done| done.outcome == Outcome::Undo) {
+    if done
+        .as_ref()
+        .is_none_or(|done| done.outcome == Outcome::Undo)
+    {
         connection.execute_batch("ROLLBACK TO job")?;
     }
     connection.execute_batch("RELEASE job")?;

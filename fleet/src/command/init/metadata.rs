@@ -9,10 +9,10 @@ use muster_protocol::tuf::fleet_document::{Director, Endpoints, PATH};
 use muster_protocol::tuf::{Envelope, FleetDocument, Hex32, Role, Root, TargetFile, Targets};
 
 use crate::config::Config;
-use crate::publish::Publication;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::key_file;
+use crate::publish::Publication;
 
 /// Life of the first root: the ceremony that replaces it is rare.
 const ROOT_DAYS: u64 = 5 * 365;

@@ -5,8 +5,8 @@ use muster_protocol::cbor::List;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{
-    BootId, DeviceId, Epoch, EpochGeneration, ModelId, Nonce, Rank, Sequence, StreamId, TargetClass,
-    Version,
+    BootId, DeviceId, Epoch, EpochGeneration, ModelId, Nonce, Rank, Sequence, StreamId,
+    TargetClass, Version,
 };
 use muster_protocol::message::{
     Document, Health, Hello, Kind, Measured, MetadataVersions, Receipt, Requirements, Settings,
@@ -58,7 +58,14 @@ enum Body {
 
 impl Say {
     fn new(stream: StreamId, sequence: u64, body: Body) -> Self {
-        Self { device: "press-07", stream, sequence, body, signer: 1, flipped: false }
+        Self {
+            device: "press-07",
+            stream,
+            sequence,
+            body,
+            signer: 1,
+            flipped: false,
+        }
     }
 
     pub(super) fn window(sequence: u64, calls: u64) -> Self {
@@ -86,7 +93,10 @@ impl Say {
     }
 
     pub(super) fn flipped(self) -> Self {
-        Self { flipped: true, ..self }
+        Self {
+            flipped: true,
+            ..self
+        }
     }
 
     pub(super) fn of(self, device: &'static str) -> Self {
@@ -121,8 +131,17 @@ impl Say {
     fn malformed_bytes(&self, document: &Document<'_>) -> Vec<u8> {
         let mut payload = minicbor::Encoder::new(Vec::new());
         let made: Result<_, minicbor::encode::Error<std::convert::Infallible>> = (|| {
-            payload.map(5)?.u8(0)?.encode(&document.device)?.u8(1)?.encode(document.stream)?;
-            payload.u8(2)?.encode(document.sequence)?.u8(3)?.encode(document.boot)?;
+            payload
+                .map(5)?
+                .u8(0)?
+                .encode(&document.device)?
+                .u8(1)?
+                .encode(document.stream)?;
+            payload
+                .u8(2)?
+                .encode(document.sequence)?
+                .u8(3)?
+                .encode(document.boot)?;
             payload.u8(5)?.str("no window")?.ok()
         })();
         made.expect("a vector takes all bytes");
@@ -185,14 +204,21 @@ pub(super) struct HelloSaid {
 impl Bench {
     /// A device with a stream of each kind that a hello has named.
     pub(super) fn new() -> Self {
-        let bench = Self { connection: store::in_memory(), device: id("press-07") };
+        let bench = Self {
+            connection: store::in_memory(),
+            device: id("press-07"),
+        };
         let tx = bench.tx();
         tx.add_device(&bench.device, NOW).expect("a store");
         let public = key(1).verifying_key().into();
-        tx.set_document_key(&bench.device, public, NOW).expect("a store");
+        tx.set_document_key(&bench.device, public, NOW)
+            .expect("a store");
         bench.hello(|hello| {
             let opens = |kind, id| (kind, id, 1, 1, None);
-            hello.streams = vec![opens(Kind::Receipts, RECEIPTS), opens(Kind::Windows, WINDOWS)];
+            hello.streams = vec![
+                opens(Kind::Receipts, RECEIPTS),
+                opens(Kind::Windows, WINDOWS),
+            ];
         });
         bench
     }
@@ -202,7 +228,10 @@ impl Bench {
     }
 
     pub(super) fn director(&self) -> Director {
-        Director { key: key(8), epoch: Epoch(1) }
+        Director {
+            key: key(8),
+            epoch: Epoch(1),
+        }
     }
 
     pub(super) fn document(&self, say: &Say) -> document::Taken {
@@ -226,8 +255,12 @@ impl Bench {
     }
 
     pub(super) fn hello_bytes(&self, seed: u8, change: impl FnOnce(&mut HelloSaid)) -> Vec<u8> {
-        let mut said =
-            HelloSaid { accepted: None, assignment: None, at_ms: 5, streams: Vec::new() };
+        let mut said = HelloSaid {
+            accepted: None,
+            assignment: None,
+            at_ms: 5,
+            streams: Vec::new(),
+        };
         change(&mut said);
         let state = |(kind, id, first_kept, next, predecessor): &_| StreamState {
             kind: *kind,
@@ -271,7 +304,8 @@ impl Bench {
                 requirements: Requirements::default(),
                 issued_at: NOW,
             };
-            tx.add_release(&statement, &signed, &[layer], NOW).expect("a store");
+            tx.add_release(&statement, &signed, &[layer], NOW)
+                .expect("a store");
         }
         vec![Digest::of(&signed), bundle, layer]
     }
@@ -296,7 +330,8 @@ impl Bench {
             settings: Settings::default(),
         };
         let rollout = tx.add_rollout(&wanted, NOW).expect("a store");
-        tx.set_desired(&self.device, rollout, &wanted, attempt).expect("a store");
+        tx.set_desired(&self.device, rollout, &wanted, attempt)
+            .expect("a store");
         let director = self.director();
         dispatch(&tx, &director, &self.device, When::Changed, NOW).expect("composed");
         let newest = tx.newest_assignment(&self.device).expect("a store");
@@ -304,7 +339,10 @@ impl Bench {
     }
 
     pub(super) fn newest_at(&self) -> EpochGeneration {
-        self.tx().newest_at(&self.device).expect("a store").expect("a device")
+        self.tx()
+            .newest_at(&self.device)
+            .expect("a store")
+            .expect("a device")
     }
 
     pub(super) fn since(&self) -> Vec<EpochGeneration> {
@@ -314,6 +352,10 @@ impl Bench {
 
     pub(super) fn incidents(&self) -> Vec<String> {
         let incidents = self.tx().incidents(&Page::default()).expect("a store");
-        incidents.items.into_iter().map(|incident| incident.kind).collect()
+        incidents
+            .items
+            .into_iter()
+            .map(|incident| incident.kind)
+            .collect()
     }
 }

@@ -1,0 +1,87 @@
+//! From an ONNX file to signed, running, counted predictions, and on to the next version.
+
+use muster_tests::bundles::{self, Recipe};
+use muster_tests::device::Device;
+use muster_tests::fleet::Fleet;
+use muster_tests::load::Load;
+use muster_tests::settings::Settings;
+use muster_tests::wait;
+use serde_json::Value;
+use std::path::Path;
+
+use super::{FEATURES, expect_score};
+
+/// The models of the story that `cargo xtask demo` tells.
+fn bearing(version: &str) -> bundles::Bundle {
+    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story");
+    let reference = story.join("reference.csv");
+    Recipe::new(&story.join(format!("bearing-{version}.onnx")), "bearing", version)
+        .golden(&story.join(format!("bearing-{version}.golden.npz")))
+        .with(&["--reference", reference.to_str().expect("our paths are text")])
+        .build()
+}
+
+#[test]
+fn a_model_reaches_every_device_and_the_next_version_replaces_it_without_a_failed_prediction() {
+    let fleet = Fleet::start();
+    let settings = Settings::default();
+    let devices = ["press-01", "press-02"].map(|id| Device::start_new(&fleet, id, &settings));
+    fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
+    for device in &devices {
+        fleet.wait_receipt(&device.id, "1.0.0", "active", wait::SOON);
+        fleet.wait_receipt(&device.id, "1.0.0", "committed", wait::SOON);
+        device.wait_serves("score", "1.0.0", wait::SOON);
+    }
+    let loads = devices.each_ref().map(|d| Load::start(d, "score", &FEATURES, expect_score));
+    fleet.ship(&bundles::of_fixture("crash_later", "score", "2.0.0"));
+    for device in &devices {
+        fleet.wait_receipt(&device.id, "2.0.0", "committed", wait::SOON);
+    }
+    for load in loads {
+        let tally = load.end();
+        assert_eq!((tally.failed(), &tally.wrong), (0, &vec![]), "{tally:?}");
+        assert!(tally.by_version.contains_key("1.0.0"), "{tally:?}");
+        assert!(tally.by_version.contains_key("2.0.0"), "{tally:?}");
+    }
+    devices.iter().for_each(|device| counts_agree(&fleet, device));
+}
+
+/// Both ends have counted the same windows and predictions.
+fn counts_agree(fleet: &Fleet, device: &Device) {
+    let here = told(device);
+    let there = fleet.counted(&device.id, "score").expect("the fleet answers");
+    assert_eq!(here, there, "windows and predictions, {} and the fleet", device.id);
+    assert!(here.0 > 0 && here.1 > 0, "{here:?}");
+}
+
+/// A window of few samples is held back until others join it: predictions push it out.
+fn told(device: &Device) -> (u64, u64) {
+    let rows = vec![[0.1, 0.2, 0.3, 0.4]; 32];
+    device.scores("score", &rows).expect("it serves");
+    device.wait_told("score")
+}
+
+#[test]
+fn a_model_of_the_story_passes_its_golden_vectors_and_its_windows_carry_features() {
+    let fleet = Fleet::start();
+    let device = Device::start_new(&fleet, "press-01", &Settings::default());
+    fleet.ship(&bearing("1.0.0"));
+    fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
+    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story/reference.csv");
+    let line = ["predict", "bearing", story.to_str().expect("text"), "--output", "json"];
+    let said = device.cli(&line).ok();
+    let rows: usize = said.lines().map(rows_answered).sum();
+    assert_eq!(rows, 2016);
+    let (_, calls) = device.wait_told("bearing");
+    assert_eq!(calls, 2016);
+    let (_, predictions) = fleet.counted("press-01", "bearing").expect("the fleet answers");
+    assert_eq!(predictions, 2016);
+    fleet.ship(&bearing("2.0.0"));
+    fleet.wait_receipt("press-01", "2.0.0", "committed", wait::SOON);
+}
+
+fn rows_answered(line: &str) -> usize {
+    let answer: Value = serde_json::from_str(line).expect("JSON");
+    let rows = answer["outputs"][0]["shape"][0].as_u64().expect("a shape");
+    usize::try_from(rows).expect("few")
+}

@@ -1,0 +1,75 @@
+//! Commands that end by themselves: run, with what they said and their exit code.
+
+use crate::wait;
+use std::fmt;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// What a command left.
+#[derive(Debug)]
+pub struct Said {
+    line: String,
+    /// Exit code; absent when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it cannot be started or does not end in time.
+pub fn run(command: &mut Command) -> Said {
+    let line = format!("{command:?}");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let stdout = collect(child.stdout.take().expect("piped"));
+    let stderr = collect(child.stderr.take().expect("piped"));
+    let status = wait::until(format!("the end of {line}"), wait::LATER, || {
+        child.try_wait().expect("a child can be waited for").ok_or("it runs")
+    });
+    let text = |reader: thread::JoinHandle<String>| reader.join().expect("the reader ends");
+    Said { line, code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).expect("a pipe can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Said {
+    /// Standard output of a command that succeeded.
+    ///
+    /// # Panics
+    /// When it failed.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self}");
+        self.stdout
+    }
+
+    /// The command failed with this exit code, and its sentence has these parts, a reason and a
+    /// hint.
+    ///
+    /// # Panics
+    /// When not.
+    pub fn refused(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self}");
+        for part in ["failed to ", ": because ", ": hint: "].iter().chain(parts) {
+            assert!(self.stderr.contains(part), "{part:?} is not in what this said: {self}");
+        }
+        assert!(!self.stderr.contains("panicked"), "{self}");
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, code, stdout, stderr } = self;
+        write!(f, "{line}\nended with {code:?}\n{stdout}\n{stderr}")
+    }
+}

@@ -1,0 +1,128 @@
+//! Requests one after the other against one model, for as long as a test wants.
+//!
+//! Never hides a failure: every answer that is no prediction is kept.
+
+use crate::device::{self, Device};
+use crate::http::{self, Question};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// Requests that are under way.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    tally: Arc<Mutex<Tally>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Predictions by the version that made them.
+    pub by_version: BTreeMap<String, u64>,
+    /// Refusals by status.
+    pub refused: BTreeMap<u16, u64>,
+    /// The first few refusals and broken connections, in words.
+    pub words: Vec<String>,
+    /// Connections that broke or were refused.
+    pub broken: u64,
+    /// Predictions whose scores were not those expected.
+    pub wrong: Vec<(String, Vec<f64>)>,
+}
+
+impl Tally {
+    /// Predictions.
+    pub fn answered(&self) -> u64 {
+        self.by_version.values().sum()
+    }
+
+    /// Everything else.
+    pub fn failed(&self) -> u64 {
+        self.refused.values().sum::<u64>() + self.broken
+    }
+}
+
+impl Load {
+    /// Begins; `expect` says whether the scores of a version are right.
+    pub fn start(
+        device: &Device,
+        model: &str,
+        rows: &[[f32; 4]],
+        expect: impl Fn(&str, &[f64]) -> bool + Send + 'static,
+    ) -> Self {
+        let (stop, tally) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Tally>>::default());
+        let (address, body) = (device.http(), device::question(rows));
+        let path = format!("/v2/models/{model}/infer");
+        let (stopped, told) = (Arc::clone(&stop), Arc::clone(&tally));
+        let thread = std::thread::spawn(move || {
+            let question = Question {
+                method: "POST",
+                path: &path,
+                token: None,
+                body: Some(&body),
+            };
+            while !stopped.load(Ordering::Relaxed) {
+                let answer = http::ask(address, question);
+                told.lock().expect("not poisoned").take(answer, &expect);
+            }
+        });
+        Self { stop, tally, thread: Some(thread) }
+    }
+
+    /// What became of them so far.
+    ///
+    /// # Panics
+    /// When the load itself panicked.
+    pub fn so_far(&self) -> Tally {
+        self.tally.lock().expect("not poisoned").clone()
+    }
+
+    /// Ends them.
+    ///
+    /// # Panics
+    /// When the load itself panicked.
+    pub fn end(mut self) -> Tally {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("it is ended once").join().expect("the load does not panic");
+        self.so_far()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Tally {
+    fn take(
+        &mut self,
+        answer: std::io::Result<http::Answer>,
+        expect: &impl Fn(&str, &[f64]) -> bool,
+    ) {
+        match answer.map(|answer| (device::read_scores(&answer), answer)) {
+            Ok((Some((version, scores)), _)) => {
+                if !expect(&version, &scores) {
+                    self.wrong.push((version.clone(), scores));
+                }
+                *self.by_version.entry(version).or_default() += 1;
+            }
+            Ok((None, answer)) => {
+                *self.refused.entry(answer.status).or_default() += 1;
+                self.word(&format!("{} {}", answer.status, answer.body["error"]));
+            }
+            Err(error) => {
+                self.broken += 1;
+                self.word(&error.to_string());
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        if self.words.len() < 5 {
+            self.words.push(word.to_owned());
+        }
+    }
+}
