@@ -14,5 +14,8 @@ fn expect_score(version: &str, scores: &[f64]) -> bool {
     let factor = if version == "1.0.0" { 2.0 } else { 1.0 };
     let means = [0.0625, 0.25].map(|mean| mean * factor);
     scores.len() == means.len()
-        && scores.iter().zip(means).all(|(score, mean)| (score - mean).abs() < 1e-5)
+        && scores
+            .iter()
+            .zip(means)
+            .all(|(score, mean)| (score - mean).abs() < 1e-5)
 }

@@ -22,7 +22,9 @@ pub fn monotonic_us() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let microseconds = u64::try_from(now.tv_nsec).unwrap_or(0) / 1000;
-    seconds.saturating_mul(1_000_000).saturating_add(microseconds)
+    seconds
+        .saturating_mul(1_000_000)
+        .saturating_add(microseconds)
 }
 
 /// What the machine believes the time to be; zero before 1970. For logs and hints: edge clocks

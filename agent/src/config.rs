@@ -118,7 +118,10 @@ impl Default for Config {
 
 impl Default for TrialConfig {
     fn default() -> Self {
-        Self { timeout_ms: 30_000, latency_us_max: None }
+        Self {
+            timeout_ms: 30_000,
+            latency_us_max: None,
+        }
     }
 }
 
@@ -169,9 +172,14 @@ impl Config {
             None if usual.exists() => &usual,
             None => return Ok(Self::default()),
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let invalid = |because| ConfigError::Invalid { path: path.to_owned(), because };
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = |because| ConfigError::Invalid {
+            path: path.to_owned(),
+            because,
+        };
         let config: Self =
             toml::from_str(&text).map_err(|error| invalid(error.to_string().trim().to_owned()))?;
         config.check().map_err(invalid)?;
@@ -228,7 +236,15 @@ mod tests {
 
     #[test]
     fn a_named_file_must_exist() {
-        let error = Config::load(Some(Path::new("/nowhere/agent.toml")), Path::new("/nowhere"));
-        assert!(error.expect_err("absent").to_string().contains("failed to read"));
+        let error = Config::load(
+            Some(Path::new("/nowhere/agent.toml")),
+            Path::new("/nowhere"),
+        );
+        assert!(
+            error
+                .expect_err("absent")
+                .to_string()
+                .contains("failed to read")
+        );
     }
 }

@@ -57,7 +57,9 @@ pub enum Failure {
     #[error("failed to listen for signals: because {0}: hint: this is not Linux?")]
     Signals(std::io::Error),
     /// No running agent.
-    #[error("failed to ask the agent: because nothing answers at {socket}: {because}: hint: is `muster-agent run` running with this --state?")]
+    #[error(
+        "failed to ask the agent: because nothing answers at {socket}: {because}: hint: is `muster-agent run` running with this --state?"
+    )]
     NoAgent {
         /// Its socket.
         socket: String,
@@ -78,7 +80,9 @@ pub enum Failure {
         hint: &'static str,
     },
     /// Something on disk does not verify.
-    #[error("failed to verify: because {0}: hint: the agent fetches damaged parts again by itself; if this stays, check the disk")]
+    #[error(
+        "failed to verify: because {0}: hint: the agent fetches damaged parts again by itself; if this stays, check the disk"
+    )]
     Verification(String),
     /// Everything else.
     #[error("failed to start: because {0}")]

@@ -27,7 +27,9 @@ impl Local {
     /// [`Failure::NoAgent`].
     pub async fn connect(state: &Path, socket: &Path) -> Result<Self, Failure> {
         let socket = state.join(socket);
-        let stream = UnixStream::connect(&socket).await.map_err(|e| absent(&socket, &e))?;
+        let stream = UnixStream::connect(&socket)
+            .await
+            .map_err(|e| absent(&socket, &e))?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| absent(&socket, &e))?;
@@ -54,20 +56,32 @@ impl Local {
             .header("content-type", "application/json")
             .body(Full::new(bytes))
             .map_err(|e| absent(&self.socket, &e))?;
-        let answer =
-            self.sender.send_request(request).await.map_err(|e| absent(&self.socket, &e))?;
+        let answer = self
+            .sender
+            .send_request(request)
+            .await
+            .map_err(|e| absent(&self.socket, &e))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-        let body = body.collect().await.map_err(|e| absent(&self.socket, &e))?.to_bytes();
+        let body = body
+            .collect()
+            .await
+            .map_err(|e| absent(&self.socket, &e))?
+            .to_bytes();
         let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if status == StatusCode::OK {
             return Ok(value);
         }
-        let sentence = value["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+        let sentence = value["error"]
+            .as_str()
+            .map_or_else(|| status.to_string(), str::to_owned);
         Err(Failure::Prediction(sentence))
     }
 }
 
 fn absent(socket: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::NoAgent { socket: socket.display().to_string(), because: error.to_string() }
+    Failure::NoAgent {
+        socket: socket.display().to_string(),
+        because: error.to_string(),
+    }
 }

@@ -12,6 +12,7 @@ pub mod health;
 pub mod infer;
 pub mod link;
 pub mod local;
+pub mod print;
 pub mod run;
 pub mod serve;
 pub mod serving;
@@ -33,7 +34,10 @@ use std::process::ExitCode;
 use worker::child::{self, WorkerArgs};
 
 #[derive(Parser)]
-#[command(version, about = "The device's side of Muster: serves models that passed inspection")]
+#[command(
+    version,
+    about = "The device's side of Muster: serves models that passed inspection"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -70,7 +74,9 @@ fn main() -> ExitCode {
 fn with_runtime(command: Command) -> ExitCode {
     log_to_stderr();
     // One thread: a worker dies with the thread that started it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => runtime.block_on(dispatch(command)),
         Err(error) => Failure::Runtime(error).report(),
@@ -104,5 +110,10 @@ async fn check_command(args: &CheckArgs) -> ExitCode {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MUSTER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,muster_agent=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour)
+        .with_writer(std::io::stderr)
+        .init();
 }

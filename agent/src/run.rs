@@ -8,9 +8,9 @@ use crate::enroll::Identity;
 use crate::error::Failure;
 use crate::link::{Link, LinkConfig, LinkEvent, Timeouts};
 use crate::serve::{self, ServeConfig, Server};
+use crate::serving;
 use crate::store::Store;
 use crate::supervisor::{Effect, Event, Supervisor};
-use crate::serving;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -48,8 +48,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let (effects, mut effects_rx) = mpsc::channel::<Effect>(EVENTS_MAX);
     let link_config = link_config(&identity, &args.state);
     let serve_config = serve_config(&config, &args.state);
-    let mut supervisor =
-        Supervisor::start(config, identity, store, serving_events, effects)?;
+    let mut supervisor = Supervisor::start(config, identity, store, serving_events, effects)?;
     let server = start_server(serve_config, &supervisor).await?;
     announce(&server);
     let (link, mut link_rx) = start_link(link_config, &supervisor)?;
@@ -102,7 +101,10 @@ async fn end(
             link.stop().await;
         }
     };
-    if tokio::time::timeout(Duration::from_millis(END_MS_MAX), last).await.is_err() {
+    if tokio::time::timeout(Duration::from_millis(END_MS_MAX), last)
+        .await
+        .is_err()
+    {
         tracing::warn!("ended without waiting any longer");
     }
 }
@@ -144,14 +146,21 @@ fn serve_config(config: &Config, state: &Path) -> ServeConfig {
 
 async fn start_server(config: ServeConfig, supervisor: &Supervisor) -> Result<Server, Failure> {
     let status = supervisor.status();
-    let read = move || status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let read = move || {
+        status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    };
     Ok(serve::start(config, supervisor.routes(), std::sync::Arc::new(read)).await?)
 }
 
 /// One line for scripts: where the local server listens.
 fn announce(server: &Server) {
-    let http = server.local_addr().map_or("-".to_owned(), |address| address.to_string());
-    println!("ready http={http}");
+    let http = server
+        .local_addr()
+        .map_or("-".to_owned(), |address| address.to_string());
+    crate::print::data(&format!("ready http={http}\n"));
 }
 
 /// The two signals that end an agent in good order.
@@ -176,4 +185,3 @@ impl Ending {
         }
     }
 }
-

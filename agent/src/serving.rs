@@ -61,6 +61,7 @@ impl Plan {
 }
 
 /// What a serving task tells the supervisor.
+#[expect(clippy::large_enum_variant, reason = "few, and moved once")]
 #[derive(Debug)]
 pub enum Event {
     /// The first worker is ready.
@@ -158,5 +159,10 @@ pub fn start(plan: Plan, events: mpsc::Sender<Event>) -> Handle {
     let vitals = Arc::new(std::sync::Mutex::new(Vitals::default()));
     let bundle = plan.release.bundle;
     tokio::spawn(task::Task::new(plan, events, vitals.clone()).run(jobs, ended));
-    Handle { bundle, requests, vitals, end: Some(end) }
+    Handle {
+        bundle,
+        requests,
+        vitals,
+        end: Some(end),
+    }
 }

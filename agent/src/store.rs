@@ -38,14 +38,25 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        for part in ["", "blobs", "partial", "metadata", "queue", "checkpoints", "run"] {
+        for part in [
+            "",
+            "blobs",
+            "partial",
+            "metadata",
+            "queue",
+            "checkpoints",
+            "run",
+        ] {
             atomic::make_folder(&folder.join(part))?;
         }
         let path = folder.join("lock");
         let lock = File::create(&path).map_err(|e| DiskError::new("create", &path, e))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| OpenError::InUse(folder.to_owned()))?;
-        Ok(Self { folder: folder.to_owned(), _lock: Some(lock) })
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: Some(lock),
+        })
     }
 
     /// Opens a folder that exists for reading only, beside an agent that may run on it.
@@ -54,7 +65,10 @@ impl Store {
     /// There is no such folder.
     pub fn open_shared(folder: &Path) -> Result<Self, DiskError> {
         std::fs::read_dir(folder).map_err(|e| DiskError::new("open", folder, e))?;
-        Ok(Self { folder: folder.to_owned(), _lock: None })
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: None,
+        })
     }
 
     /// The folder.
@@ -64,7 +78,9 @@ impl Store {
 
     /// Where a checkpoint of the open window of a model lies.
     pub fn checkpoint(&self, model: &str) -> PathBuf {
-        self.folder.join("checkpoints").join(format!("{model}.cbor"))
+        self.folder
+            .join("checkpoints")
+            .join(format!("{model}.cbor"))
     }
 
     /// Bytes free on the disk of the folder.

@@ -130,7 +130,10 @@ impl Supervisor {
     /// When to call with [`Event::Tick`] at the latest.
     pub fn next_due(&self) -> Millis {
         let now = clock::monotonic();
-        let updaters = self.updaters.values().filter_map(|u| u.poll_timeout().map(|(at, _)| at));
+        let updaters = self
+            .updaters
+            .values()
+            .filter_map(|u| u.poll_timeout().map(|(at, _)| at));
         updaters
             .chain(self.downloads.next_due())
             .chain(self.outbox.next_due())

@@ -35,7 +35,10 @@ use tokio_rustls::{TlsConnector, rustls};
 ///
 /// # Errors
 /// A key that does not belong to the certificate, or no usable CA.
-pub fn mutual(credentials: &Credentials, time: TrustedTime) -> Result<ClientConfig, BadCredentials> {
+pub fn mutual(
+    credentials: &Credentials,
+    time: TrustedTime,
+) -> Result<ClientConfig, BadCredentials> {
     let verifier = Anchored::new(&credentials.anchors, time)?;
     let chain = credentials.chain.clone();
     let mut config = builder(Arc::new(verifier))?

@@ -15,12 +15,20 @@ impl Backoff {
     /// Starts at the shortest delay.
     #[must_use]
     pub const fn new(first_ms: u64, longest_ms: u64, seed: u64) -> Self {
-        Self { first_ms, longest_ms, attempt: 0, state: seed }
+        Self {
+            first_ms,
+            longest_ms,
+            attempt: 0,
+            state: seed,
+        }
     }
 
     /// The next delay in milliseconds.
     pub fn next_ms(&mut self) -> u64 {
-        let ceiling = self.first_ms.saturating_mul(1 << self.attempt.min(32)).min(self.longest_ms);
+        let ceiling = self
+            .first_ms
+            .saturating_mul(1 << self.attempt.min(32))
+            .min(self.longest_ms);
         self.attempt = self.attempt.saturating_add(1);
         let half = ceiling / 2;
         half + self.random() % (ceiling - half + 1)
@@ -57,7 +65,10 @@ mod tests {
             let mut backoff = Backoff::new(1000, 60_000, seed);
             for ceiling in [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000] {
                 let delay = backoff.next_ms();
-                assert!((ceiling / 2..=ceiling).contains(&delay), "{seed}: {delay} of {ceiling}");
+                assert!(
+                    (ceiling / 2..=ceiling).contains(&delay),
+                    "{seed}: {delay} of {ceiling}"
+                );
             }
             backoff.reset();
             assert!(backoff.next_ms() <= 1000);

@@ -25,7 +25,10 @@ impl Keys {
     /// As what opens a document.
     #[must_use]
     pub fn as_set(&self) -> KeySet<'_> {
-        KeySet { keys: &self.keys, threshold: self.threshold }
+        KeySet {
+            keys: &self.keys,
+            threshold: self.threshold,
+        }
     }
 }
 
@@ -91,7 +94,13 @@ impl<const MODELS: usize> Facts<MODELS> {
     pub fn view(&self, model: &ModelId) -> View<'_> {
         let known = self.models.iter().find(|facts| facts.model == *model);
         View {
-            release: known.map_or(KeySet { keys: &[], threshold: 0 }, |m| m.release.as_set()),
+            release: known.map_or(
+                KeySet {
+                    keys: &[],
+                    threshold: 0,
+                },
+                |m| m.release.as_set(),
+            ),
             floor: known.map_or(Rank(0), |m| m.floor),
             revoked: &self.revoked,
         }
@@ -102,6 +111,9 @@ impl View<'_> {
     /// What revocation asks for this bundle, if it is revoked.
     #[must_use]
     pub fn revocation(&self, bundle: &Digest) -> Option<RevokedAction> {
-        self.revoked.iter().find(|revoked| revoked.bundle == *bundle).map(|revoked| revoked.action)
+        self.revoked
+            .iter()
+            .find(|revoked| revoked.bundle == *bundle)
+            .map(|revoked| revoked.action)
     }
 }

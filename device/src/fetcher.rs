@@ -83,7 +83,11 @@ impl Fetcher {
     #[must_use]
     pub fn new(layers: impl IntoIterator<Item = Wanted>, seed: u64) -> Self {
         Self {
-            layers: layers.into_iter().filter(|l| l.have < l.pieces).take(LAYERS_MAX).collect(),
+            layers: layers
+                .into_iter()
+                .filter(|l| l.have < l.pieces)
+                .take(LAYERS_MAX)
+                .collect(),
             current: 0,
             asked: 0,
             connected: false,
@@ -107,7 +111,11 @@ impl Fetcher {
             Input::Verified { layer, index } => self.verified(layer, index, now),
             // Ask again after a pause: the next answer may be another one.
             Input::Unusable { layer } => {
-                if self.layers.get(self.current).is_some_and(|l| l.digest == layer) {
+                if self
+                    .layers
+                    .get(self.current)
+                    .is_some_and(|l| l.digest == layer)
+                {
                     self.asked = self.layers[self.current].pieces;
                     self.deadline = Some(now.plus(self.silence.next_ms()));
                 }
@@ -123,7 +131,8 @@ impl Fetcher {
     /// What to do next, if anything.
     pub fn poll_output(&mut self, now: Millis) -> Option<Output> {
         let Some(layer) = self.layers.get(self.current) else {
-            return (!core::mem::replace(&mut self.complete_said, true)).then_some(Output::Complete);
+            return (!core::mem::replace(&mut self.complete_said, true))
+                .then_some(Output::Complete);
         };
         self.asked = self.asked.max(layer.have);
         let end = layer.pieces.min(layer.have + WINDOW_PIECES);
@@ -132,8 +141,11 @@ impl Fetcher {
         if !self.connected || self.asked >= end || !enough {
             return None;
         }
-        let request =
-            Output::Request { layer: layer.digest, index: self.asked, count: end - self.asked };
+        let request = Output::Request {
+            layer: layer.digest,
+            index: self.asked,
+            count: end - self.asked,
+        };
         self.asked = end;
         if self.deadline.is_none() {
             self.deadline = Some(now.plus(self.silence.next_ms()));
@@ -144,17 +156,22 @@ impl Fetcher {
     /// When to call with [`Input::Tick`], and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Millis, &'static str)> {
-        self.deadline.map(|deadline| (deadline, "pieces asked for have not come"))
+        self.deadline
+            .map(|deadline| (deadline, "pieces asked for have not come"))
     }
 
     /// Verified pieces and all pieces, for showing progress.
     #[must_use]
     pub fn progress(&self) -> (u32, u32) {
-        self.layers.iter().fold((0, 0), |(have, all), l| (have + l.have, all + l.pieces))
+        self.layers
+            .iter()
+            .fold((0, 0), |(have, all), l| (have + l.have, all + l.pieces))
     }
 
     fn verified(&mut self, digest: Digest, index: u32, now: Millis) {
-        let Some(layer) = self.layers.get_mut(self.current) else { return };
+        let Some(layer) = self.layers.get_mut(self.current) else {
+            return;
+        };
         // Late and repeated pieces change nothing.
         if layer.digest != digest || layer.have != index {
             return;
@@ -189,11 +206,19 @@ mod tests {
     }
 
     fn request(layer: Digest, index: u32, count: u32) -> Output {
-        Output::Request { layer, index, count }
+        Output::Request {
+            layer,
+            index,
+            count,
+        }
     }
 
     fn wanted(digest: Digest, pieces: u32, have: u32) -> Wanted {
-        Wanted { digest, pieces, have }
+        Wanted {
+            digest,
+            pieces,
+            have,
+        }
     }
 
     #[test]
@@ -208,7 +233,15 @@ mod tests {
             fetcher.handle(Input::Verified { layer: A, index }, now);
             seen.extend(drain(&mut fetcher, now));
         }
-        assert_eq!(seen, [request(A, 16, 8), request(A, 24, 8), request(A, 32, 8), request(B, 0, 1)]);
+        assert_eq!(
+            seen,
+            [
+                request(A, 16, 8),
+                request(A, 24, 8),
+                request(A, 32, 8),
+                request(B, 0, 1)
+            ]
+        );
         fetcher.handle(Input::Verified { layer: B, index: 0 }, now);
         assert_eq!(drain(&mut fetcher, now), [Output::Complete]);
         assert_eq!(drain(&mut fetcher, now), []);
@@ -219,7 +252,10 @@ mod tests {
         let mut fetcher = Fetcher::new([wanted(A, 3, 3), wanted(B, 10, 9)], 1);
         fetcher.handle(Input::Connected, Millis(0));
         assert_eq!(drain(&mut fetcher, Millis(0)), [request(B, 9, 1)]);
-        assert_eq!(drain(&mut Fetcher::new([wanted(A, 3, 3)], 1), Millis(0)), [Output::Complete]);
+        assert_eq!(
+            drain(&mut Fetcher::new([wanted(A, 3, 3)], 1), Millis(0)),
+            [Output::Complete]
+        );
     }
 
     #[test]

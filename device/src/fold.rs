@@ -138,8 +138,16 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         }
         self.calls = window.calls;
         self.errors = window.errors.iter().take(ERROR_CODES_MAX).collect();
-        window.latency.iter().for_each(|l| self.latency.add(l.bucket, l.count));
-        for (fold, counted) in self.features.as_mut().iter_mut().zip(window.features.iter()) {
+        window
+            .latency
+            .iter()
+            .for_each(|l| self.latency.add(l.bucket, l.count));
+        for (fold, counted) in self
+            .features
+            .as_mut()
+            .iter_mut()
+            .zip(window.features.iter())
+        {
             fold.resume(counted.counts());
         }
     }
@@ -150,7 +158,10 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         self.calls = 0;
         self.errors.clear();
         self.latency.reset();
-        self.features.as_mut().iter_mut().for_each(FeatureFold::reset);
+        self.features
+            .as_mut()
+            .iter_mut()
+            .for_each(FeatureFold::reset);
     }
 }
 
@@ -174,8 +185,11 @@ mod tests {
 
     fn fold(since: u64, values: &[f32]) -> WindowFold<Vec<FeatureFold>> {
         let scale = Scale::new([0.0, 1.0], Transform::Identity, 0.0, 1.0).expect("valid");
-        let mut fold =
-            WindowFold::new(subject(since), Vec::from([FeatureFold::new(scale)]), Millis(5));
+        let mut fold = WindowFold::new(
+            subject(since),
+            Vec::from([FeatureFold::new(scale)]),
+            Millis(5),
+        );
         for value in values {
             fold.answered(1, 100);
             fold.value(0, Some(*value));
@@ -195,9 +209,16 @@ mod tests {
 
     #[test]
     fn merged_parts_are_the_folded_whole() {
-        let (a, b, whole) = (fold(1, &[-1.0, 0.5]), fold(1, &[2.0]), fold(1, &[-1.0, 0.5, 2.0]));
+        let (a, b, whole) = (
+            fold(1, &[-1.0, 0.5]),
+            fold(1, &[2.0]),
+            fold(1, &[-1.0, 0.5, 2.0]),
+        );
         let (a, b, whole) = (bytes(&a, 10), bytes(&b, 20), bytes(&whole, 20));
-        let (a, b) = (cbor::decode(&a).expect("valid"), cbor::decode(&b).expect("valid"));
+        let (a, b) = (
+            cbor::decode(&a).expect("valid"),
+            cbor::decode(&b).expect("valid"),
+        );
         let mut buffer = [0; 4096];
         let merged = Merged::of(&a, &b).expect("alike");
         let len = cbor::encode(&merged, &mut buffer).expect("fits");
@@ -210,8 +231,10 @@ mod tests {
     #[test]
     fn windows_of_different_entries_never_merge() {
         let (a, b) = (bytes(&fold(1, &[]), 10), bytes(&fold(2, &[]), 20));
-        let (a, b): (Window<'_>, Window<'_>) =
-            (cbor::decode(&a).expect("valid"), cbor::decode(&b).expect("valid"));
+        let (a, b): (Window<'_>, Window<'_>) = (
+            cbor::decode(&a).expect("valid"),
+            cbor::decode(&b).expect("valid"),
+        );
         assert_eq!(Merged::of(&a, &b).err(), Some(CannotMerge::Entry));
     }
 

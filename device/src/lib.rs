@@ -10,6 +10,8 @@
 //! their acknowledgement, [`fold`] counts predictions, [`trusted_time`] says what time it is.
 
 #![no_std]
+// A wildcard over our own enums hides the next variant.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod acceptance;
 pub mod backoff;

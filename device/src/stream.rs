@@ -227,9 +227,16 @@ impl<const ROOM: usize> Stream<ROOM> {
         }
         for rejected in ack.rejected.iter() {
             let mine = (self.first_kept()..=ack.through).contains(&rejected.sequence);
-            if mine && !self.rejected.iter().any(|(sequence, _)| *sequence == rejected.sequence) {
+            if mine
+                && !self
+                    .rejected
+                    .iter()
+                    .any(|(sequence, _)| *sequence == rejected.sequence)
+            {
                 // Full only when every frozen document was rejected; each is in there once.
-                let _ = self.rejected.push_back((rejected.sequence, rejected.reason));
+                let _ = self
+                    .rejected
+                    .push_back((rejected.sequence, rejected.reason));
             }
         }
         self.covered = Some(ack.through);
@@ -253,13 +260,16 @@ impl<const ROOM: usize> Stream<ROOM> {
             self.asked = Asked::Covered;
             return Some(Output::Covered { through });
         }
-        self.make_room().or_else(|| self.freeze()).or_else(|| self.send(now))
+        self.make_room()
+            .or_else(|| self.freeze())
+            .or_else(|| self.send(now))
     }
 
     /// When to call with [`Input::Tick`], and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Millis, &'static str)> {
-        self.deadline.map(|deadline| (deadline, "documents sent are not acknowledged"))
+        self.deadline
+            .map(|deadline| (deadline, "documents sent are not acknowledged"))
     }
 
     fn freeze(&mut self) -> Option<Output> {
@@ -268,7 +278,10 @@ impl<const ROOM: usize> Stream<ROOM> {
         }
         let body = self.pending.front().filter(|body| body.is_ready())?.body;
         self.asked = Asked::Freeze(body);
-        Some(Output::Freeze { body, sequence: self.next() })
+        Some(Output::Freeze {
+            body,
+            sequence: self.next(),
+        })
     }
 
     fn send(&mut self, now: Millis) -> Option<Output> {
@@ -322,19 +335,34 @@ impl<const ROOM: usize> Stream<ROOM> {
                 self.remove_pending(earlier);
             }
             Asked::Overflow(body) if body == merged.body => {}
-            _ => return,
+            Asked::Nothing
+            | Asked::Freeze(_)
+            | Asked::Merge { .. }
+            | Asked::Overflow(_)
+            | Asked::Covered
+            | Asked::Supersede => return,
         }
         self.asked = Asked::Nothing;
-        if let Some(body) = self.pending.iter_mut().find(|body| body.body == merged.body) {
+        if let Some(body) = self
+            .pending
+            .iter_mut()
+            .find(|body| body.body == merged.body)
+        {
             *body = merged;
         }
     }
 
     fn covered_stored(&mut self, now: Millis) {
-        let Some(through) = self.covered.take() else { return };
+        let Some(through) = self.covered.take() else {
+            return;
+        };
         self.asked = Asked::Nothing;
         self.resend.reset();
-        while self.frozen.front().is_some_and(|sequence| *sequence <= through) {
+        while self
+            .frozen
+            .front()
+            .is_some_and(|sequence| *sequence <= through)
+        {
             self.frozen.pop_front();
             self.sent = self.sent.saturating_sub(1);
         }

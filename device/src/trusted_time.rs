@@ -47,7 +47,10 @@ impl TrustedTime {
     /// Continues from stored floors; the clock runs only after the next signed time.
     #[must_use]
     pub const fn new(floors: TimeFloors) -> Self {
-        Self { floors, anchor: None }
+        Self {
+            floors,
+            anchor: None,
+        }
     }
 
     /// What must be stored.
@@ -117,7 +120,10 @@ mod tests {
 
     fn check(epoch: u64, day: u64, expect: OnlineTime) {
         let mut time = time();
-        assert_eq!(time.on_signed_time(Epoch(epoch), at_day(day), Millis(5000)), expect);
+        assert_eq!(
+            time.on_signed_time(Epoch(epoch), at_day(day), Millis(5000)),
+            expect
+        );
         let believed = (expect == OnlineTime::Believed).then_some(UnixSeconds(day * DAY + 2));
         assert_eq!(time.unix(Millis(7999)), believed);
     }

@@ -7,8 +7,8 @@
 mod canonical;
 mod list;
 
-pub(crate) use canonical::check;
 pub use canonical::Malformed;
+pub(crate) use canonical::check;
 pub use list::List;
 
 use minicbor::encode::write::{Cursor, EndOfSlice};
@@ -29,7 +29,8 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Malformed> {
 /// [`NoRoom`] when the buffer is too small.
 pub fn encode<T: Encode<()>>(value: &T, buffer: &mut [u8]) -> Result<usize, NoRoom> {
     let mut cursor = Cursor::new(buffer);
-    minicbor::encode(value, &mut cursor).map_err(|_: minicbor::encode::Error<EndOfSlice>| NoRoom)?;
+    minicbor::encode(value, &mut cursor)
+        .map_err(|_: minicbor::encode::Error<EndOfSlice>| NoRoom)?;
     Ok(cursor.position())
 }
 

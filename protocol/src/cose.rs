@@ -73,7 +73,10 @@ mod tests {
     }
 
     fn public(seeds: &[u8]) -> Vec<PublicKey> {
-        seeds.iter().map(|seed| key(*seed).verifying_key().into()).collect()
+        seeds
+            .iter()
+            .map(|seed| key(*seed).verifying_key().into())
+            .collect()
     }
 
     fn shared(text: u32, seeds: &[u8]) -> Vec<u8> {
@@ -106,8 +109,18 @@ mod tests {
 
     #[test]
     fn a_threshold_counts_distinct_keys() {
-        check(&shared(7, &[1, 2]), &public(&[1, 2, 3]), 2, Ok(Shared { text: 7 }));
-        check(&shared(7, &[9, 1, 2]), &public(&[1, 2, 3]), 2, Ok(Shared { text: 7 }));
+        check(
+            &shared(7, &[1, 2]),
+            &public(&[1, 2, 3]),
+            2,
+            Ok(Shared { text: 7 }),
+        );
+        check(
+            &shared(7, &[9, 1, 2]),
+            &public(&[1, 2, 3]),
+            2,
+            Ok(Shared { text: 7 }),
+        );
         let few = |have, need| Err(Refused::TooFewSignatures { have, need });
         check::<Shared>(&shared(7, &[1, 1]), &public(&[1, 2]), 2, few(1, 2));
         check::<Shared>(&shared(7, &[1, 9]), &public(&[1, 2]), 2, few(1, 2));
@@ -128,19 +141,34 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_refused() {
         let keys = public(&[1, 2]);
-        let (one, many) = (seal_vec(&Note { text: 70_000 }, &key(1)), shared(70_000, &[1, 2]));
+        let (one, many) = (
+            seal_vec(&Note { text: 70_000 }, &key(1)),
+            shared(70_000, &[1, 2]),
+        );
         let mut scratch = [0; 2048];
         for bit in 0..one.len() * 8 {
             let mut bytes = one.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let keys = KeySet { keys: &keys, threshold: 1 };
-            assert!(open::<Note>(&bytes, keys, &mut scratch).is_err(), "bit {bit}");
+            let keys = KeySet {
+                keys: &keys,
+                threshold: 1,
+            };
+            assert!(
+                open::<Note>(&bytes, keys, &mut scratch).is_err(),
+                "bit {bit}"
+            );
         }
         for bit in 0..many.len() * 8 {
             let mut bytes = many.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let keys = KeySet { keys: &keys, threshold: 2 };
-            assert!(open::<Shared>(&bytes, keys, &mut scratch).is_err(), "bit {bit}");
+            let keys = KeySet {
+                keys: &keys,
+                threshold: 2,
+            };
+            assert!(
+                open::<Shared>(&bytes, keys, &mut scratch).is_err(),
+                "bit {bit}"
+            );
         }
     }
 
@@ -155,6 +183,11 @@ mod tests {
         let mut scratch = [0; 512];
         let mut out = [0; 512];
         let len = seal::<Note>(&[0x01], &key(1), &mut scratch, &mut out).expect("fits");
-        check::<Note>(&out[..len], &public(&[1]), 1, Err(Refused::Payload(Malformed::Field)));
+        check::<Note>(
+            &out[..len],
+            &public(&[1]),
+            1,
+            Err(Refused::Payload(Malformed::Field)),
+        );
     }
 }

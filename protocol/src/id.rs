@@ -113,20 +113,22 @@ fn is_label(text: &[u8]) -> bool {
 fn is_semver(text: &[u8]) -> bool {
     let split = text.iter().position(|b| *b == b'-').unwrap_or(text.len());
     let (core, pre) = text.split_at(split);
-    core.split(|b| *b == b'.').filter(|part| is_number(part)).count() == 3
+    core.split(|b| *b == b'.')
+        .filter(|part| is_number(part))
+        .count()
+        == 3
         && core.iter().filter(|b| **b == b'.').count() == 2
         && (pre.is_empty() || is_prerelease(&pre[1..]))
 }
 
 fn is_number(text: &[u8]) -> bool {
-    !text.is_empty()
-        && text.iter().all(u8::is_ascii_digit)
-        && (text.len() == 1 || text[0] != b'0')
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit) && (text.len() == 1 || text[0] != b'0')
 }
 
 fn is_prerelease(text: &[u8]) -> bool {
     let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    text.split(|b| *b == b'.').all(|part| !part.is_empty() && part.iter().all(word))
+    text.split(|b| *b == b'.')
+        .all(|part| !part.is_empty() && part.iter().all(word))
 }
 
 macro_rules! counter {
@@ -165,9 +167,7 @@ counter!(
 
 /// When an assignment, or an entry of one, was made: compared lexicographically, so that a new
 /// epoch resets a generation that was driven to its maximum.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct EpochGeneration {
     /// Which director.
     #[n(0)]
@@ -181,7 +181,10 @@ impl EpochGeneration {
     /// The pair.
     #[must_use]
     pub const fn new(epoch: u64, generation: u64) -> Self {
-        Self { epoch: Epoch(epoch), generation: Generation(generation) }
+        Self {
+            epoch: Epoch(epoch),
+            generation: Generation(generation),
+        }
     }
 }
 
@@ -274,5 +277,4 @@ mod tests {
     fn a_new_epoch_resets_a_generation_driven_to_its_maximum() {
         assert!(EpochGeneration::new(2, 1) > EpochGeneration::new(1, u64::MAX));
     }
-
 }

@@ -42,7 +42,9 @@ impl PublicKey {
     /// The key, if its bytes are a point on the curve that is not of small order.
     #[must_use]
     pub fn verifying(&self) -> Option<VerifyingKey> {
-        VerifyingKey::from_bytes(&self.0).ok().filter(|key| !key.is_weak())
+        VerifyingKey::from_bytes(&self.0)
+            .ok()
+            .filter(|key| !key.is_weak())
     }
 }
 

@@ -9,6 +9,8 @@
 //! device folds and a fleet judges. With `alloc`: [`tuf`] metadata, [`token`] of enrolment.
 
 #![no_std]
+// A wildcard over our own enums hides the next variant.
+#![warn(clippy::wildcard_enum_match_arm)]
 #[cfg(feature = "alloc")]
 extern crate alloc;
 

@@ -15,7 +15,7 @@ pub mod statement;
 pub mod time;
 pub mod window;
 
-pub use ack::{Ack, Rejected, RejectReason};
+pub use ack::{Ack, RejectReason, Rejected};
 pub use assignment::{Assignment, Entry, Role, Settings, Swap};
 pub use document::{Body, Document, Gap, GapReason};
 pub use fetch::{Answer, Fetch, Piece, What};

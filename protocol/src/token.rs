@@ -45,7 +45,10 @@ pub struct NotAToken;
 
 impl fmt::Display for NotAToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not an enrolment token: expected one line that starts with {START:?}")
+        write!(
+            f,
+            "not an enrolment token: expected one line that starts with {START:?}"
+        )
     }
 }
 
@@ -61,7 +64,10 @@ impl core::str::FromStr for Token {
     type Err = NotAToken;
 
     fn from_str(text: &str) -> Result<Self, NotAToken> {
-        let hex = text.trim().strip_prefix(START).filter(|hex| hex.len() <= 4096);
+        let hex = text
+            .trim()
+            .strip_prefix(START)
+            .filter(|hex| hex.len() <= 4096);
         let hex = hex.ok_or(NotAToken)?;
         let mut bytes: Vec<u8> = alloc::vec![0; hex.len() / 2];
         crate::digest::decode_hex(hex, &mut bytes).map_err(|_| NotAToken)?;

@@ -106,7 +106,10 @@ pub fn timestamp(prefix: &str) -> TopicText {
 /// The two filters that a device reads.
 #[must_use]
 pub fn filters(prefix: &str, device: &DeviceId) -> [TopicText; 2] {
-    [text(format_args!("{prefix}/{device}/down/#")), text(format_args!("{prefix}/_/#"))]
+    [
+        text(format_args!("{prefix}/{device}/down/#")),
+        text(format_args!("{prefix}/_/#")),
+    ]
 }
 
 /// Reads `{prefix}/{device}/up/{what}`.
@@ -133,7 +136,8 @@ fn split<'a>(prefix: &str, topic: &'a str, direction: &str) -> Option<(DeviceId,
 fn text(arguments: core::fmt::Arguments<'_>) -> TopicText {
     let mut text = TopicText::new();
     // A prefix that is checked to be short leaves room for the longest device id.
-    text.write_fmt(arguments).expect("invariant: prefix ≤ 32 bytes, device ≤ 63, rest ≤ 17");
+    text.write_fmt(arguments)
+        .expect("invariant: prefix ≤ 32 bytes, device ≤ 63, rest ≤ 17");
     text
 }
 

@@ -15,10 +15,17 @@ use super::{FEATURES, expect_score};
 fn bearing(version: &str) -> bundles::Bundle {
     let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story");
     let reference = story.join("reference.csv");
-    Recipe::new(&story.join(format!("bearing-{version}.onnx")), "bearing", version)
-        .golden(&story.join(format!("bearing-{version}.golden.npz")))
-        .with(&["--reference", reference.to_str().expect("our paths are text")])
-        .build()
+    Recipe::new(
+        &story.join(format!("bearing-{version}.onnx")),
+        "bearing",
+        version,
+    )
+    .golden(&story.join(format!("bearing-{version}.golden.npz")))
+    .with(&[
+        "--reference",
+        reference.to_str().expect("our paths are text"),
+    ])
+    .build()
 }
 
 #[test]
@@ -32,7 +39,9 @@ fn a_model_reaches_every_device_and_the_next_version_replaces_it_without_a_faile
         fleet.wait_receipt(&device.id, "1.0.0", "committed", wait::SOON);
         device.wait_serves("score", "1.0.0", wait::SOON);
     }
-    let loads = devices.each_ref().map(|d| Load::start(d, "score", &FEATURES, expect_score));
+    let loads = devices
+        .each_ref()
+        .map(|d| Load::start(d, "score", &FEATURES, expect_score));
     fleet.ship(&bundles::of_fixture("crash_later", "score", "2.0.0"));
     for device in &devices {
         fleet.wait_receipt(&device.id, "2.0.0", "committed", wait::SOON);
@@ -43,14 +52,22 @@ fn a_model_reaches_every_device_and_the_next_version_replaces_it_without_a_faile
         assert!(tally.by_version.contains_key("1.0.0"), "{tally:?}");
         assert!(tally.by_version.contains_key("2.0.0"), "{tally:?}");
     }
-    devices.iter().for_each(|device| counts_agree(&fleet, device));
+    devices
+        .iter()
+        .for_each(|device| counts_agree(&fleet, device));
 }
 
 /// Both ends have counted the same windows and predictions.
 fn counts_agree(fleet: &Fleet, device: &Device) {
     let here = told(device);
-    let there = fleet.counted(&device.id, "score").expect("the fleet answers");
-    assert_eq!(here, there, "windows and predictions, {} and the fleet", device.id);
+    let there = fleet
+        .counted(&device.id, "score")
+        .expect("the fleet answers");
+    assert_eq!(
+        here, there,
+        "windows and predictions, {} and the fleet",
+        device.id
+    );
     assert!(here.0 > 0 && here.1 > 0, "{here:?}");
 }
 
@@ -68,13 +85,21 @@ fn a_model_of_the_story_passes_its_golden_vectors_and_its_windows_carry_features
     fleet.ship(&bearing("1.0.0"));
     fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
     let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story/reference.csv");
-    let line = ["predict", "bearing", story.to_str().expect("text"), "--output", "json"];
+    let line = [
+        "predict",
+        "bearing",
+        story.to_str().expect("text"),
+        "--output",
+        "json",
+    ];
     let said = device.cli(&line).ok();
     let rows: usize = said.lines().map(rows_answered).sum();
     assert_eq!(rows, 2016);
     let (_, calls) = device.wait_told("bearing");
     assert_eq!(calls, 2016);
-    let (_, predictions) = fleet.counted("press-01", "bearing").expect("the fleet answers");
+    let (_, predictions) = fleet
+        .counted("press-01", "bearing")
+        .expect("the fleet answers");
     assert_eq!(predictions, 2016);
     fleet.ship(&bearing("2.0.0"));
     fleet.wait_receipt("press-01", "2.0.0", "committed", wait::SOON);

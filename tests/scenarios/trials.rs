@@ -24,7 +24,9 @@ fn cases(fleet: &Fleet) -> Vec<Case> {
         .build();
     let slow = fleet.folder().join("slow.onnx");
     std::fs::write(&slow, onnx::slow(256, 60)).expect("the disk takes it");
-    let slow = Recipe::new(&slow, "score", "3.0.0").with(&["--latency-ms-max", "1"]).build();
+    let slow = Recipe::new(&slow, "score", "3.0.0")
+        .with(&["--latency-ms-max", "1"])
+        .build();
     let of = |name: &str, version: &str| bundles::of_fixture(name, "score", version);
     let case = |bundle, reason| Case { bundle, reason };
     vec![
@@ -48,12 +50,21 @@ fn a_candidate_that_fails_its_trial_is_never_active() {
         fleet.ship(&bundle);
         let refused = fleet.wait_receipt("press-01", &bundle.version, "refused", wait::LATER);
         assert_eq!(refused["reason"], reason, "{refused}");
-        let receipts = fleet.receipts("press-01", &bundle.version).expect("the fleet answers");
-        assert!(receipts.iter().all(|receipt| receipt["step"] != "active"), "{receipts:?}");
+        let receipts = fleet
+            .receipts("press-01", &bundle.version)
+            .expect("the fleet answers");
+        assert!(
+            receipts.iter().all(|receipt| receipt["step"] != "active"),
+            "{receipts:?}"
+        );
     }
     let tally = load.end();
     assert_eq!((tally.failed(), tally.wrong.len()), (0, 0), "{tally:?}");
-    assert_eq!(tally.by_version.keys().collect::<Vec<_>>(), ["1.0.0"], "{tally:?}");
+    assert_eq!(
+        tally.by_version.keys().collect::<Vec<_>>(),
+        ["1.0.0"],
+        "{tally:?}"
+    );
 }
 
 #[test]
@@ -63,7 +74,9 @@ fn a_first_model_that_fails_its_trial_leaves_nothing_serving() {
     fleet.ship(&bundles::of_fixture("crash", "score", "1.0.0"));
     let refused = fleet.wait_receipt("press-01", "1.0.0", "refused", wait::LATER);
     assert_eq!(refused["reason"], "crashed", "{refused}");
-    let answer = device.infer("score", &FEATURES).expect("the server answers");
+    let answer = device
+        .infer("score", &FEATURES)
+        .expect("the server answers");
     assert_eq!(answer.status, 404, "{answer:?}");
     fleet.ship(&bundles::of_fixture("good", "score", "2.0.0"));
     fleet.wait_receipt("press-01", "2.0.0", "committed", wait::SOON);

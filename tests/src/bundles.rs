@@ -39,7 +39,9 @@ static BUILT: Built = Mutex::new(BTreeMap::new());
 
 /// A file of `tests/fixtures/models`.
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/models")
+        .join(name)
 }
 
 /// The fixture `NAME.onnx` with its golden vectors as a version of the model `model`, untried.
@@ -71,7 +73,8 @@ impl Recipe {
     /// Adds arguments.
     #[must_use]
     pub fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
@@ -95,7 +98,11 @@ impl Recipe {
     /// Runs `muster bundle build` into `out`.
     pub fn build_into(&self, out: &Path) -> Said {
         let mut command = Command::new(program::path("muster"));
-        command.args(["bundle", "build"]).arg(&self.onnx).arg("--out").arg(out);
+        command
+            .args(["bundle", "build"])
+            .arg(&self.onnx)
+            .arg("--out")
+            .arg(out);
         command.args(["--model", &self.model, "--version", &self.version]);
         cli::run(command.args(&self.arguments))
     }
@@ -111,10 +118,16 @@ impl Recipe {
     }
 
     fn build_now(&self) -> Bundle {
-        let name = tempfile::Builder::new().prefix("bundle-").tempdir_in(folder());
+        let name = tempfile::Builder::new()
+            .prefix("bundle-")
+            .tempdir_in(folder());
         let folder = name.expect("a folder").keep().join("bundle");
         self.build_into(&folder).ok();
-        Bundle { model: self.model.clone(), version: self.version.clone(), folder }
+        Bundle {
+            model: self.model.clone(),
+            version: self.version.clone(),
+            folder,
+        }
     }
 }
 
@@ -145,7 +158,10 @@ impl Bundle {
     /// When the disk refuses.
     pub fn copy(&self, to: &Path) -> Self {
         copy_folder(&self.folder, to);
-        Self { folder: to.to_owned(), ..self.clone() }
+        Self {
+            folder: to.to_owned(),
+            ..self.clone()
+        }
     }
 }
 
@@ -156,7 +172,9 @@ impl Bundle {
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
-        let (from, to) = entry.map(|e| (e.path(), to.join(e.file_name()))).expect("an entry");
+        let (from, to) = entry
+            .map(|e| (e.path(), to.join(e.file_name())))
+            .expect("an entry");
         if from.is_dir() {
             copy_folder(&from, &to);
         } else {

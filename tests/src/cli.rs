@@ -24,15 +24,26 @@ pub struct Said {
 /// When it cannot be started or does not end in time.
 pub fn run(command: &mut Command) -> Said {
     let line = format!("{command:?}");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");
     let stdout = collect(child.stdout.take().expect("piped"));
     let stderr = collect(child.stderr.take().expect("piped"));
     let status = wait::until(format!("the end of {line}"), wait::LATER, || {
-        child.try_wait().expect("a child can be waited for").ok_or("it runs")
+        child
+            .try_wait()
+            .expect("a child can be waited for")
+            .ok_or("it runs")
     });
     let text = |reader: thread::JoinHandle<String>| reader.join().expect("the reader ends");
-    Said { line, code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    Said {
+        line,
+        code: status.code(),
+        stdout: text(stdout),
+        stderr: text(stderr),
+    }
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
@@ -61,7 +72,10 @@ impl Said {
     pub fn refused(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self}");
         for part in ["failed to ", ": because ", ": hint: "].iter().chain(parts) {
-            assert!(self.stderr.contains(part), "{part:?} is not in what this said: {self}");
+            assert!(
+                self.stderr.contains(part),
+                "{part:?} is not in what this said: {self}"
+            );
         }
         assert!(!self.stderr.contains("panicked"), "{self}");
     }
@@ -69,7 +83,12 @@ impl Said {
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, code, stdout, stderr } = self;
+        let Self {
+            line,
+            code,
+            stdout,
+            stderr,
+        } = self;
         write!(f, "{line}\nended with {code:?}\n{stdout}\n{stderr}")
     }
 }

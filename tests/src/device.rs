@@ -72,7 +72,9 @@ impl Device {
         command.env("MUSTER_LOG", "info,muster_agent=debug");
         let mut agent = Program::start(&self.id, command, &self.folder);
         let ready = agent.ready();
-        let http = ready.strip_prefix("http=").and_then(|address| address.parse().ok());
+        let http = ready
+            .strip_prefix("http=")
+            .and_then(|address| address.parse().ok());
         self.http = Some(http.unwrap_or_else(|| panic!("no address in {ready:?}")));
         self.agent = Some(agent);
     }
@@ -124,7 +126,15 @@ impl Device {
     /// # Errors
     /// It does not answer.
     pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
-        http::ask(self.http(), Question { method, path, token: None, body })
+        http::ask(
+            self.http(),
+            Question {
+                method,
+                path,
+                token: None,
+                body,
+            },
+        )
     }
 
     /// What the agent says of itself.
@@ -132,7 +142,9 @@ impl Device {
     /// # Errors
     /// It does not answer.
     pub fn status(&self) -> Result<Value, String> {
-        let answer = self.ask("GET", "/muster/status", None).map_err(|error| error.to_string())?;
+        let answer = self
+            .ask("GET", "/muster/status", None)
+            .map_err(|error| error.to_string())?;
         Ok(answer.body)
     }
 
@@ -144,7 +156,9 @@ impl Device {
         let status = self.status()?;
         let models = status["models"].as_array().into_iter().flatten();
         let found = models.into_iter().find(|row| row["model"] == model);
-        found.cloned().ok_or_else(|| format!("no {model} in {status}"))
+        found
+            .cloned()
+            .ok_or_else(|| format!("no {model} in {status}"))
     }
 
     /// Predicts rows of features.
@@ -171,9 +185,11 @@ impl Device {
     /// When it does not in time.
     pub fn wait_serves(&self, model: &str, version: &str, deadline: Duration) {
         let what = format!("{} to serve {model} {version}", self.id);
-        wait::until(what, deadline, || match self.scores(model, &[[0.1, 0.2, 0.3, 0.4]])? {
-            (serving, _) if serving == version => Ok(()),
-            (serving, _) => Err(format!("{serving} serves")),
+        wait::until(what, deadline, || {
+            match self.scores(model, &[[0.1, 0.2, 0.3, 0.4]])? {
+                (serving, _) if serving == version => Ok(()),
+                (serving, _) => Err(format!("{serving} serves")),
+            }
         });
     }
 
@@ -183,18 +199,22 @@ impl Device {
     /// # Panics
     /// When its queue does not empty in time.
     pub fn wait_told(&self, model: &str) -> (u64, u64) {
-        wait::until(format!("{} to have told everything", self.id), wait::LATER, || {
-            let (status, row) = (self.status()?, self.model(model)?);
-            let waits = |lane: &str| {
-                let lane = &status["queue"][lane];
-                lane["pending"].as_u64().unwrap_or(9) + lane["frozen"].as_u64().unwrap_or(9)
-            };
-            if waits("receipts") + waits("windows") > 0 {
-                return Err(status["queue"].to_string());
-            }
-            let number = |name: &str| row[name].as_u64().ok_or(format!("no {name}"));
-            Ok((number("closed_windows")?, number("calls")?))
-        })
+        wait::until(
+            format!("{} to have told everything", self.id),
+            wait::LATER,
+            || {
+                let (status, row) = (self.status()?, self.model(model)?);
+                let waits = |lane: &str| {
+                    let lane = &status["queue"][lane];
+                    lane["pending"].as_u64().unwrap_or(9) + lane["frozen"].as_u64().unwrap_or(9)
+                };
+                if waits("receipts") + waits("windows") > 0 {
+                    return Err(status["queue"].to_string());
+                }
+                let number = |name: &str| row[name].as_u64().ok_or(format!("no {name}"));
+                Ok((number("closed_windows")?, number("calls")?))
+            },
+        )
     }
 
     /// The process of the worker that serves a model.
@@ -203,7 +223,9 @@ impl Device {
     /// There is none right now.
     pub fn worker_pid(&self, model: &str) -> Result<i32, String> {
         let row = self.model(model)?;
-        let pid = row["worker"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let pid = row["worker"]["pid"]
+            .as_i64()
+            .and_then(|pid| i32::try_from(pid).ok());
         pid.ok_or_else(|| row.to_string())
     }
 }
@@ -211,7 +233,13 @@ impl Device {
 /// Runs `muster-agent enroll TOKEN`.
 pub fn enroll(token: &str, state: &Path) -> Said {
     let mut command = Command::new(program::path("muster-agent"));
-    cli::run(command.arg("enroll").arg(token.trim()).arg("--state").arg(state))
+    cli::run(
+        command
+            .arg("enroll")
+            .arg(token.trim())
+            .arg("--state")
+            .arg(state),
+    )
 }
 
 /// A request for rows of the tests' models.

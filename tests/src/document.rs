@@ -17,7 +17,8 @@ pub fn key(state: &Path) -> SigningKey {
     let files = folder.map(|entry| entry.expect("an entry").path());
     let text = files.filter_map(|path| fs::read_to_string(path).ok());
     let hex = text.filter_map(|text| {
-        text.strip_prefix("muster ed25519 private key 1\n").map(|hex| hex.trim().to_owned())
+        text.strip_prefix("muster ed25519 private key 1\n")
+            .map(|hex| hex.trim().to_owned())
     });
     let mut seed = [0; 32];
     decode_hex(&hex.last().expect("a document key"), &mut seed).expect("64 digits");
@@ -30,8 +31,19 @@ pub fn key(state: &Path) -> SigningKey {
 /// When the id is none.
 pub fn fetch(device: &str, key: &SigningKey, digest: Digest) -> Vec<u8> {
     let device = DeviceId::parse(device).expect("a valid id");
-    let what = What::Blob { digest, index: 0, piece_size: 96 * 1024 };
-    cose::seal_vec(&Fetch { device, what, count: 1 }, key)
+    let what = What::Blob {
+        digest,
+        index: 0,
+        piece_size: 96 * 1024,
+    };
+    cose::seal_vec(
+        &Fetch {
+            device,
+            what,
+            count: 1,
+        },
+        key,
+    )
 }
 
 /// What a `down/piece` says of a blob: `Some(bytes)`, or `None` for `not_found`.

@@ -41,8 +41,9 @@ struct Place;
 impl Place {
     fn take() -> Self {
         let running = RUNNING.lock().expect("not poisoned");
-        let mut running =
-            ENDED.wait_while(running, |running| *running >= FLEETS_MAX).expect("not poisoned");
+        let mut running = ENDED
+            .wait_while(running, |running| *running >= FLEETS_MAX)
+            .expect("not poisoned");
         *running += 1;
         Self
     }
@@ -72,13 +73,35 @@ impl Fleet {
     /// When that fails.
     pub fn init() -> Self {
         let place = Place::take();
-        let folder = tempfile::Builder::new().prefix("muster-test-").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("muster-test-")
+            .tempdir()
+            .expect("a folder");
         let (proxy, server, api, broker) = (Proxy::start(), None, None, None);
-        let fleet = Self { server, api, broker, proxy, folder, _place: place };
+        let fleet = Self {
+            server,
+            api,
+            broker,
+            proxy,
+            folder,
+            _place: place,
+        };
         let any = "127.0.0.1:0";
-        let listen = ["--broker-listen", any, "--enroll-listen", any, "--api-listen", any];
-        fleet.cli(&[&["init", "--host", "localhost"], &listen[..]].concat()).ok();
-        fleet.configure(&format!("broker_url = \"mqtts://localhost:{}\"\n", fleet.proxy.port()));
+        let listen = [
+            "--broker-listen",
+            any,
+            "--enroll-listen",
+            any,
+            "--api-listen",
+            any,
+        ];
+        fleet
+            .cli(&[&["init", "--host", "localhost"], &listen[..]].concat())
+            .ok();
+        fleet.configure(&format!(
+            "broker_url = \"mqtts://localhost:{}\"\n",
+            fleet.proxy.port()
+        ));
         fleet
     }
 
@@ -158,7 +181,10 @@ impl Fleet {
 
     fn command(&self) -> Command {
         let mut command = Command::new(program::path("muster"));
-        command.arg("--home").arg(self.home()).current_dir(self.folder());
+        command
+            .arg("--home")
+            .arg(self.home())
+            .current_dir(self.folder());
         command
     }
 
@@ -183,7 +209,10 @@ impl Fleet {
     pub fn list(&self, path: &str) -> Result<Vec<Value>, String> {
         let token = fs::read_to_string(self.home().join("controller/api-token"));
         let token = token.expect("init wrote it");
-        let path = format!("/api/v1/{path}{}limit=500", if path.contains('?') { '&' } else { '?' });
+        let path = format!(
+            "/api/v1/{path}{}limit=500",
+            if path.contains('?') { '&' } else { '?' }
+        );
         let question = Question {
             method: "GET",
             path: &path,
@@ -209,7 +238,15 @@ impl Fleet {
     /// # Panics
     /// When that is refused.
     pub fn roll_out(&self, model: &str, version: &str) {
-        let line = ["rollout", "create", "--model", model, "--version", version, "--yes"];
+        let line = [
+            "rollout",
+            "create",
+            "--model",
+            model,
+            "--version",
+            version,
+            "--yes",
+        ];
         self.cli(&line).ok();
     }
 
@@ -228,7 +265,10 @@ impl Fleet {
     /// See [`Self::list`].
     pub fn receipts(&self, device: &str, version: &str) -> Result<Vec<Value>, String> {
         let all = self.list(&format!("receipts?device={device}"))?;
-        Ok(all.into_iter().filter(|receipt| receipt["version"] == version).collect())
+        Ok(all
+            .into_iter()
+            .filter(|receipt| receipt["version"] == version)
+            .collect())
     }
 
     /// Waits for a receipt of this step.
@@ -242,11 +282,15 @@ impl Fleet {
         step: &str,
         deadline: Duration,
     ) -> Value {
-        wait::until(format!("{device} to report {version} {step}"), deadline, || {
-            let receipts = self.receipts(device, version)?;
-            let found = receipts.iter().rfind(|receipt| receipt["step"] == step);
-            found.cloned().ok_or_else(|| shown(&receipts))
-        })
+        wait::until(
+            format!("{device} to report {version} {step}"),
+            deadline,
+            || {
+                let receipts = self.receipts(device, version)?;
+                let found = receipts.iter().rfind(|receipt| receipt["step"] == step);
+                found.cloned().ok_or_else(|| shown(&receipts))
+            },
+        )
     }
 
     /// What the fleet has counted of a model on a device: closed windows and predictions.
@@ -255,9 +299,15 @@ impl Fleet {
     /// See [`Self::list`].
     pub fn counted(&self, device: &str, model: &str) -> Result<(u64, u64), String> {
         let summary = self.list("summary")?;
-        let device = summary.iter().find(|row| row["device"] == device).ok_or("no such device")?;
+        let device = summary
+            .iter()
+            .find(|row| row["device"] == device)
+            .ok_or("no such device")?;
         let models = device["models"].as_array().ok_or("no models")?;
-        let model = models.iter().find(|row| row["model"] == model).ok_or("no such model")?;
+        let model = models
+            .iter()
+            .find(|row| row["model"] == model)
+            .ok_or("no such model")?;
         let number = |name: &str| model[name].as_u64().ok_or(format!("no {name}"));
         Ok((number("closed_windows")?, number("predictions")?))
     }
@@ -265,7 +315,12 @@ impl Fleet {
 
 /// Receipts in one line each.
 fn shown(receipts: &[Value]) -> String {
-    let line = |r: &Value| format!("{} {} {} {}", r["version"], r["step"], r["reason"], r["detail"]);
+    let line = |r: &Value| {
+        format!(
+            "{} {} {} {}",
+            r["version"], r["step"], r["reason"], r["detail"]
+        )
+    };
     receipts.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 

@@ -46,10 +46,20 @@ pub fn ask(address: SocketAddr, question: Question<'_>) -> io::Result<Answer> {
 }
 
 fn head(address: SocketAddr, question: Question<'_>) -> String {
-    let Question { method, path, token, body } = question;
-    let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
+    let Question {
+        method,
+        path,
+        token,
+        body,
+    } = question;
+    let token = token.map_or(String::new(), |token| {
+        format!("authorization: Bearer {token}\r\n")
+    });
     let body = body.map_or(String::new(), |body| {
-        format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())
+        format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        )
     });
     format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{token}{body}\r\n")
 }
@@ -57,9 +67,18 @@ fn head(address: SocketAddr, question: Question<'_>) -> String {
 fn parse(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if chunked { unchunked(body)? } else { body.to_owned() };
-    Some(Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::Null) })
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    let body = if chunked {
+        unchunked(body)?
+    } else {
+        body.to_owned()
+    };
+    Some(Answer {
+        status,
+        body: serde_json::from_str(&body).unwrap_or(Value::Null),
+    })
 }
 
 fn unchunked(mut rest: &str) -> Option<String> {

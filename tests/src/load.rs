@@ -68,7 +68,11 @@ impl Load {
                 told.lock().expect("not poisoned").take(answer, &expect);
             }
         });
-        Self { stop, tally, thread: Some(thread) }
+        Self {
+            stop,
+            tally,
+            thread: Some(thread),
+        }
     }
 
     /// What became of them so far.
@@ -85,7 +89,11 @@ impl Load {
     /// When the load itself panicked.
     pub fn end(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().expect("it is ended once").join().expect("the load does not panic");
+        self.thread
+            .take()
+            .expect("it is ended once")
+            .join()
+            .expect("the load does not panic");
         self.so_far()
     }
 }

@@ -39,7 +39,9 @@ impl Message {
     }
 
     fn messages(self, field: u64, values: &[Self]) -> Self {
-        values.iter().fold(self, |message, value| message.message(field, value))
+        values
+            .iter()
+            .fold(self, |message, value| message.message(field, value))
     }
 }
 
@@ -52,35 +54,56 @@ fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
 }
 
 fn tensor(name: &str, kind: u64, dims: &[u64], raw: &[u8]) -> Message {
-    let tensor = dims.iter().fold(Message::default(), |tensor, dim| tensor.varint(1, *dim));
+    let tensor = dims
+        .iter()
+        .fold(Message::default(), |tensor, dim| tensor.varint(1, *dim));
     tensor.varint(2, kind).text(8, name).bytes(9, raw)
 }
 
 fn floats(name: &str, dims: &[u64], values: impl Iterator<Item = f32>) -> Message {
-    tensor(name, FLOAT, dims, &values.flat_map(f32::to_le_bytes).collect::<Vec<_>>())
+    tensor(
+        name,
+        FLOAT,
+        dims,
+        &values.flat_map(f32::to_le_bytes).collect::<Vec<_>>(),
+    )
 }
 
 fn integers(name: &str, values: &[i64]) -> Message {
-    let raw: Vec<_> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let raw: Vec<_> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
     tensor(name, INT64, &[values.len() as u64], &raw)
 }
 
 fn node(kind: &str, inputs: &[&str], output: &str, attributes: &[Message]) -> Message {
-    let node = inputs.iter().fold(Message::default(), |node, input| node.text(1, input));
+    let node = inputs
+        .iter()
+        .fold(Message::default(), |node, input| node.text(1, input));
     node.text(2, output).text(4, kind).messages(5, attributes)
 }
 
 fn integer(name: &str, value: u64) -> Message {
-    Message::default().text(1, name).varint(3, value).varint(20, ATTRIBUTE_INT)
+    Message::default()
+        .text(1, name)
+        .varint(3, value)
+        .varint(20, ATTRIBUTE_INT)
 }
 
 fn axes(value: u64) -> Message {
-    Message::default().text(1, "axes").varint(8, value).varint(20, ATTRIBUTE_INTS)
+    Message::default()
+        .text(1, "axes")
+        .varint(8, value)
+        .varint(20, ATTRIBUTE_INTS)
 }
 
 fn filled_with(value: f32) -> Message {
     let value = floats("value", &[1], [value].into_iter());
-    Message::default().text(1, "value").message(5, &value).varint(20, ATTRIBUTE_TENSOR)
+    Message::default()
+        .text(1, "value")
+        .message(5, &value)
+        .varint(20, ATTRIBUTE_TENSOR)
 }
 
 /// A tensor of the graph's signature: f32 `[N, columns]`.
@@ -89,19 +112,34 @@ fn value_info(name: &str, columns: u64) -> Message {
     let columns = Message::default().varint(1, columns);
     let shape = Message::default().message(1, &rows).message(1, &columns);
     let tensor = Message::default().varint(1, FLOAT).message(2, &shape);
-    Message::default().text(1, name).message(2, &Message::default().message(1, &tensor))
+    Message::default()
+        .text(1, name)
+        .message(2, &Message::default().message(1, &tensor))
 }
 
 fn model(nodes: &[Message], weights: &[Message]) -> Vec<u8> {
-    let graph = Message::default().messages(1, nodes).text(2, "made").messages(5, weights);
-    let graph =
-        graph.message(11, &value_info("features", 4)).message(12, &value_info("score", 1));
+    let graph = Message::default()
+        .messages(1, nodes)
+        .text(2, "made")
+        .messages(5, weights);
+    let graph = graph
+        .message(11, &value_info("features", 4))
+        .message(12, &value_info("score", 1));
     let opset = Message::default().text(1, "").varint(2, 13);
-    Message::default().varint(1, 8).message(7, &graph).message(8, &opset).0
+    Message::default()
+        .varint(1, 8)
+        .message(7, &graph)
+        .message(8, &opset)
+        .0
 }
 
 fn mean(from: &str, to: &str) -> Message {
-    node("ReduceMean", &[from], to, &[axes(1), integer("keepdims", 1)])
+    node(
+        "ReduceMean",
+        &[from],
+        to,
+        &[axes(1), integer("keepdims", 1)],
+    )
 }
 
 /// The mean of a product with weights that no compression makes smaller, of `kib` KiB.
@@ -109,10 +147,12 @@ pub fn large(kib: u64, seed: u64) -> Vec<u8> {
     let columns = kib * 1024 / 16;
     let mut random = Random(seed);
     // Any mantissa, exponents around those of small numbers.
-    let weights = (0..columns * 4).map(|_| {
-        f32::from_bits((random.draw() as u32 & 0x83ff_ffff) | 0x3c00_0000)
-    });
-    let nodes = [node("MatMul", &["features", "weights"], "wide", &[]), mean("wide", "score")];
+    let weights = (0..columns * 4)
+        .map(|_| f32::from_bits((random.draw() as u32 & 0x83ff_ffff) | 0x3c00_0000));
+    let nodes = [
+        node("MatMul", &["features", "weights"], "wide", &[]),
+        mean("wide", "score"),
+    ];
     model(&nodes, &[floats("weights", &[4, columns], weights)])
 }
 
@@ -133,10 +173,18 @@ pub fn slow(side: i64, count: u32) -> Vec<u8> {
         nodes.push(node("MatMul", &[&from, "product_0"], &to, &[]));
     }
     let last = format!("product_{count}");
-    nodes.push(node("ReduceSum", &[&last, "last"], "sums", &[integer("keepdims", 0)]));
+    nodes.push(node(
+        "ReduceSum",
+        &[&last, "last"],
+        "sums",
+        &[integer("keepdims", 0)],
+    ));
     nodes.push(mean("sums", "one"));
     nodes.push(node("Add", &["mean", "one"], "score", &[]));
-    let shapes =
-        [integers("wide", &[1, 1, side]), integers("tall", &[1, side, 1]), integers("last", &[2])];
+    let shapes = [
+        integers("wide", &[1, 1, side]),
+        integers("tall", &[1, side, 1]),
+        integers("last", &[2]),
+    ];
     model(&nodes, &shapes)
 }

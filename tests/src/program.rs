@@ -17,9 +17,16 @@ const LINES_SHOWN: usize = 60;
 /// When it was not built.
 pub fn path(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("an executable has a path");
-    let folder = own.parent().and_then(Path::parent).expect("cargo puts tests into deps/");
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("cargo puts tests into deps/");
     let program = folder.join(name);
-    assert!(program.is_file(), "no {}: run `cargo build --workspace`", program.display());
+    assert!(
+        program.is_file(),
+        "no {}: run `cargo build --workspace`",
+        program.display()
+    );
     program
 }
 
@@ -38,13 +45,23 @@ impl Program {
     /// # Panics
     /// When it cannot be started.
     pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
-        let (out, log) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.log")));
+        let (out, log) = (
+            folder.join(format!("{name}.out")),
+            folder.join(format!("{name}.log")),
+        );
         let open = |path: &Path| File::options().create(true).append(true).open(path);
         fs::write(&out, "").expect("output is writable");
         command.stdin(Stdio::null());
-        command.stdout(open(&out).expect("output")).stderr(open(&log).expect("log"));
+        command
+            .stdout(open(&out).expect("output"))
+            .stderr(open(&log).expect("log"));
         let child = command.spawn().expect("the program starts");
-        Self { name: name.to_owned(), child, out, log }
+        Self {
+            name: name.to_owned(),
+            child,
+            out,
+            log,
+        }
     }
 
     /// Waits for the line `ready …` and gives the rest of it.
@@ -85,7 +102,9 @@ impl Program {
     /// # Panics
     /// When it does not end in time.
     pub fn stop(&mut self) -> ExitStatus {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
         let pid = pid.expect("a process has a number");
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
         self.ended()
@@ -98,7 +117,10 @@ impl Program {
     pub fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait::until(format!("{} to end", self.name), wait::SOON, || {
-            child.try_wait().expect("a child can be waited for").ok_or("it runs")
+            child
+                .try_wait()
+                .expect("a child can be waited for")
+                .ok_or("it runs")
         })
     }
 

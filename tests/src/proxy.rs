@@ -33,8 +33,16 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let shared = Arc::new(Shared::default());
-        let proxy = Self { port, shared: Arc::clone(&shared) };
-        thread::spawn(move || listener.incoming().flatten().for_each(|near| connect(&shared, near)));
+        let proxy = Self {
+            port,
+            shared: Arc::clone(&shared),
+        };
+        thread::spawn(move || {
+            listener
+                .incoming()
+                .flatten()
+                .for_each(|near| connect(&shared, near))
+        });
         proxy
     }
 
@@ -70,11 +78,19 @@ impl Proxy {
 
 fn connect(shared: &Arc<Shared>, near: TcpStream) {
     let to = *shared.to.lock().expect("not poisoned");
-    let Some(far) = to.and_then(|to| TcpStream::connect(to).ok()) else { return };
+    let Some(far) = to.and_then(|to| TcpStream::connect(to).ok()) else {
+        return;
+    };
     shared.connections.fetch_add(1, Ordering::Relaxed);
     let ends = || Some((near.try_clone().ok()?, far.try_clone().ok()?));
-    let (Some(kept), Some((near_too, far_too))) = (ends(), ends()) else { return };
-    shared.open.lock().expect("not poisoned").extend([kept.0, kept.1]);
+    let (Some(kept), Some((near_too, far_too))) = (ends(), ends()) else {
+        return;
+    };
+    shared
+        .open
+        .lock()
+        .expect("not poisoned")
+        .extend([kept.0, kept.1]);
     let counted = Arc::clone(shared);
     thread::spawn(move || copy(&near, &far, |_| {}));
     thread::spawn(move || {

@@ -9,16 +9,21 @@ use std::io::Write as _;
 pub fn skip(name: &str, because: &str, hint: &str) {
     let line = format!("SKIPPED {name}: {because}: {hint}");
     eprintln!("{line}");
-    let Some(list) = std::env::var_os("MUSTER_SKIPS") else { return };
+    let Some(list) = std::env::var_os("MUSTER_SKIPS") else {
+        return;
+    };
     let file = OpenOptions::new().create(true).append(true).open(list);
-    file.and_then(|mut file| writeln!(file, "{line}")).expect("the list of skips is writable");
+    file.and_then(|mut file| writeln!(file, "{line}"))
+        .expect("the list of skips is writable");
 }
 
 /// Whether a program is installed; otherwise the test is noted as left out.
 pub fn has_program(name: &str, program: &str, hint: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.map(|folder| folder.join(program)).any(|path| path.is_file());
+    let found = folders
+        .map(|folder| folder.join(program))
+        .any(|path| path.is_file());
     if !found {
         skip(name, &format!("{program} is not installed"), hint);
     }

@@ -42,5 +42,11 @@ pub fn until<T, E: Display>(
 /// # Panics
 /// After the deadline.
 pub fn until_true(what: impl Display, deadline: Duration, mut condition: impl FnMut() -> bool) {
-    until(what, deadline, || if condition() { Ok(()) } else { Err("it is not so") });
+    until(what, deadline, || {
+        if condition() {
+            Ok(())
+        } else {
+            Err("it is not so")
+        }
+    });
 }

@@ -16,11 +16,15 @@ pub async fn run(args: &StateArgs) -> Result<(), Failure> {
     let status = local.ask(Method::GET, "/muster/status", None).await?;
     let models = &status["models"];
     match args.output {
-        Output::Json => println!("{models:#}"),
+        Output::Json => crate::print::data(&format!("{models:#}\n")),
         Output::Text if models.as_array().is_none_or(Vec::is_empty) => {
             eprintln!("no models: the fleet has assigned none to this device yet");
         }
-        Output::Text => models.as_array().into_iter().flatten().for_each(|m| print!("{}", line(m))),
+        Output::Text => models
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|m| crate::print::data(&line(m))),
     }
     Ok(())
 }
@@ -35,6 +39,8 @@ pub(super) fn line(model: &Value) -> String {
         model["desired"].as_str().unwrap_or("-"),
         version("previous"),
         model["progress"].as_str().unwrap_or("?"),
-        model["outcome"].as_str().map_or(String::new(), |why| format!(" ({why})")),
+        model["outcome"]
+            .as_str()
+            .map_or(String::new(), |why| format!(" ({why})")),
     )
 }

@@ -46,8 +46,10 @@ pub async fn run(args: &PredictArgs) -> Result<(), Failure> {
     for part in rows.chunks(ROWS_PER_REQUEST) {
         let answer = infer(&mut local, &path, input, part).await?;
         match args.agent.output {
-            Output::Json => println!("{answer}"),
-            Output::Text => print!("{}", text(&answer, part.len(), std::mem::take(&mut header))),
+            Output::Json => crate::print::data(&format!("{answer}\n")),
+            Output::Text => {
+                crate::print::data(&text(&answer, part.len(), std::mem::take(&mut header)))
+            }
         }
     }
     Ok(())
@@ -65,7 +67,9 @@ async fn infer(
         "shape": [rows.len(), rows[0].len()],
         "data": rows.iter().flatten().collect::<Vec<_>>(),
     }]});
-    local.ask(Method::POST, &format!("{path}/infer"), Some(&request)).await
+    local
+        .ask(Method::POST, &format!("{path}/infer"), Some(&request))
+        .await
 }
 
 /// Columns `output[element]`, one line for each row.
@@ -76,18 +80,30 @@ fn text(answer: &Value, rows: usize, header: bool) -> String {
         .flatten()
         .map(|output| {
             let data = output["data"].as_array().map_or(&[][..], Vec::as_slice);
-            (output["name"].as_str().unwrap_or("?"), data, data.len() / rows.max(1))
+            (
+                output["name"].as_str().unwrap_or("?"),
+                data,
+                data.len() / rows.max(1),
+            )
         })
         .collect();
     let mut text = String::new();
     if header {
         let names = outputs.iter().flat_map(|(name, _, len)| {
-            (0..*len).map(move |n| if *len == 1 { (*name).to_owned() } else { format!("{name}[{n}]") })
+            (0..*len).map(move |n| {
+                if *len == 1 {
+                    (*name).to_owned()
+                } else {
+                    format!("{name}[{n}]")
+                }
+            })
         });
         text += &(names.collect::<Vec<_>>().join(",") + "\n");
     }
     for row in 0..rows {
-        let values = outputs.iter().flat_map(|(_, data, len)| &data[row * len..(row + 1) * len]);
+        let values = outputs
+            .iter()
+            .flat_map(|(_, data, len)| &data[row * len..(row + 1) * len]);
         let line: Vec<_> = values.map(Value::to_string).collect();
         let _ = writeln!(text, "{}", line.join(","));
     }
@@ -106,7 +122,9 @@ fn read_rows(args: &PredictArgs) -> Result<Vec<Vec<f64>>, Failure> {
 fn read_text(path: &std::path::Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
-        std::io::stdin().take(FILE_BYTES_MAX).read_to_string(&mut text)
+        std::io::stdin()
+            .take(FILE_BYTES_MAX)
+            .read_to_string(&mut text)
     } else {
         std::fs::File::open(path).and_then(|f| f.take(FILE_BYTES_MAX).read_to_string(&mut text))
     };
@@ -119,7 +137,10 @@ fn read_text(path: &std::path::Path) -> Result<String, Failure> {
 }
 
 fn parse_rows(text: &str, columns: &[String]) -> Result<Vec<Vec<f64>>, String> {
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
     let (_, header) = lines.next().ok_or("it is empty")?;
     let names: Vec<_> = header.split(',').map(str::trim).collect();
     let places = places(&names, columns)?;
@@ -127,14 +148,21 @@ fn parse_rows(text: &str, columns: &[String]) -> Result<Vec<Vec<f64>>, String> {
         .map(|(n, line)| {
             let fields: Vec<_> = line.split(',').map(str::trim).collect();
             let field = |place: &usize| {
-                let text = fields.get(*place).ok_or(format!("line {} is too short", n + 1))?;
-                text.parse::<f64>().map_err(|_| format!("line {}: {text:?} is no number", n + 1))
+                let text = fields
+                    .get(*place)
+                    .ok_or(format!("line {} is too short", n + 1))?;
+                text.parse::<f64>()
+                    .map_err(|_| format!("line {}: {text:?} is no number", n + 1))
             };
             places.iter().map(field).collect()
         })
         .collect();
     let rows = rows?;
-    if rows.is_empty() { Err("it has no rows".to_owned()) } else { Ok(rows) }
+    if rows.is_empty() {
+        Err("it has no rows".to_owned())
+    } else {
+        Ok(rows)
+    }
 }
 
 fn places(names: &[&str], columns: &[String]) -> Result<Vec<usize>, String> {
@@ -143,7 +171,10 @@ fn places(names: &[&str], columns: &[String]) -> Result<Vec<usize>, String> {
     }
     let find = |column: &String| {
         let place = names.iter().position(|name| *name == column.trim());
-        place.ok_or(format!("it has no column {column:?}, only {}", names.join(", ")))
+        place.ok_or(format!(
+            "it has no column {column:?}, only {}",
+            names.join(", ")
+        ))
     };
     columns.iter().map(find).collect()
 }

@@ -15,20 +15,31 @@ pub async fn run(args: &StateArgs) -> Result<(), Failure> {
     let mut local = args.connect().await?;
     let status = local.ask(Method::GET, "/muster/status", None).await?;
     match args.output {
-        Output::Json => println!("{status:#}"),
-        Output::Text => print!("{}", text(&status)),
+        Output::Json => crate::print::data(&format!("{status:#}\n")),
+        Output::Text => crate::print::data(&text(&status)),
     }
     Ok(())
 }
 
 fn text(status: &Value) -> String {
-    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let word = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
     let yes = |value: &Value, yes: &str, no: &str| {
-        if value.as_bool() == Some(true) { yes.to_owned() } else { no.to_owned() }
+        if value.as_bool() == Some(true) {
+            yes.to_owned()
+        } else {
+            no.to_owned()
+        }
     };
     let queue = |name: &str| {
         let lane = &status["queue"][name];
-        format!("{} waiting, {} unacknowledged", lane["pending"], lane["frozen"])
+        format!(
+            "{} waiting, {} unacknowledged",
+            lane["pending"], lane["frozen"]
+        )
     };
     let mut text = format!(
         "device      {}\nlink        {}\ntime        {}\nassignment  {}\nreceipts    {}\nwindows     {}\n",

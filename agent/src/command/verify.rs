@@ -21,14 +21,22 @@ use serde_json::json;
 /// The first thing that does not verify.
 pub fn run(args: &StateArgs) -> Result<(), Failure> {
     let store = Store::open_shared(&args.state)?;
-    let state = store.read_state().map_err(|e| Failure::Verification(e.to_string()))?;
-    let trusted = store.read_trusted().map_err(|e| Failure::Verification(e.to_string()))?;
+    let state = store
+        .read_state()
+        .map_err(|e| Failure::Verification(e.to_string()))?;
+    let trusted = store
+        .read_trusted()
+        .map_err(|e| Failure::Verification(e.to_string()))?;
     let mut slots = Vec::new();
     for model in &state.models {
         let named = [("active", &model.active), ("previous", &model.previous)];
-        for (name, slot) in named.into_iter().filter_map(|(n, s)| Some((n, s.as_ref()?))) {
-            let bytes = slot_verifies(&store, &trusted, &model.model, &slot.release)
-                .map_err(|because| Failure::Verification(format!("{} {name}: {because}", model.model)))?;
+        for (name, slot) in named
+            .into_iter()
+            .filter_map(|(n, s)| Some((n, s.as_ref()?)))
+        {
+            let bytes = slot_verifies(&store, &trusted, &model.model, &slot.release).map_err(
+                |because| Failure::Verification(format!("{} {name}: {because}", model.model)),
+            )?;
             slots.push((model.model.clone(), name, slot.release.clone(), bytes));
         }
     }
@@ -42,12 +50,21 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
                         "bundle": release.bundle.to_string(), "bytes": bytes})
                 })
                 .collect();
-            println!("{:#}", json!({"root": trusted.root().version(), "slots": slots}));
+            crate::print::data(&format!(
+                "{:#}\n",
+                json!({"root": trusted.root().version(), "slots": slots})
+            ));
         }
         Output::Text => {
-            println!("root        version {} verifies", trusted.root().version());
+            crate::print::data(&format!(
+                "root        version {} verifies\n",
+                trusted.root().version()
+            ));
             for (model, slot, release, bytes) in &slots {
-                println!("{slot:<11} {model} {} verifies: {bytes} bytes", release.version);
+                crate::print::data(&format!(
+                    "{slot:<11} {model} {} verifies: {bytes} bytes\n",
+                    release.version
+                ));
             }
         }
     }
@@ -89,11 +106,16 @@ fn statement_verifies(
 ) -> Result<(), String> {
     let bytes = document(store, &release.statement, "statement")?;
     let role = Role::of_model(model.as_str());
-    let authority = trusted.delegated_to(&role).ok_or("metadata names no release keys")?;
+    let authority = trusted
+        .delegated_to(&role)
+        .ok_or("metadata names no release keys")?;
     let keys: Vec<_> = authority.public_keys().into_iter().map(PublicKey).collect();
     let threshold = u8::try_from(authority.threshold()).unwrap_or(u8::MAX);
     let mut scratch = vec![0; scratch_len(bytes.len())];
-    let keys = KeySet { keys: &keys, threshold };
+    let keys = KeySet {
+        keys: &keys,
+        threshold,
+    };
     let statement = cose::open::<Statement>(&bytes, keys, &mut scratch)
         .map_err(|refused| format!("statement: {refused}"))?;
     let name = statement_name(&statement.model, &statement.version);

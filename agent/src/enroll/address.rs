@@ -83,7 +83,9 @@ impl Endpoint {
         Ok(Self {
             host,
             port: uri.port_u16().unwrap_or(HTTPS_PORT),
-            authority: uri.authority().map_or_else(String::new, ToString::to_string),
+            authority: uri
+                .authority()
+                .map_or_else(String::new, ToString::to_string),
             path: format!("{}/enroll", uri.path().trim_end_matches('/')),
         })
     }
@@ -124,7 +126,10 @@ fn split(scheme: &'static str, text: &str) -> Result<(Uri, String), BadAddress> 
     let user = uri.authority().is_some_and(|it| it.as_str().contains('@'));
     match uri.host() {
         Some(host) if uri.scheme_str() == Some(scheme) && !user && !host.is_empty() => {
-            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            let host = host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned();
             Ok((uri, host))
         }
         _ => Err(bad(scheme, text)),
@@ -144,10 +149,15 @@ mod tests {
     fn brokers_are_mqtts_with_host_and_port() {
         let check = |text: &str, expect: Option<(&str, u16)>| {
             let found = Broker::parse(text).ok();
-            let found = found.as_ref().map(|broker| (broker.host.as_str(), broker.port));
+            let found = found
+                .as_ref()
+                .map(|broker| (broker.host.as_str(), broker.port));
             assert_eq!(found, expect, "{text}");
         };
-        check("mqtts://broker.example:1883", Some(("broker.example", 1883)));
+        check(
+            "mqtts://broker.example:1883",
+            Some(("broker.example", 1883)),
+        );
         check("mqtts://broker.example", Some(("broker.example", 8883)));
         check("mqtts://[::1]:8883/", Some(("::1", 8883)));
         check("mqtt://broker.example:1883", None);
@@ -163,7 +173,9 @@ mod tests {
     #[test]
     fn endpoints_are_https_and_keep_their_path() {
         let check = |text: &str, expect: Option<&str>| {
-            let found = Endpoint::parse(text).ok().map(|endpoint| endpoint.to_string());
+            let found = Endpoint::parse(text)
+                .ok()
+                .map(|endpoint| endpoint.to_string());
             assert_eq!(found.as_deref(), expect, "{text}");
         };
         check("https://fleet:8443", Some("https://fleet:8443/enroll"));

@@ -19,7 +19,12 @@ pub struct EnrollArgs {
     /// The token that `muster` printed, or @FILE that holds it.
     token: String,
     /// Where the agent keeps its identity and its state.
-    #[arg(long, value_name = "DIR", env = "MUSTER_STATE", default_value = "/var/lib/muster")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MUSTER_STATE",
+        default_value = "/var/lib/muster"
+    )]
     state: PathBuf,
 }
 
@@ -27,7 +32,10 @@ pub struct EnrollArgs {
 pub async fn main(args: &EnrollArgs) -> ExitCode {
     match run(args).await {
         Ok(identity) => {
-            println!("enrolled as {}; the broker is {}", identity.device, identity.broker);
+            println!(
+                "enrolled as {}; the broker is {}",
+                identity.device, identity.broker
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -58,7 +66,9 @@ fn read(argument: &str) -> Result<Token, EnrollError> {
 
 fn read_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
+    File::open(path)?
+        .take(TOKEN_BYTES_MAX)
+        .read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -71,10 +81,16 @@ mod tests {
         let check = |argument: &str, start: &str| {
             let text = read(argument).expect_err("no token").to_string();
             assert!(text.starts_with(start), "{text}");
-            assert!(text.contains(": because ") && text.contains(": hint: "), "{text}");
+            assert!(
+                text.contains(": because ") && text.contains(": hint: "),
+                "{text}"
+            );
         };
         check("muster1.00", "failed to read the token: ");
         check("", "failed to read the token: ");
-        check("@/does/not/exist", "failed to read the token from /does/not/exist: ");
+        check(
+            "@/does/not/exist",
+            "failed to read the token from /does/not/exist: ",
+        );
     }
 }

@@ -91,7 +91,10 @@ pub enum EnrollError {
         because: String,
     },
     /// Disk full, no permission.
-    #[error("failed to write {path}: because {because}: hint: {}", disk_hint(because))]
+    #[error(
+        "failed to write {path}: because {because}: hint: {}",
+        disk_hint(because)
+    )]
     Disk {
         /// What.
         path: PathBuf,

@@ -43,8 +43,8 @@ pub(super) async fn post(
 }
 
 async fn connect(endpoint: &Endpoint, ca: Digest) -> Result<TlsStream<TcpStream>, EnrollError> {
-    let config = tls::pinned(Arc::new(Pinned::new(ca)))
-        .map_err(|error| unreachable_at(endpoint, error))?;
+    let config =
+        tls::pinned(Arc::new(Pinned::new(ca))).map_err(|error| unreachable_at(endpoint, error))?;
     let stream = tls::dial(&endpoint.host, endpoint.port, DIAL_MS)
         .await
         .map_err(|error| unreachable_at(endpoint, error))?;
@@ -74,7 +74,11 @@ async fn exchange(
         .map_err(|error| unreachable_at(endpoint, error))?;
     let answer = async {
         let response = sender.send_request(request).await;
-        read(endpoint, response.map_err(|error| unreachable_at(endpoint, error))?).await
+        read(
+            endpoint,
+            response.map_err(|error| unreachable_at(endpoint, error))?,
+        )
+        .await
     };
     let mut answer = std::pin::pin!(answer);
     tokio::select! {
@@ -90,7 +94,10 @@ async fn read(
 ) -> Result<(StatusCode, Vec<u8>), EnrollError> {
     let status = response.status();
     let body = Limited::new(response.into_body(), ENROLMENT_BYTES_MAX);
-    let body = body.collect().await.map_err(|error| unreachable_at(endpoint, error))?;
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| unreachable_at(endpoint, error))?;
     Ok((status, body.to_bytes().to_vec()))
 }
 
@@ -105,8 +112,15 @@ struct Problem {
 
 fn refused(status: StatusCode, body: &[u8]) -> EnrollError {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let words = [problem.detail, problem.title, "it does not say why".to_owned()];
-    let hint = [problem.hint, "look into the log of `muster serve`".to_owned()];
+    let words = [
+        problem.detail,
+        problem.title,
+        "it does not say why".to_owned(),
+    ];
+    let hint = [
+        problem.hint,
+        "look into the log of `muster serve`".to_owned(),
+    ];
     EnrollError::Refused {
         status: status.as_u16(),
         because: first_said(&words),
@@ -118,7 +132,10 @@ fn refused(status: StatusCode, body: &[u8]) -> EnrollError {
 fn first_said(texts: &[String]) -> String {
     let said = texts.iter().find(|text| !text.trim().is_empty());
     let said = said.map_or("", String::as_str);
-    said.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+    said.chars()
+        .filter(|c| !c.is_control())
+        .take(TEXT_CHARS_MAX)
+        .collect()
 }
 
 fn unreachable_at(endpoint: &Endpoint, because: impl ToString) -> EnrollError {

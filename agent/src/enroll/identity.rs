@@ -92,8 +92,10 @@ impl Identity {
     pub fn load(state: &Path) -> Result<Self, IdentityError> {
         let folder = folder(state);
         let path = |name: &str| folder.join(name);
-        let (device, enrolment) = read_enrolment(&folder)?
-            .ok_or_else(|| IdentityError::NotEnrolled { folder: folder.clone() })?;
+        let (device, enrolment) =
+            read_enrolment(&folder)?.ok_or_else(|| IdentityError::NotEnrolled {
+                folder: folder.clone(),
+            })?;
         let broken = |error: &dyn fmt::Display| IdentityError::broken(&path(ENROLMENT), error);
         Ok(Self {
             device,
@@ -169,8 +171,8 @@ fn read_enrolment(folder: &Path) -> Result<Option<(DeviceId, Enrolment)>, Identi
     };
     let enrolment: Enrolment =
         serde_json::from_slice(&bytes).map_err(|error| IdentityError::broken(&path, error))?;
-    let device = DeviceId::parse(&enrolment.device)
-        .map_err(|error| IdentityError::broken(&path, error))?;
+    let device =
+        DeviceId::parse(&enrolment.device).map_err(|error| IdentityError::broken(&path, error))?;
     Ok(Some((device, enrolment)))
 }
 
@@ -185,7 +187,10 @@ fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, IdentityError> {
         .and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| failed(path, error))?;
     if bytes.len() > bytes_max {
-        return Err(IdentityError::broken(path, format!("it is larger than {bytes_max} bytes")));
+        return Err(IdentityError::broken(
+            path,
+            format!("it is larger than {bytes_max} bytes"),
+        ));
     }
     Ok(bytes)
 }

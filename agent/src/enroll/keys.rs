@@ -2,9 +2,9 @@
 //!
 //! Made once and kept, so that the same token asks for the same certificate again. Never sent.
 
+use super::EnrollError;
 use super::disk::Folder;
 use super::identity::{self, DOCUMENT_KEY, IdentityError, TLS_KEY};
-use super::EnrollError;
 use ed25519_dalek::SigningKey;
 use muster_protocol::digest::{Hex, decode_hex};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};

@@ -54,7 +54,11 @@ pub(super) fn check<'b>(
 fn check_certificate(chain: &str, device: &DeviceId, keys: &Keys) -> Result<(), EnrollError> {
     let der = certificate(chain, "certificate")?;
     let (_, leaf) = X509Certificate::from_der(&der).map_err(EnrollError::answer)?;
-    let names: Vec<_> = leaf.subject().iter_common_name().map(|name| name.as_str()).collect();
+    let names: Vec<_> = leaf
+        .subject()
+        .iter_common_name()
+        .map(|name| name.as_str())
+        .collect();
     if names != [Ok(device.as_str())] {
         return Err(EnrollError::answer("its certificate names another device"));
     }

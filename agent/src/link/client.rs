@@ -89,10 +89,8 @@ impl Outlet {
 /// To be run as a task of its own: it must be aborted whole or not at all, since `rumqttc` may
 /// lose packets when a poll is cancelled.
 pub(super) async fn speak(path: &Path, wiring: Wiring) -> String {
-    let (client, mut connection) = AsyncClient::new(
-        options(path, &wiring.config),
-        usize::from(IN_FLIGHT_MAX),
-    );
+    let (client, mut connection) =
+        AsyncClient::new(options(path, &wiring.config), usize::from(IN_FLIGHT_MAX));
     let answer_s = wiring.config.timeouts.answer_ms.div_ceil(1000).max(1);
     let mut network = NetworkOptions::new();
     network.set_connection_timeout(answer_s);
@@ -163,13 +161,15 @@ impl Wiring {
                 self.progress().acknowledged(answer.pkid);
                 ControlFlow::Continue(())
             }
-            Incoming::Publish(message) => match self.source(&message.topic, message.payload.len()) {
-                Some(from) => {
-                    let payload = message.payload.to_vec();
-                    self.tell(LinkEvent::Message { from, payload }).await
+            Incoming::Publish(message) => {
+                match self.source(&message.topic, message.payload.len()) {
+                    Some(from) => {
+                        let payload = message.payload.to_vec();
+                        self.tell(LinkEvent::Message { from, payload }).await
+                    }
+                    None => ControlFlow::Continue(()),
                 }
-                None => ControlFlow::Continue(()),
-            },
+            }
             _ => ControlFlow::Continue(()),
         }
     }
@@ -193,7 +193,11 @@ impl Wiring {
         }
         self.progress().subscribed(clock::monotonic());
         self.outlet.set(client.clone());
-        let topic = topic::up(self.config.topic_prefix.as_str(), &self.config.device, Up::Status);
+        let topic = topic::up(
+            self.config.topic_prefix.as_str(),
+            &self.config.device,
+            Up::Status,
+        );
         let hint = status(&self.config, true);
         if let Err(busy) = self.outlet.publish(&topic, Stay::Retained, hint) {
             tracing::warn!("failed to publish the online hint: because {busy}");
@@ -220,7 +224,8 @@ impl Wiring {
     async fn tell(&self, event: LinkEvent) -> ControlFlow<String> {
         self.progress().receiver(Receiver::Busy, clock::monotonic());
         let told = self.events.send(event).await;
-        self.progress().receiver(Receiver::Ready, clock::monotonic());
+        self.progress()
+            .receiver(Receiver::Ready, clock::monotonic());
         match told {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break("nobody takes the events".to_owned()),

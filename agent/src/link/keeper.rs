@@ -103,9 +103,8 @@ impl Keeper {
 
     fn open(&self) -> Result<Tunnel, String> {
         let folder = &self.config.state_folder;
-        Tunnel::open(folder).map_err(|error| {
-            format!("no socket can be made in {}: {error}", folder.display())
-        })
+        Tunnel::open(folder)
+            .map_err(|error| format!("no socket can be made in {}: {error}", folder.display()))
     }
 
     fn start(
@@ -156,7 +155,10 @@ impl Keeper {
             silence_ms: limits.silence_ms,
             unacknowledged_ms: limits.unacknowledged_ms,
         };
-        let shortest = limits.answer_ms.min(limits.silence_ms).min(limits.unacknowledged_ms);
+        let shortest = limits
+            .answer_ms
+            .min(limits.silence_ms)
+            .min(limits.unacknowledged_ms);
         let every_ms = (shortest / 5).clamp(1, WATCH_MS_MAX);
         let mut tick = interval(Duration::from_millis(every_ms));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -171,7 +173,11 @@ impl Keeper {
 
     /// Says that the device goes on purpose, since the last will is not sent then.
     async fn farewell(&self, parts: &mut JoinSet<Part>) -> Ended {
-        let topic = topic::up(self.config.topic_prefix.as_str(), &self.config.device, Up::Status);
+        let topic = topic::up(
+            self.config.topic_prefix.as_str(),
+            &self.config.device,
+            Up::Status,
+        );
         let hint = client::status(&self.config, false);
         if self.outlet.publish(&topic, Stay::Retained, hint).is_ok() {
             self.outlet.hang_up();

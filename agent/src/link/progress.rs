@@ -209,6 +209,12 @@ mod tests {
             progress.receiver(Receiver::Ready, Millis(1000));
         };
         check(ready, 1050, None);
-        check(ready, 1051, Some(Stall::Unacknowledged { unacknowledged_ms: 50 }));
+        check(
+            ready,
+            1051,
+            Some(Stall::Unacknowledged {
+                unacknowledged_ms: 50,
+            }),
+        );
     }
 }

@@ -100,7 +100,9 @@ async fn a_device_says_it_is_there_hears_and_speaks() {
         ("press-07/down/piece", Source::Down(Down::Piece)),
         ("_/timestamp", Source::Timestamp),
     ] {
-        broker.say(&format!("{PREFIX}/{topic}"), topic.as_bytes()).await;
+        broker
+            .say(&format!("{PREFIX}/{topic}"), topic.as_bytes())
+            .await;
         assert_eq!(device.next().await, message(from, topic.as_bytes()));
     }
 
@@ -125,7 +127,9 @@ async fn strange_and_oversized_messages_are_dropped_and_the_link_stays() {
     let mut device = Device::start(&ca, &ca.device(DEVICE), broker.port(), PATIENT);
     device.until_up().await;
     let ack = format!("{PREFIX}/{DEVICE}/down/ack");
-    broker.say(&format!("{PREFIX}/{DEVICE}/down/other"), b"a").await;
+    broker
+        .say(&format!("{PREFIX}/{DEVICE}/down/other"), b"a")
+        .await;
     broker.say(&format!("{PREFIX}/_/other"), b"b").await;
     broker.say(&ack, &vec![0; MESSAGE_BYTES_MAX + 1]).await;
     broker.say(&ack, &vec![1; MESSAGE_BYTES_MAX]).await;
@@ -142,7 +146,10 @@ async fn a_broker_that_dies_and_comes_back_is_found_again() {
     let mut device = Device::start(&ca, &ca.device(DEVICE), broker.port(), PATIENT);
     device.until_up().await;
     broker.kill().await;
-    assert_eq!(device.until_down().await, "the broker closed the connection");
+    assert_eq!(
+        device.until_down().await,
+        "the broker closed the connection"
+    );
     let because = device.until_down().await;
     assert!(because.contains("cannot be reached"), "{because}");
     assert_eq!(device.link.publish(Up::Doc, vec![1]), Err(LinkBusy::Down));
@@ -193,7 +200,11 @@ async fn a_connection_without_progress_is_replaced() {
         unacknowledged_ms: 300,
         ..PATIENT
     };
-    check(unacknowledged, "a message was not acknowledged within 300 ms").await;
+    check(
+        unacknowledged,
+        "a message was not acknowledged within 300 ms",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -236,6 +247,9 @@ async fn a_device_that_is_taken_over_waits_longer_each_time() {
         second.until_up().await;
         assert_eq!(first.until_down().await, "the broker closed the connection");
         first.until_up().await;
-        assert_eq!(second.until_down().await, "the broker closed the connection");
+        assert_eq!(
+            second.until_down().await,
+            "the broker closed the connection"
+        );
     }
 }

@@ -35,7 +35,14 @@ pub struct Budget {
 impl Budget {
     /// Counts from nothing.
     pub const fn new(config: BudgetConfig) -> Self {
-        Self { config, deaths: VecDeque::new(), requests: 0, failed: 0, not_a_number: 0, slow: 0 }
+        Self {
+            config,
+            deaths: VecDeque::new(),
+            requests: 0,
+            failed: 0,
+            not_a_number: 0,
+            slow: 0,
+        }
     }
 
     /// Counts a death of the worker; gives a verdict when there were too many.
@@ -74,7 +81,12 @@ impl Budget {
 
     fn judge(&self) -> Option<Verdict> {
         let shares = [
-            (self.failed, self.config.errors_per_mille_max, Reason::ErrorRate, "failed"),
+            (
+                self.failed,
+                self.config.errors_per_mille_max,
+                Reason::ErrorRate,
+                "failed",
+            ),
             (
                 self.not_a_number,
                 self.config.not_a_number_per_mille_max,
@@ -92,7 +104,8 @@ impl Budget {
             let over = count * 1000 > max * self.requests;
             over.then(|| {
                 let n = self.requests;
-                let sentence = format!("{count} of {n} requests {what}; the budget is {max} in 1000");
+                let sentence =
+                    format!("{count} of {n} requests {what}; the budget is {max} in 1000");
                 Verdict::new(reason, &sentence)
             })
         })
@@ -105,7 +118,9 @@ mod tests {
 
     fn check(answers: &[(Answered, usize)], expect: Option<Reason>) {
         let mut budget = Budget::new(BudgetConfig::default());
-        let all = answers.iter().flat_map(|(how, times)| std::iter::repeat_n(*how, *times));
+        let all = answers
+            .iter()
+            .flat_map(|(how, times)| std::iter::repeat_n(*how, *times));
         let verdict = all.filter_map(|how| budget.answered(how)).next();
         assert_eq!(verdict.map(|verdict| verdict.reason), expect, "{answers:?}");
     }
@@ -116,15 +131,25 @@ mod tests {
         check(&[(Answered::Failed, 19)], None);
         check(&[(Answered::Failed, 20)], Some(Reason::ErrorRate));
         check(&[(Answered::Well, 95), (Answered::Failed, 5)], None);
-        check(&[(Answered::Well, 90), (Answered::Failed, 10)], Some(Reason::ErrorRate));
+        check(
+            &[(Answered::Well, 90), (Answered::Failed, 10)],
+            Some(Reason::ErrorRate),
+        );
         check(&[(Answered::NotANumber, 20)], Some(Reason::NotANumber));
-        check(&[(Answered::Well, 20), (Answered::Slowly, 20)], Some(Reason::Latency));
+        check(
+            &[(Answered::Well, 20), (Answered::Slowly, 20)],
+            Some(Reason::Latency),
+        );
     }
 
     #[test]
     fn deaths_count_for_a_while() {
         let mut budget = Budget::new(BudgetConfig::default());
-        let mut died = |at| budget.died("signal 9", Reason::Crashed, Millis(at)).is_some();
+        let mut died = |at| {
+            budget
+                .died("signal 9", Reason::Crashed, Millis(at))
+                .is_some()
+        };
         assert!(!died(0) && !died(1000) && !died(121_000));
         assert!(!died(122_000));
         assert!(died(123_000));

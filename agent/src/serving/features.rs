@@ -44,7 +44,11 @@ impl Features {
             });
             folds.push(FeatureFold::new(scale));
         }
-        Ok(Self { reference: Some(digest), places, folds })
+        Ok(Self {
+            reference: Some(digest),
+            places,
+            folds,
+        })
     }
 
     /// Digest of the reference, if there is one.
@@ -96,5 +100,7 @@ fn count_column(
         return (0..rows).for_each(|_| fold.value(index, None));
     }
     let values = tensor.to_f32().skip(element).step_by(row_len);
-    values.take(rows).for_each(|value| fold.value(index, Some(value)));
+    values
+        .take(rows)
+        .for_each(|value| fold.value(index, Some(value)));
 }

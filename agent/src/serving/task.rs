@@ -50,14 +50,14 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(
-        plan: Plan,
-        events: mpsc::Sender<Event>,
-        vitals: Arc<Mutex<Vitals>>,
-    ) -> Self {
+    pub(super) fn new(plan: Plan, events: mpsc::Sender<Event>, vitals: Arc<Mutex<Vitals>>) -> Self {
         let now = clock::monotonic();
         let mut fold = WindowFold::new(plan.subject(), plan.features.folds(), now);
-        if let Some(window) = plan.checkpoint.as_deref().and_then(|b| cbor::decode(b).ok()) {
+        if let Some(window) = plan
+            .checkpoint
+            .as_deref()
+            .and_then(|b| cbor::decode(b).ok())
+        {
             fold.resume(&window);
         }
         Self {
@@ -76,7 +76,11 @@ impl Task {
         }
     }
 
-    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>, mut end: oneshot::Receiver<()>) {
+    pub(super) async fn run(
+        mut self,
+        mut jobs: mpsc::Receiver<Job>,
+        mut end: oneshot::Receiver<()>,
+    ) {
         loop {
             self.start_if_due().await;
             let due_ms = self.next_due().since(clock::monotonic());
@@ -109,7 +113,11 @@ impl Task {
 
     fn next_due(&self) -> Millis {
         let window_ends = self.fold.started().plus(self.plan.window_ms);
-        let start = if self.worker.is_none() { self.start_at } else { Millis(u64::MAX) };
+        let start = if self.worker.is_none() {
+            self.start_at
+        } else {
+            Millis(u64::MAX)
+        };
         window_ends.min(self.checkpoint_at).min(start)
     }
 
@@ -145,7 +153,13 @@ impl Task {
         let load_ms = worker.load_ms();
         self.worker = Some(worker);
         if !std::mem::replace(&mut self.announced, true) {
-            self.tell(Event::Ready { model, bundle, signature, load_ms }).await;
+            self.tell(Event::Ready {
+                model,
+                bundle,
+                signature,
+                load_ms,
+            })
+            .await;
         }
     }
 
@@ -178,7 +192,8 @@ impl Task {
 
     fn count(&mut self, inputs: &[Tensor], outputs: &[Tensor], latency_us: u64) {
         let rows = self.plan.features.count(&mut self.fold, inputs, outputs);
-        self.fold.answered(rows, u32::try_from(latency_us).unwrap_or(u32::MAX));
+        self.fold
+            .answered(rows, u32::try_from(latency_us).unwrap_or(u32::MAX));
         self.dirty = true;
     }
 
@@ -252,7 +267,12 @@ impl Task {
     async fn give_up(&mut self, verdict: Verdict) {
         self.since_failure = Some(0);
         let (model, bundle) = self.name();
-        self.tell(Event::Failed { model, bundle, verdict }).await;
+        self.tell(Event::Failed {
+            model,
+            bundle,
+            verdict,
+        })
+        .await;
     }
 
     async fn close_window(&mut self) {
@@ -260,7 +280,12 @@ impl Task {
         if !self.fold.is_empty() {
             let (subject, calls) = (self.fold.subject().clone(), self.fold.calls());
             let window = self.encode(now);
-            self.tell(Event::Window(Box::new(Closed { subject, calls, window }))).await;
+            self.tell(Event::Window(Box::new(Closed {
+                subject,
+                calls,
+                window,
+            })))
+            .await;
         }
         self.fold.reset(now);
         self.dirty = false;
@@ -274,10 +299,16 @@ impl Task {
     }
 
     fn encode(&self, now: Millis) -> Vec<u8> {
-        self.fold.with_window(now, None, |window: &Window<'_>| cbor::to_vec(window))
+        self.fold
+            .with_window(now, None, |window: &Window<'_>| cbor::to_vec(window))
     }
 
-    fn name(&self) -> (muster_protocol::id::ModelId, muster_protocol::digest::Digest) {
+    fn name(
+        &self,
+    ) -> (
+        muster_protocol::id::ModelId,
+        muster_protocol::digest::Digest,
+    ) {
         (self.plan.model.clone(), self.plan.release.bundle)
     }
 
@@ -300,8 +331,12 @@ impl Task {
 fn failure(fault: &WorkerFault) -> Failure {
     match fault {
         WorkerFault::Input(error) => Failure::Input(error.to_string()),
-        WorkerFault::RunFailed { .. } => Failure::Run { because: fault.to_string() },
-        fault => Failure::Worker { because: fault.to_string() },
+        WorkerFault::RunFailed { .. } => Failure::Run {
+            because: fault.to_string(),
+        },
+        fault => Failure::Worker {
+            because: fault.to_string(),
+        },
     }
 }
 

@@ -22,7 +22,11 @@ pub struct DiskError {
 impl DiskError {
     /// What was tried, on which file, and what the system said.
     pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { operation, path: path.to_owned(), source }
+        Self {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// Whether the file is simply not there.
@@ -70,8 +74,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -96,7 +104,10 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, DiskError>
     let result = File::open(path).and_then(|file| {
         file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > bytes_max {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than it may be"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "it is larger than it may be",
+            ));
         }
         Ok(())
     });

@@ -3,8 +3,8 @@
 //! A blob is verified whole when it is put here and again before it is used. Never holds
 //! anything unverified: that is [`super::partial`].
 
-use super::atomic::{self, DiskError};
 use super::Store;
+use super::atomic::{self, DiskError};
 use muster_protocol::digest::{Digest, Digester};
 use muster_protocol::limits::WHOLE_BYTES_MAX;
 use std::collections::BTreeSet;
@@ -33,7 +33,11 @@ impl Store {
     /// # Errors
     /// [`DiskError`].
     pub fn put_document(&self, digest: &Digest, bytes: &[u8]) -> Result<(), DiskError> {
-        debug_assert_eq!(Digest::of(bytes), *digest, "invariant: only verified bytes are stored");
+        debug_assert_eq!(
+            Digest::of(bytes),
+            *digest,
+            "invariant: only verified bytes are stored"
+        );
         atomic::write(&self.blob_path(digest), bytes)
     }
 
@@ -68,7 +72,9 @@ pub fn verify_file(path: &Path, digest: &Digest, size: u64) -> Result<bool, Disk
     let mut digester = Digester::default();
     let (mut part, mut read) = (vec![0; 64 * 1024], 0u64);
     while read <= size {
-        let len = file.read(&mut part).map_err(|e| DiskError::new("read", path, e))?;
+        let len = file
+            .read(&mut part)
+            .map_err(|e| DiskError::new("read", path, e))?;
         if len == 0 {
             break;
         }

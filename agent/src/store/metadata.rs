@@ -15,7 +15,9 @@ pub enum MetadataError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// There is no root: the device is not enrolled.
-    #[error("failed to read the trusted root: because there is none: hint: run `muster-agent enroll` first")]
+    #[error(
+        "failed to read the trusted root: because there is none: hint: run `muster-agent enroll` first"
+    )]
     NoRoot,
     /// The stored root no longer verifies.
     #[error("failed to read the trusted root: because {0}: hint: the disk damaged it; enrol again")]
@@ -34,13 +36,17 @@ impl Store {
             [read("timestamp")?, read("snapshot")?, read("targets")?];
         let mut delegated = Vec::new();
         for name in atomic::names(&self.folder.join("metadata"))? {
-            let model = name.strip_prefix("models%2f").and_then(|n| n.strip_suffix(".json"));
+            let model = name
+                .strip_prefix("models%2f")
+                .and_then(|n| n.strip_suffix(".json"));
             if let (Some(model), Some(bytes)) = (model, read(name.trim_end_matches(".json"))?) {
                 delegated.push((format!("models/{model}"), bytes));
             }
         }
-        let delegated: Vec<_> =
-            delegated.iter().map(|(role, bytes)| (role.as_str(), bytes.as_slice())).collect();
+        let delegated: Vec<_> = delegated
+            .iter()
+            .map(|(role, bytes)| (role.as_str(), bytes.as_slice()))
+            .collect();
         let stored = Stored {
             root: &root,
             timestamp: timestamp.as_deref(),
@@ -59,7 +65,12 @@ impl Store {
     ///
     /// # Errors
     /// [`DiskError`].
-    pub fn write_metadata(&self, role: &Role, update: Update, bytes: &[u8]) -> Result<(), DiskError> {
+    pub fn write_metadata(
+        &self,
+        role: &Role,
+        update: Update,
+        bytes: &[u8],
+    ) -> Result<(), DiskError> {
         if update == Update::Unchanged {
             return Ok(());
         }
@@ -76,7 +87,10 @@ impl Store {
     /// # Errors
     /// [`DiskError`].
     pub fn read_fleet(&self) -> Result<Option<Vec<u8>>, DiskError> {
-        atomic::read(&self.folder.join("metadata").join(fleet_document::PATH), METADATA_BYTES_MAX)
+        atomic::read(
+            &self.folder.join("metadata").join(fleet_document::PATH),
+            METADATA_BYTES_MAX,
+        )
     }
 
     /// Stores an accepted `fleet.json`.
@@ -84,10 +98,15 @@ impl Store {
     /// # Errors
     /// [`DiskError`].
     pub fn write_fleet(&self, bytes: &[u8]) -> Result<(), DiskError> {
-        atomic::write(&self.folder.join("metadata").join(fleet_document::PATH), bytes)
+        atomic::write(
+            &self.folder.join("metadata").join(fleet_document::PATH),
+            bytes,
+        )
     }
 
     fn metadata_path(&self, role: &str) -> PathBuf {
-        self.folder.join("metadata").join(format!("{}.json", role.replace('/', "%2f")))
+        self.folder
+            .join("metadata")
+            .join(format!("{}.json", role.replace('/', "%2f")))
     }
 }

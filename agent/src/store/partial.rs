@@ -2,9 +2,9 @@
 //!
 //! What lies here counts for nothing until its hashes were checked again after a restart.
 
+use super::Store;
 use super::atomic::{self, DiskError};
 use super::blobs::verify_file;
-use super::Store;
 use muster_protocol::bundle::LayerHashes;
 use muster_protocol::bundle::manifest::{Compression, Layer};
 use muster_protocol::digest::{Digest, Digester};
@@ -59,7 +59,9 @@ impl Store {
         piece_size: u32,
     ) -> Result<u32, DiskError> {
         let path = self.partial_path(&layer.digest);
-        let Ok(mut file) = File::open(&path) else { return Ok(0) };
+        let Ok(mut file) = File::open(&path) else {
+            return Ok(0);
+        };
         let mut piece = vec![0; piece_size as usize];
         for index in 0..layer.len() {
             let len = layer.piece_len(index, piece_size).unwrap_or(0) as usize;
@@ -89,7 +91,9 @@ impl Store {
 /// # Errors
 /// [`StageError`]; a damaged layer or blob is removed, so that it is fetched again.
 pub fn stage_layer(folder: &Path, layer: &Layer) -> Result<u64, StageError> {
-    let blob = folder.join("blobs").join(layer.blob_digest.hex().to_string());
+    let blob = folder
+        .join("blobs")
+        .join(layer.blob_digest.hex().to_string());
     if verify_file(&blob, &layer.blob_digest, layer.blob_size)? {
         return Ok(0);
     }
@@ -110,7 +114,12 @@ pub fn stage_layer(folder: &Path, layer: &Layer) -> Result<u64, StageError> {
 }
 
 fn open_partial(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn rename_durably(from: &Path, to: &Path) -> Result<u64, DiskError> {
@@ -152,7 +161,10 @@ fn unpack(from: &Path, to: &Path, layer: &Layer) -> Result<u64, StageError> {
             };
         }
     }
-    target.sync_all().and_then(|()| std::fs::rename(&temporary, to)).map_err(failed)?;
+    target
+        .sync_all()
+        .and_then(|()| std::fs::rename(&temporary, to))
+        .map_err(failed)?;
     atomic::sync_folder_of(to)?;
     Ok(layer.blob_size)
 }

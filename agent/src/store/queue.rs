@@ -59,8 +59,17 @@ impl Queue {
         let stored = atomic::read(&folder.join("stream"), 4096)?;
         let meta = stored.and_then(|bytes| cbor::decode::<Meta>(&bytes).ok());
         let known = meta.is_some();
-        let meta = meta.unwrap_or(Meta { id: fresh, through: Sequence(0), predecessor: None });
-        let mut queue = Self { folder, meta, frozen: BTreeMap::new(), next_handle: 1 };
+        let meta = meta.unwrap_or(Meta {
+            id: fresh,
+            through: Sequence(0),
+            predecessor: None,
+        });
+        let mut queue = Self {
+            folder,
+            meta,
+            frozen: BTreeMap::new(),
+            next_handle: 1,
+        };
         if !known {
             queue.write_meta()?;
         }
@@ -106,7 +115,9 @@ impl Queue {
             return atomic::write(&self.pending_path(later), merged);
         };
         // The intent is durable first, so that a power cut can neither lose nor double a count.
-        let intent = self.folder.join(format!("m-{:020}-{:020}", earlier.0, later.0));
+        let intent = self
+            .folder
+            .join(format!("m-{:020}-{:020}", earlier.0, later.0));
         atomic::write(&intent, merged)?;
         self.finish_merge(earlier, later, &intent)
     }
@@ -143,7 +154,8 @@ impl Queue {
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         let names = atomic::names(&self.folder).unwrap_or_default();
         let ours = names.iter().filter(|name| parse(name).is_some());
-        ours.filter_map(|n| atomic::read(&self.folder.join(n), DOCUMENT_BYTES_MAX).ok()?).collect()
+        ours.filter_map(|n| atomic::read(&self.folder.join(n), DOCUMENT_BYTES_MAX).ok()?)
+            .collect()
     }
 
     /// The stored document with this number.
@@ -201,8 +213,11 @@ impl Queue {
         for sequence in &frozen {
             self.quarantine(*sequence)?;
         }
-        self.meta =
-            Meta { id: fresh, through: Sequence(0), predecessor: Some(self.meta.id) };
+        self.meta = Meta {
+            id: fresh,
+            through: Sequence(0),
+            predecessor: Some(self.meta.id),
+        };
         self.write_meta()?;
         for (sequence, body) in std::mem::take(&mut self.frozen) {
             atomic::remove(&self.frozen_path(sequence, body))?;
@@ -228,9 +243,15 @@ impl Queue {
         for body in self.frozen.values() {
             atomic::remove(&self.pending_path(*body))?;
         }
-        let handles = pending.iter().chain(self.frozen.values()).map(|handle| handle.0);
+        let handles = pending
+            .iter()
+            .chain(self.frozen.values())
+            .map(|handle| handle.0);
         self.next_handle = handles.max().unwrap_or(0) + 1;
-        Ok(Found { pending, frozen: self.frozen.len() as u64 })
+        Ok(Found {
+            pending,
+            frozen: self.frozen.len() as u64,
+        })
     }
 
     fn finish_merges(&self) -> Result<(), DiskError> {
@@ -260,7 +281,8 @@ impl Queue {
     }
 
     fn frozen_path(&self, sequence: Sequence, body: Handle) -> PathBuf {
-        self.folder.join(format!("f-{:020}-{:020}", sequence.0, body.0))
+        self.folder
+            .join(format!("f-{:020}-{:020}", sequence.0, body.0))
     }
 }
 
@@ -271,7 +293,10 @@ enum Name {
 
 fn parse(name: &str) -> Option<Name> {
     if let Some(handle) = name.strip_prefix("p-") {
-        return handle.parse().ok().map(|handle| Name::Pending(Handle(handle)));
+        return handle
+            .parse()
+            .ok()
+            .map(|handle| Name::Pending(Handle(handle)));
     }
     let (sequence, handle) = parse_pair(name.strip_prefix("f-")?)?;
     Some(Name::Frozen(Sequence(sequence), Handle(handle)))
@@ -302,11 +327,24 @@ mod tests {
     fn a_queue_is_found_again_as_it_was_left() {
         with_store(|store| {
             let (mut queue, _) = open(store);
-            let bodies: Vec<_> = [b"a", b"b", b"c"].map(|b| queue.add(b).expect("adds")).into();
-            queue.freeze(bodies[0], Sequence(1), b"signed a").expect("freezes");
+            let bodies: Vec<_> = [b"a", b"b", b"c"]
+                .map(|b| queue.add(b).expect("adds"))
+                .into();
+            queue
+                .freeze(bodies[0], Sequence(1), b"signed a")
+                .expect("freezes");
             let (queue, found) = open(store);
-            assert_eq!(found, Found { pending: bodies[1..].to_vec(), frozen: 1 });
-            assert_eq!(queue.document(Sequence(1)).expect("reads"), Some(b"signed a".to_vec()));
+            assert_eq!(
+                found,
+                Found {
+                    pending: bodies[1..].to_vec(),
+                    frozen: 1
+                }
+            );
+            assert_eq!(
+                queue.document(Sequence(1)).expect("reads"),
+                Some(b"signed a".to_vec())
+            );
         });
     }
 
@@ -315,9 +353,17 @@ mod tests {
         with_store(|store| {
             let (mut queue, _) = open(store);
             let body = queue.add(b"a").expect("adds");
-            queue.freeze(body, Sequence(1), b"signed a").expect("freezes");
+            queue
+                .freeze(body, Sequence(1), b"signed a")
+                .expect("freezes");
             fs::write(queue.pending_path(body), b"a").expect("as if never removed");
-            assert_eq!(open(store).1, Found { pending: vec![], frozen: 1 });
+            assert_eq!(
+                open(store).1,
+                Found {
+                    pending: vec![],
+                    frozen: 1
+                }
+            );
         });
     }
 
@@ -325,7 +371,10 @@ mod tests {
     fn a_merge_that_was_cut_is_finished_and_counts_once() {
         with_store(|store| {
             let (mut queue, _) = open(store);
-            let (a, b) = (queue.add(b"a").expect("adds"), queue.add(b"b").expect("adds"));
+            let (a, b) = (
+                queue.add(b"a").expect("adds"),
+                queue.add(b"b").expect("adds"),
+            );
             let intent = queue.folder.join(format!("m-{:020}-{:020}", a.0, b.0));
             fs::write(intent, b"ab").expect("as if cut here");
             let (queue, found) = open(store);
@@ -354,7 +403,11 @@ mod tests {
             queue.freeze(body, Sequence(1), b"signed").expect("freezes");
             let fresh = StreamId([2; 8]);
             assert_eq!(queue.supersede(fresh).expect("supersedes"), 1);
-            let meta = Meta { id: fresh, through: Sequence(0), predecessor: Some(STREAM) };
+            let meta = Meta {
+                id: fresh,
+                through: Sequence(0),
+                predecessor: Some(STREAM),
+            };
             let (queue, found) = open(store);
             assert_eq!((queue.meta(), found.frozen), (meta, 0));
         });

@@ -2,8 +2,8 @@
 //!
 //! Never partly new: it is replaced whole.
 
-use super::atomic::{self, DiskError};
 use super::Store;
+use super::atomic::{self, DiskError};
 use minicbor::{Decode, Encode};
 use muster_device::acceptance::Accepted;
 use muster_device::trusted_time::TimeFloors;
@@ -48,7 +48,10 @@ pub struct AcceptedRecord {
 impl AgentState {
     /// What acceptance compares a new assignment with.
     pub fn accepted(&self) -> Option<Accepted> {
-        self.accepted.map(|record| Accepted { at: record.at, digest: record.digest })
+        self.accepted.map(|record| Accepted {
+            at: record.at,
+            digest: record.digest,
+        })
     }
 }
 
@@ -59,7 +62,9 @@ pub enum StateError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// The file is not what an agent wrote.
-    #[error("failed to read state.cbor: because {0}: hint: the disk damaged it; move the state folder aside and enrol again")]
+    #[error(
+        "failed to read state.cbor: because {0}: hint: the disk damaged it; move the state folder aside and enrol again"
+    )]
     Damaged(cbor::Malformed),
 }
 

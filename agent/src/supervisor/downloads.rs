@@ -73,7 +73,12 @@ enum Purpose {
 
 impl Downloads {
     pub(super) const fn new(seed: u64) -> Self {
-        Self { models: BTreeMap::new(), statements: BTreeMap::new(), seed, written_bytes: 0 }
+        Self {
+            models: BTreeMap::new(),
+            statements: BTreeMap::new(),
+            seed,
+            written_bytes: 0,
+        }
     }
 
     /// Bytes that went to disk.
@@ -84,35 +89,48 @@ impl Downloads {
     /// Bytes fetched and written for a model since its entry was offered.
     pub(super) fn bytes(&self, model: &ModelId) -> (u64, u64) {
         self.models.get(model).map_or((0, 0), |download| {
-            (download.fetched_bytes, self.written_bytes - download.written_before)
+            (
+                download.fetched_bytes,
+                self.written_bytes - download.written_before,
+            )
         })
     }
 
     pub(super) fn next_due(&self) -> Option<Millis> {
-        let downloads = self.models.values().filter_map(|download| match &download.stage {
-            Stage::Document { deadline, .. } => Some(*deadline),
-            Stage::Pieces(fetcher) => fetcher.poll_timeout().map(|(at, _)| at),
-            Stage::Resting => None,
-        });
-        downloads.chain(self.statements.values().map(|held| held.deadline)).min()
+        let downloads = self
+            .models
+            .values()
+            .filter_map(|download| match &download.stage {
+                Stage::Document { deadline, .. } => Some(*deadline),
+                Stage::Pieces(fetcher) => fetcher.poll_timeout().map(|(at, _)| at),
+                Stage::Resting => None,
+            });
+        downloads
+            .chain(self.statements.values().map(|held| held.deadline))
+            .min()
     }
 
     /// Bundles that are being considered.
     pub(super) fn bundles(&self) -> impl Iterator<Item = Digest> + '_ {
-        let releases = self.models.values().filter_map(|d| d.release.as_ref().map(|r| r.bundle));
+        let releases = self
+            .models
+            .values()
+            .filter_map(|d| d.release.as_ref().map(|r| r.bundle));
         releases.chain(self.statements.values().filter_map(|held| held.bundle))
     }
 
     fn of(&mut self, model: &ModelId) -> &mut Download {
         let written_before = self.written_bytes;
-        self.models.entry(model.clone()).or_insert_with(|| Download {
-            stage: Stage::Resting,
-            release: None,
-            manifest: None,
-            hash_list: Vec::new(),
-            fetched_bytes: 0,
-            written_before,
-        })
+        self.models
+            .entry(model.clone())
+            .or_insert_with(|| Download {
+                stage: Stage::Resting,
+                release: None,
+                manifest: None,
+                hash_list: Vec::new(),
+                fetched_bytes: 0,
+                written_before,
+            })
     }
 }
 
@@ -120,7 +138,11 @@ impl Supervisor {
     /// Takes an answer to something that was asked for.
     pub(super) fn take_piece(&mut self, piece: &Piece<'_>) {
         match piece.what {
-            What::Metadata { role, version, offset } => {
+            What::Metadata {
+                role,
+                version,
+                offset,
+            } => {
                 self.take_metadata(role, version, offset, &piece.answer);
             }
             What::Blob { digest, index, .. } => self.take_blob(digest, index, &piece.answer),
@@ -139,7 +161,11 @@ impl Supervisor {
     }
 
     fn request(&mut self, what: What<'_>, count: u32) {
-        let fetch = Fetch { device: self.identity.device.clone(), what, count };
+        let fetch = Fetch {
+            device: self.identity.device.clone(),
+            what,
+            count,
+        };
         let signed = cose::seal_vec(&fetch, &self.identity.document_key);
         self.send(Up::Fetch, signed);
     }

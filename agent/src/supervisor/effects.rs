@@ -49,7 +49,12 @@ impl Supervisor {
             Output::Try(release) => self.begin_trial(model, &release),
             Output::Route { release, swap } => self.route(model, &release, swap),
             Output::Unroute => self.unroute(model),
-            Output::Report { step, release, verdict, measured } => {
+            Output::Report {
+                step,
+                release,
+                verdict,
+                measured,
+            } => {
                 self.report(model, step, release.as_ref(), verdict.as_ref(), measured);
             }
             Output::Discard(_) => self.sweep(),
@@ -68,7 +73,11 @@ impl Supervisor {
         tokio::task::spawn_blocking(move || {
             let result = stage_layers(&folder, &layers);
             // The receiver lives as long as the agent.
-            let _ = effects.blocking_send(Effect::Staged { model, bundle, result });
+            let _ = effects.blocking_send(Effect::Staged {
+                model,
+                bundle,
+                result,
+            });
         });
     }
 
@@ -82,12 +91,16 @@ impl Supervisor {
         let (program, model) = (self.worker_program(), model.clone());
         tokio::spawn(async move {
             let result = match Golden::from_cbor(&staged.golden) {
-                Ok(golden) => {
-                    judge(run_trial(&program, &staged.model_path, &golden, budget).await)
-                }
+                Ok(golden) => judge(run_trial(&program, &staged.model_path, &golden, budget).await),
                 Err(error) => Err(Verdict::new(Reason::Manifest, &error.to_string())),
             };
-            let _ = effects.send(Effect::Tried { model, bundle, result }).await;
+            let _ = effects
+                .send(Effect::Tried {
+                    model,
+                    bundle,
+                    result,
+                })
+                .await;
         });
     }
 
@@ -115,7 +128,11 @@ impl Supervisor {
         let manifest = self.store.document(bundle).ok().flatten();
         let manifest = manifest.ok_or_else(|| bad("its manifest is not on disk any more"))?;
         let manifest = Manifest::parse(&manifest).map_err(|error| bad(&error.to_string()))?;
-        let layer = |kind| manifest.layer(kind).ok_or_else(|| bad("a layer is missing"));
+        let layer = |kind| {
+            manifest
+                .layer(kind)
+                .ok_or_else(|| bad("a layer is missing"))
+        };
         let (model, golden) = (layer(LayerKind::Model)?, layer(LayerKind::Golden)?);
         let reference = layer(LayerKind::Reference)?;
         let card = self.store.document(&manifest.card.digest).ok().flatten();
@@ -138,16 +155,28 @@ impl Supervisor {
 
     pub(super) fn on_effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Staged { model, bundle, result } => match result {
+            Effect::Staged {
+                model,
+                bundle,
+                result,
+            } => match result {
                 Ok(written) => {
                     self.downloads.written(written);
                     let (fetched_bytes, written_bytes) = self.downloads.bytes(&model);
-                    let staged = Input::Staged { bundle, fetched_bytes, written_bytes };
+                    let staged = Input::Staged {
+                        bundle,
+                        fetched_bytes,
+                        written_bytes,
+                    };
                     self.feed(&model, staged);
                 }
                 Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
             },
-            Effect::Tried { model, bundle, result } => match result {
+            Effect::Tried {
+                model,
+                bundle,
+                result,
+            } => match result {
                 Ok(measured) => self.feed(&model, Input::TrialPassed { bundle, measured }),
                 Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
             },
@@ -178,12 +207,19 @@ impl Supervisor {
             return;
         };
         kept.insert(manifest.card.digest);
-        kept.extend(manifest.layers.iter().flat_map(|l| [l.digest, l.blob_digest]));
+        kept.extend(
+            manifest
+                .layers
+                .iter()
+                .flat_map(|l| [l.digest, l.blob_digest]),
+        );
     }
 }
 
 fn stage_layers(folder: &std::path::Path, layers: &[Layer]) -> Result<u64, Verdict> {
-    let others = layers.iter().filter(|layer| layer.kind != LayerKind::HashList);
+    let others = layers
+        .iter()
+        .filter(|layer| layer.kind != LayerKind::HashList);
     let mut written = 0;
     for layer in others {
         written += crate::store::partial::stage_layer(folder, layer).map_err(|error| {
@@ -199,7 +235,11 @@ fn stage_layers(folder: &std::path::Path, layers: &[Layer]) -> Result<u64, Verdi
 
 fn judge(outcome: TrialOutcome) -> Result<Measured, Verdict> {
     let reason = match &outcome {
-        TrialOutcome::Pass { load_ms, latency_us_median, peak_bytes } => {
+        TrialOutcome::Pass {
+            load_ms,
+            latency_us_median,
+            peak_bytes,
+        } => {
             let u32_of = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
             return Ok(Measured {
                 load_ms: Some(u32_of(*load_ms)),

@@ -33,13 +33,23 @@ pub(super) fn build(
         let authority = trusted.delegated_to(&Role::of_model(model.as_str()));
         let floor = Rank(fleet.floor.get(model.as_str()).copied().unwrap_or(0));
         let release = authority.map_or(Keys::default(), |authority| release_keys(&authority));
-        let full = facts.models.push(ModelFacts { model: model.clone(), release, floor }).is_err();
+        let full = facts
+            .models
+            .push(ModelFacts {
+                model: model.clone(),
+                release,
+                floor,
+            })
+            .is_err();
         if full {
             tracing::error!(%model, "more models than an agent has room for: left out");
         }
     }
     for (digest, revocation) in &fleet.revoked {
-        let revoked = Revoked { bundle: Digest(digest.0), action: action(*revocation) };
+        let revoked = Revoked {
+            bundle: Digest(digest.0),
+            action: action(*revocation),
+        };
         // Only those of bundles that are here matter; the others are asked again when they come.
         if bundles.contains(&revoked.bundle) && facts.revoked.push(revoked).is_err() {
             tracing::error!(bundle = %revoked.bundle, "more revocations than there is room for");
@@ -57,18 +67,22 @@ const fn action(revocation: fleet_document::Revocation) -> RevokedAction {
 
 fn keys(listed: &[Hex32], threshold: u32) -> Keys {
     let keys = listed.iter().map(|key| PublicKey(key.0));
-    Keys { keys: bounded(keys), threshold: u8::try_from(threshold).unwrap_or(u8::MAX) }
+    Keys {
+        keys: bounded(keys),
+        threshold: u8::try_from(threshold).unwrap_or(u8::MAX),
+    }
 }
 
 fn release_keys(authority: &Authority) -> Keys {
     let keys = authority.public_keys().into_iter().map(PublicKey);
     let threshold = u8::try_from(authority.threshold()).unwrap_or(u8::MAX);
-    Keys { keys: bounded(keys), threshold }
+    Keys {
+        keys: bounded(keys),
+        threshold,
+    }
 }
 
-fn bounded<const N: usize>(
-    keys: impl Iterator<Item = PublicKey>,
-) -> heapless::Vec<PublicKey, N> {
+fn bounded<const N: usize>(keys: impl Iterator<Item = PublicKey>) -> heapless::Vec<PublicKey, N> {
     keys.take(N).collect()
 }
 
@@ -85,20 +99,28 @@ impl Supervisor {
         }
         self.facts = facts;
         let models: Vec<_> = self.updaters.keys().cloned().collect();
-        models.iter().for_each(|model| self.feed(model, Input::FactsChanged));
+        models
+            .iter()
+            .for_each(|model| self.feed(model, Input::FactsChanged));
     }
 
     /// Models that this device has, is assigned or may be assigned.
     pub(super) fn known_models(&self) -> BTreeSet<ModelId> {
         let mut models: BTreeSet<_> = self.updaters.keys().cloned().collect();
-        for bytes in [Some(&self.state.assignment), self.held.as_ref()].into_iter().flatten() {
+        for bytes in [Some(&self.state.assignment), self.held.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             models.extend(self.assigned(bytes).into_iter().map(|entry| entry.model));
         }
         models
     }
 
     fn known_bundles(&self) -> BTreeSet<Digest> {
-        let kept = self.updaters.values().flat_map(|u| u.state().bundles().collect::<Vec<_>>());
+        let kept = self
+            .updaters
+            .values()
+            .flat_map(|u| u.state().bundles().collect::<Vec<_>>());
         kept.chain(self.downloads.bundles()).collect()
     }
 }

@@ -10,11 +10,11 @@ use crate::store::state::AcceptedRecord;
 use muster_device::acceptance::{self, NotAccepted};
 use muster_device::trusted_time::OnlineTime;
 use muster_device::updater::{Input, Updater};
+use muster_protocol::cbor;
 use muster_protocol::cose::{self, scratch_len};
 use muster_protocol::digest::Digest;
 use muster_protocol::message::{Ack, Assignment, Entry, Piece, SignedTime};
 use muster_protocol::topic::Down;
-use muster_protocol::cbor;
 
 impl Supervisor {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
@@ -58,7 +58,13 @@ impl Supervisor {
             Ok(at) => {
                 tracing::info!(%at, "assignment accepted");
                 self.held = None;
-                self.accept(AcceptedRecord { at, digest: Digest::of(&payload) }, payload);
+                self.accept(
+                    AcceptedRecord {
+                        at,
+                        digest: Digest::of(&payload),
+                    },
+                    payload,
+                );
             }
             Err(NotAccepted::Repeated) => {}
             Err(because) => {
@@ -171,12 +177,18 @@ impl Supervisor {
 
     /// An entry that was not staged until `accept_by` is given up, once time is known.
     pub(super) fn expire_offers(&mut self) {
-        let Some(unix) = self.time().unix(clock::monotonic()) else { return };
+        let Some(unix) = self.time().unix(clock::monotonic()) else {
+            return;
+        };
         let assignment = self.state.assignment.clone();
-        let Ok(assignment) = cose::peek::<Assignment<'_>>(&assignment) else { return };
+        let Ok(assignment) = cose::peek::<Assignment<'_>>(&assignment) else {
+            return;
+        };
         if unix > assignment.accept_by {
             let models: Vec<_> = self.updaters.keys().cloned().collect();
-            models.iter().for_each(|model| self.feed(model, Input::Expired));
+            models
+                .iter()
+                .for_each(|model| self.feed(model, Input::Expired));
         }
     }
 }

@@ -5,8 +5,8 @@
 
 mod documents;
 
-use super::state::{self, StartError};
 use super::Supervisor;
+use super::state::{self, StartError};
 use crate::clock;
 use crate::enroll::Identity;
 use crate::store::Store;
@@ -62,18 +62,33 @@ impl Outbox {
     }
 
     pub(super) fn states(&self) -> heapless::Vec<StreamState, STREAMS_MAX> {
-        [&self.receipts, &self.windows].into_iter().map(Lane::state).collect()
+        [&self.receipts, &self.windows]
+            .into_iter()
+            .map(Lane::state)
+            .collect()
     }
 
     /// Whether a stored body or document holds the window that `open` became.
     pub(super) fn has_window_of(&self, open: &Window<'_>) -> bool {
-        self.windows.queue.bodies().iter().any(|bytes| documents::holds(bytes, open))
+        self.windows
+            .queue
+            .bodies()
+            .iter()
+            .any(|bytes| documents::holds(bytes, open))
     }
 
     pub(super) fn next_due(&self) -> Option<Millis> {
         let lanes = [&self.receipts, &self.windows];
-        let streams = lanes.iter().filter_map(|lane| lane.stream.poll_timeout().map(|t| t.0));
-        streams.chain(lanes.iter().filter_map(|lane| lane.refused.map(|(at, _)| at))).min()
+        let streams = lanes
+            .iter()
+            .filter_map(|lane| lane.stream.poll_timeout().map(|t| t.0));
+        streams
+            .chain(
+                lanes
+                    .iter()
+                    .filter_map(|lane| lane.refused.map(|(at, _)| at)),
+            )
+            .min()
     }
 
     pub(super) fn tick(&mut self, now: Millis) {
@@ -257,7 +272,9 @@ impl Supervisor {
     }
 
     fn supersede(&mut self, lane_of: fn(&mut Outbox) -> &mut Lane) -> Result<(), DiskError> {
-        let Ok(fresh) = state::random() else { return Ok(()) };
+        let Ok(fresh) = state::random() else {
+            return Ok(());
+        };
         let lane = lane_of(&mut self.outbox);
         lane.queue.supersede(StreamId(fresh))?;
         let reopened = Lane::open_as(&self.store, lane.kind, StreamId(fresh))?;

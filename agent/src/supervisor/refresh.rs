@@ -78,7 +78,11 @@ impl Supervisor {
     }
 
     pub(super) fn refresh_tick(&mut self, now: Millis) {
-        if self.refresh.deadline.is_some_and(|deadline| deadline <= now) {
+        if self
+            .refresh
+            .deadline
+            .is_some_and(|deadline| deadline <= now)
+        {
             self.refresh.parts.clear();
             self.ask();
         }
@@ -151,8 +155,10 @@ impl Supervisor {
 
     fn take_document(&mut self, wanted: &Wanted, bytes: &[u8]) -> Result<Option<Step>, String> {
         let expiry = self.expiry();
-        let update =
-            self.trusted.update(wanted, bytes, expiry).map_err(|refused| refused.to_string())?;
+        let update = self
+            .trusted
+            .update(wanted, bytes, expiry)
+            .map_err(|refused| refused.to_string())?;
         self.store
             .write_metadata(&wanted.role, update, bytes)
             .map_err(|error| error.to_string())?;
@@ -166,7 +172,10 @@ impl Supervisor {
     }
 
     fn note_timestamp(&mut self) {
-        let issued_at = self.trusted.timestamp().and_then(|t| t.document().issued_at_s);
+        let issued_at = self
+            .trusted
+            .timestamp()
+            .and_then(|t| t.document().issued_at_s);
         if let (Some(issued_at), Some(fleet)) = (issued_at, &self.fleet) {
             let epoch = muster_protocol::id::Epoch(fleet.director_epoch);
             // An unbelievable one is not evidence against the metadata, which is signed.
@@ -177,7 +186,11 @@ impl Supervisor {
     /// What is still missing: documents that the search for a target needs, or `fleet.json`.
     fn next_step(&self) -> Result<Option<Step>, String> {
         let text = |refused: muster_protocol::tuf::Refused| refused.to_string();
-        match self.trusted.search(fleet_document::PATH, self.expiry()).map_err(text)? {
+        match self
+            .trusted
+            .search(fleet_document::PATH, self.expiry())
+            .map_err(text)?
+        {
             Search::Needs(wanted) => return Ok(Some(Step::Metadata(wanted))),
             Search::Absent => return Err("targets lists no fleet.json".to_owned()),
             Search::Found { file, .. } if !self.has_fleet(file) => return Ok(Some(Step::Fleet)),
@@ -194,8 +207,13 @@ impl Supervisor {
 
     fn statement_names(&self) -> Vec<String> {
         let bytes = [Some(&self.state.assignment), self.held.as_ref()];
-        let entries = bytes.into_iter().flatten().flat_map(|bytes| self.assigned(bytes));
-        entries.map(|e| statement_name(&e.model, &e.version).as_str().to_owned()).collect()
+        let entries = bytes
+            .into_iter()
+            .flatten()
+            .flat_map(|bytes| self.assigned(bytes));
+        entries
+            .map(|e| statement_name(&e.model, &e.version).as_str().to_owned())
+            .collect()
     }
 
     fn has_fleet(&self, file: &TargetFile) -> bool {
@@ -204,13 +222,22 @@ impl Supervisor {
     }
 
     fn take_fleet(&mut self, bytes: &[u8]) -> Result<Option<Step>, String> {
-        let listed = self.trusted.target(fleet_document::PATH).is_some_and(|f| is_target(f, bytes));
+        let listed = self
+            .trusted
+            .target(fleet_document::PATH)
+            .is_some_and(|f| is_target(f, bytes));
         if !listed {
             return Err("fleet.json is not the one that targets lists".to_owned());
         }
         let fleet = FleetDocument::parse(bytes).map_err(|error| error.to_string())?;
-        self.store.write_fleet(bytes).map_err(|error| error.to_string())?;
-        tracing::info!(version = fleet.version, epoch = fleet.director_epoch, "fleet.json accepted");
+        self.store
+            .write_fleet(bytes)
+            .map_err(|error| error.to_string())?;
+        tracing::info!(
+            version = fleet.version,
+            epoch = fleet.director_epoch,
+            "fleet.json accepted"
+        );
         self.fleet = Some(fleet);
         self.note_timestamp();
         self.next_step()
@@ -262,8 +289,16 @@ impl Supervisor {
             Step::Fleet => (fleet_document::PATH.to_owned(), None),
         };
         let offset = self.refresh.parts.len() as u64;
-        let what = What::Metadata { role: &role, version, offset };
-        let fetch = Fetch { device: self.identity.device.clone(), what, count: 1 };
+        let what = What::Metadata {
+            role: &role,
+            version,
+            offset,
+        };
+        let fetch = Fetch {
+            device: self.identity.device.clone(),
+            what,
+            count: 1,
+        };
         let signed = cose::seal_vec(&fetch, &self.identity.document_key);
         self.refresh.deadline = Some(clock::monotonic().plus(self.refresh.silence.next_ms()));
         self.send(Up::Fetch, signed);

@@ -58,8 +58,13 @@ impl Supervisor {
 
     /// A director may ask for shorter windows, never for longer ones.
     fn window_ms(&self, model: &ModelId) -> u64 {
-        let entry = self.updaters.get(model).and_then(|u| u.state().entry.as_ref());
-        let asked = entry.and_then(|entry| entry.settings.window_s).filter(|s| *s > 0);
+        let entry = self
+            .updaters
+            .get(model)
+            .and_then(|u| u.state().entry.as_ref());
+        let asked = entry
+            .and_then(|entry| entry.settings.window_s)
+            .filter(|s| *s > 0);
         let own = self.config.window_s;
         asked.map_or(own, |asked| own.min(u64::from(asked))) * 1000
     }
@@ -77,11 +82,20 @@ impl Supervisor {
 
     pub(super) fn on_serving(&mut self, event: Event) {
         match event {
-            Event::Ready { model, bundle, signature, load_ms } => {
+            Event::Ready {
+                model,
+                bundle,
+                signature,
+                load_ms,
+            } => {
                 tracing::info!(%model, %bundle, load_ms, "serving");
                 self.ready(&model, bundle, signature);
             }
-            Event::Failed { model, bundle, verdict } => {
+            Event::Failed {
+                model,
+                bundle,
+                verdict,
+            } => {
                 tracing::warn!(%model, %bundle, because = %verdict.detail, "serving failed");
                 // A failure of a task that no longer serves must not count against a candidate.
                 if self.serves(&model, &bundle) {
@@ -100,15 +114,25 @@ impl Supervisor {
     }
 
     fn serves(&self, model: &ModelId, bundle: &Digest) -> bool {
-        let active = self.updaters.get(model).and_then(|u| u.state().active.as_ref());
+        let active = self
+            .updaters
+            .get(model)
+            .and_then(|u| u.state().active.as_ref());
         active.is_some_and(|slot| slot.release.bundle == *bundle)
     }
 
     /// The newest task of the bundle takes the route; all others end.
     fn ready(&mut self, model: &ModelId, bundle: Digest, signature: Arc<crate::tensor::Signature>) {
-        let active = self.updaters.get(model).and_then(|u| u.state().active.clone());
-        let Some(slot) = active.filter(|slot| slot.release.bundle == bundle) else { return };
-        let Some(handles) = self.serving.get_mut(model) else { return };
+        let active = self
+            .updaters
+            .get(model)
+            .and_then(|u| u.state().active.clone());
+        let Some(slot) = active.filter(|slot| slot.release.bundle == bundle) else {
+            return;
+        };
+        let Some(handles) = self.serving.get_mut(model) else {
+            return;
+        };
         let Some(newest) = handles.iter().rposition(|handle| handle.bundle == bundle) else {
             return;
         };

@@ -2,9 +2,7 @@
 //!
 //! A write that fails is tried again; the machine that asked waits, and what serves goes on.
 
-use super::{
-    DISK_RETRY_MS, Downloads, Outbox, Refresh, Supervisor, facts, model_task, status,
-};
+use super::{DISK_RETRY_MS, Downloads, Outbox, Refresh, Supervisor, facts, model_task, status};
 use crate::clock;
 use crate::config::Config;
 use crate::enroll::Identity;
@@ -38,7 +36,9 @@ pub enum StartError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// The machine gives no random numbers.
-    #[error("failed to start: because the system gives no random numbers: {0}: hint: is this an early boot? try again")]
+    #[error(
+        "failed to start: because the system gives no random numbers: {0}: hint: is this an early boot? try again"
+    )]
     Random(#[from] getrandom::Error),
 }
 
@@ -56,7 +56,9 @@ impl Supervisor {
     ) -> Result<Self, StartError> {
         let state = store.read_state()?;
         let trusted = store.read_trusted()?;
-        let fleet = store.read_fleet()?.and_then(|bytes| FleetDocument::parse(&bytes).ok());
+        let fleet = store
+            .read_fleet()?
+            .and_then(|bytes| FleetDocument::parse(&bytes).ok());
         let boot = BootId(random()?);
         let seed = u64::from_le_bytes(boot.0);
         let outbox = Outbox::open(&store, &identity, boot)?;
@@ -104,13 +106,20 @@ impl Supervisor {
             let path = self.store.folder().join("checkpoints").join(&name);
             let bytes = atomic::read(&path, DOCUMENT_BYTES_MAX)?.unwrap_or_default();
             let open = cbor::decode::<Window<'_>>(&bytes).ok();
-            let counted = open.as_ref().is_none_or(|open| self.outbox.has_window_of(open));
+            let counted = open
+                .as_ref()
+                .is_none_or(|open| self.outbox.has_window_of(open));
             if counted {
                 atomic::remove(&path)?;
             }
             let model = open.map(|open| open.model);
             let reason = GapReason::PowerCut;
-            self.put_gap(Gap { model, reason, closed_windows: 0, calls: 0 });
+            self.put_gap(Gap {
+                model,
+                reason,
+                closed_windows: 0,
+                calls: 0,
+            });
         }
         Ok(())
     }
@@ -124,7 +133,9 @@ impl Supervisor {
         // What was accepted before a power cut may not have reached every updater.
         self.apply_assignment(&self.state.assignment.clone());
         let models: Vec<_> = self.updaters.keys().cloned().collect();
-        models.iter().for_each(|model| self.feed(model, Input::FactsChanged));
+        models
+            .iter()
+            .for_each(|model| self.feed(model, Input::FactsChanged));
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -151,7 +162,9 @@ impl Supervisor {
             Ok(bytes) => {
                 self.downloads.written(bytes);
                 let models: Vec<_> = self.updaters.keys().cloned().collect();
-                models.iter().for_each(|model| self.feed(model, Input::Persisted));
+                models
+                    .iter()
+                    .for_each(|model| self.feed(model, Input::Persisted));
             }
             Err(error) => {
                 tracing::error!("{error}");
@@ -161,7 +174,9 @@ impl Supervisor {
     }
 
     pub(super) fn time(&self) -> std::sync::MutexGuard<'_, TrustedTime> {
-        self.time.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.time
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

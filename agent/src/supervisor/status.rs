@@ -27,7 +27,10 @@ impl Supervisor {
 
     pub(super) fn publish_status(&mut self) {
         let picture = self.picture();
-        *self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = picture;
+        *self
+            .status
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = picture;
     }
 
     fn picture(&self) -> Value {
@@ -52,11 +55,17 @@ impl Supervisor {
     }
 
     fn model(&self, model: &muster_protocol::id::ModelId) -> Value {
-        let state = self.updaters.get(model).map(|updater| updater.state().clone());
+        let state = self
+            .updaters
+            .get(model)
+            .map(|updater| updater.state().clone());
         let counters = self.counters.get(model).copied().unwrap_or_default();
         let newest = self.serving.get(model).and_then(|handles| handles.last());
         let vitals = newest.map(|handle| {
-            *handle.vitals.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            *handle
+                .vitals
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
         });
         let state = state.as_ref();
         json!({

@@ -54,9 +54,7 @@ impl Anchored {
     ) -> Result<UnixTime, Error> {
         let seconds = match (self.time)() {
             Some(trusted) => trusted,
-            None => {
-                validity::latest_start(leaf, others).ok_or(CertificateError::BadEncoding)?
-            }
+            None => validity::latest_start(leaf, others).ok_or(CertificateError::BadEncoding)?,
         };
         Ok(UnixTime::since_unix_epoch(Duration::from_secs(seconds.0)))
     }

@@ -82,7 +82,10 @@ fn a_pinned_certificate_must_have_issued_the_servers() {
     let (own, foreign) = (ca.server((2020, 2021)), other.server((2020, 2021)));
     let pinned = Pinned::new(Digest::of(ca.certificate.der()));
     let check = |server: &Issued, others: &[&Ca], host: &str, expect: bool| {
-        let others: Vec<_> = others.iter().map(|ca| ca.certificate.der().clone()).collect();
+        let others: Vec<_> = others
+            .iter()
+            .map(|ca| ca.certificate.der().clone())
+            .collect();
         assert_eq!(accepts(&pinned, server, &others, host), expect, "{host}");
     };
     check(&own, &[&ca], "localhost", true);

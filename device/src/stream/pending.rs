@@ -43,7 +43,11 @@ impl Readiness {
     /// Of a window with this many rows: so few could show single values.
     #[must_use]
     pub const fn of_samples(rows: u64) -> Self {
-        if rows == 0 || rows >= WINDOW_SAMPLES_MIN { Self::Ready } else { Self::Held }
+        if rows == 0 || rows >= WINDOW_SAMPLES_MIN {
+            Self::Ready
+        } else {
+            Self::Held
+        }
     }
 }
 

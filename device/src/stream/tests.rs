@@ -26,7 +26,12 @@ fn pending(body: u64, class: Option<u64>, readiness: Readiness, closed_windows: 
         since: EpochGeneration::new(1, generation),
         reference: None,
     });
-    Pending { body: Handle(body), class, readiness, closed_windows }
+    Pending {
+        body: Handle(body),
+        class,
+        readiness,
+        closed_windows,
+    }
 }
 
 /// Answers nothing and writes what the stream asks for.
@@ -42,9 +47,12 @@ fn obey<const ROOM: usize>(stream: &mut Stream<ROOM>, now: u64) -> Vec<Output> {
         let answer = match output {
             Output::Freeze { body, .. } => Some(Input::Frozen(body)),
             Output::Covered { .. } => Some(Input::CoveredStored),
-            Output::Merge { later, .. } => {
-                Some(Input::Merged(pending(later.0, Some(1), Readiness::Ready, 2)))
-            }
+            Output::Merge { later, .. } => Some(Input::Merged(pending(
+                later.0,
+                Some(1),
+                Readiness::Ready,
+                2,
+            ))),
             Output::Overflow { body } => {
                 Some(Input::Merged(pending(body.0, None, Readiness::Ready, 1)))
             }
@@ -72,20 +80,29 @@ fn acknowledge<const ROOM: usize>(
 }
 
 fn send(sequence: u64) -> Output {
-    Output::Send { sequence: Sequence(sequence) }
+    Output::Send {
+        sequence: Sequence(sequence),
+    }
 }
 
 fn freeze(body: u64, sequence: u64) -> Output {
-    Output::Freeze { body: Handle(body), sequence: Sequence(sequence) }
+    Output::Freeze {
+        body: Handle(body),
+        sequence: Sequence(sequence),
+    }
 }
 
 fn covered(through: u64) -> Output {
-    Output::Covered { through: Sequence(through) }
+    Output::Covered {
+        through: Sequence(through),
+    }
 }
 
 fn add<const ROOM: usize>(stream: &mut Stream<ROOM>, bodies: impl IntoIterator<Item = u64>) {
     for body in bodies {
-        stream.handle(window(body, body, Readiness::Ready), Millis(0)).expect("room");
+        stream
+            .handle(window(body, body, Readiness::Ready), Millis(0))
+            .expect("room");
     }
 }
 
@@ -95,19 +112,29 @@ fn a_number_is_given_durably_before_the_first_send() {
     stream.handle(Input::Connected, Millis(0)).expect("no body");
     add(&mut stream, [1]);
     assert_eq!(drain(&mut stream, 0), format!("{:?}\n", freeze(1, 1)));
-    stream.handle(Input::Frozen(Handle(1)), Millis(0)).expect("no body");
+    stream
+        .handle(Input::Frozen(Handle(1)), Millis(0))
+        .expect("no body");
     assert_eq!(obey(&mut stream, 0), [send(1)]);
 }
 
 #[test]
 fn what_is_acknowledged_is_removed_only_after_that_was_stored() {
     let mut stream = stream::<8>(4, 2);
-    assert_eq!((stream.first_kept(), stream.next()), (Sequence(5), Sequence(7)));
+    assert_eq!(
+        (stream.first_kept(), stream.next()),
+        (Sequence(5), Sequence(7))
+    );
     assert_eq!(acknowledge(&mut stream, 5, &[]), Acked::Taken);
     assert_eq!(drain(&mut stream, 0), format!("{:?}\n", covered(5)));
     assert_eq!(stream.first_kept(), Sequence(5));
-    stream.handle(Input::CoveredStored, Millis(0)).expect("no body");
-    assert_eq!((stream.first_kept(), stream.next()), (Sequence(6), Sequence(7)));
+    stream
+        .handle(Input::CoveredStored, Millis(0))
+        .expect("no body");
+    assert_eq!(
+        (stream.first_kept(), stream.next()),
+        (Sequence(6), Sequence(7))
+    );
 }
 
 #[test]
@@ -126,11 +153,15 @@ fn silence_and_reconnecting_send_again_and_numbers_stay() {
     stream.handle(Input::Connected, Millis(0)).expect("no body");
     assert_eq!(obey(&mut stream, 0), [send(1), send(2)]);
     let (deadline, _) = stream.poll_timeout().expect("waits");
-    stream.handle(Input::Tick, Millis(deadline.0 - 1)).expect("no body");
+    stream
+        .handle(Input::Tick, Millis(deadline.0 - 1))
+        .expect("no body");
     assert_eq!(obey(&mut stream, deadline.0 - 1), []);
     stream.handle(Input::Tick, deadline).expect("no body");
     assert_eq!(obey(&mut stream, deadline.0), [send(1), send(2)]);
-    stream.handle(Input::Disconnected, deadline).expect("no body");
+    stream
+        .handle(Input::Disconnected, deadline)
+        .expect("no body");
     assert_eq!(stream.poll_timeout(), None);
     stream.handle(Input::Connected, deadline).expect("no body");
     assert_eq!(obey(&mut stream, deadline.0), [send(1), send(2)]);
@@ -162,10 +193,15 @@ fn an_acknowledgement_beyond_what_was_sent_begins_a_new_stream() {
 #[test]
 fn a_rejected_document_is_quarantined_and_not_sent_again() {
     let mut stream = stream::<8>(0, 2);
-    let rejected = Rejected { sequence: Sequence(1), reason: RejectReason::Malformed };
+    let rejected = Rejected {
+        sequence: Sequence(1),
+        reason: RejectReason::Malformed,
+    };
     assert_eq!(acknowledge(&mut stream, 2, &[rejected]), Acked::Taken);
-    let quarantine =
-        Output::Quarantine { sequence: Sequence(1), reason: RejectReason::Malformed };
+    let quarantine = Output::Quarantine {
+        sequence: Sequence(1),
+        reason: RejectReason::Malformed,
+    };
     assert_eq!(obey(&mut stream, 0), [quarantine, covered(2)]);
     assert!(stream.is_drained());
 }
@@ -173,10 +209,17 @@ fn a_rejected_document_is_quarantined_and_not_sent_again() {
 #[test]
 fn a_window_with_too_few_samples_waits_for_one_to_merge_with() {
     let mut stream = stream::<8>(0, 0);
-    stream.handle(window(1, 1, Readiness::Held), Millis(0)).expect("room");
+    stream
+        .handle(window(1, 1, Readiness::Held), Millis(0))
+        .expect("room");
     assert_eq!(obey(&mut stream, 0), []);
-    stream.handle(window(2, 1, Readiness::Held), Millis(0)).expect("room");
-    let merge = Output::Merge { earlier: Handle(1), later: Handle(2) };
+    stream
+        .handle(window(2, 1, Readiness::Held), Millis(0))
+        .expect("room");
+    let merge = Output::Merge {
+        earlier: Handle(1),
+        later: Handle(2),
+    };
     assert_eq!(obey(&mut stream, 0), [merge, freeze(2, 1)]);
 }
 
@@ -185,17 +228,23 @@ fn a_full_store_merges_and_loses_no_window() {
     let mut stream = stream::<4>(0, 16);
     let mut windows = 0;
     for body in 1..=50 {
-        stream.handle(window(body, 1, Readiness::Ready), Millis(0)).expect("room was made");
+        stream
+            .handle(window(body, 1, Readiness::Ready), Millis(0))
+            .expect("room was made");
         windows += 1;
         while let Some(output) = stream.poll_output(Millis(0)) {
-            let Output::Merge { earlier, later } = output else { panic!("{output:?}") };
+            let Output::Merge { earlier, later } = output else {
+                panic!("{output:?}")
+            };
             let of = |handle| {
                 let body = stream.pending.iter().find(|body| body.body == handle);
                 body.expect("known").closed_windows
             };
             let sum = of(earlier) + of(later);
             let merged = pending(later.0, Some(1), Readiness::Ready, sum);
-            stream.handle(Input::Merged(merged), Millis(0)).expect("no new body");
+            stream
+                .handle(Input::Merged(merged), Millis(0))
+                .expect("no new body");
         }
         let kept: u32 = stream.pending.iter().map(|body| body.closed_windows).sum();
         assert_eq!(kept, windows);
@@ -206,5 +255,8 @@ fn a_full_store_merges_and_loses_no_window() {
 fn when_nothing_merges_the_oldest_becomes_a_gap() {
     let mut stream = stream::<3>(0, 16);
     add(&mut stream, [1, 2]);
-    assert_eq!(stream.poll_output(Millis(0)), Some(Output::Overflow { body: Handle(1) }));
+    assert_eq!(
+        stream.poll_output(Millis(0)),
+        Some(Output::Overflow { body: Handle(1) })
+    );
 }

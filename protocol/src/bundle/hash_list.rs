@@ -66,7 +66,9 @@ impl<'b> HashList<'b> {
         if !(PIECE_BYTES_MIN..=PIECE_BYTES_MAX).contains(&self.piece_size) {
             return Err(BadHashList::PieceSize);
         }
-        self.layers.iter().try_for_each(|layer| layer.check(self.piece_size))
+        self.layers
+            .iter()
+            .try_for_each(|layer| layer.check(self.piece_size))
     }
 
     /// The pieces of the layer with this digest.
@@ -110,7 +112,11 @@ impl LayerHashes<'_> {
             return Err(BadHashList::LayerSize);
         }
         let pieces = self.size.div_ceil(u64::from(piece_size));
-        if self.pieces.len() as u64 == pieces * 32 { Ok(()) } else { Err(BadHashList::PieceCount) }
+        if self.pieces.len() as u64 == pieces * 32 {
+            Ok(())
+        } else {
+            Err(BadHashList::PieceCount)
+        }
     }
 }
 
@@ -120,18 +126,29 @@ mod tests {
     use crate::cbor;
 
     fn layer(size: u64, pieces: &[u8]) -> LayerHashes<'_> {
-        LayerHashes { digest: Digest([7; 32]), size, pieces }
+        LayerHashes {
+            digest: Digest([7; 32]),
+            size,
+            pieces,
+        }
     }
 
     fn check(piece_size: u32, size: u64, pieces: usize, expect: Result<(), BadHashList>) {
         let hashes = [0; 128];
         let layers = [layer(size, &hashes[..pieces * 32])];
-        let list = HashList { piece_size, layers: List::of(&layers) };
+        let list = HashList {
+            piece_size,
+            layers: List::of(&layers),
+        };
         let mut buffer = [0; 512];
         let len = cbor::encode(&list, &mut buffer).expect("fits");
         let read: HashList<'_> = cbor::decode(&buffer[..len]).expect("well formed");
         assert_eq!(read, list);
-        assert_eq!(read.check(), expect, "piece_size={piece_size} size={size} pieces={pieces}");
+        assert_eq!(
+            read.check(),
+            expect,
+            "piece_size={piece_size} size={size} pieces={pieces}"
+        );
     }
 
     #[test]

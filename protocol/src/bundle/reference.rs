@@ -96,7 +96,11 @@ impl FeatureReference<'_> {
         let (mean, deviation) = (f32::from_bits(self.mean), f32::from_bits(self.deviation));
         let scale =
             Scale::new(edges, self.transform, mean, deviation).map_err(BadFeature::Scale)?;
-        if self.counts.len() == scale.bins() { Ok(scale) } else { Err(BadFeature::Counts) }
+        if self.counts.len() == scale.bins() {
+            Ok(scale)
+        } else {
+            Err(BadFeature::Counts)
+        }
     }
 }
 
@@ -121,7 +125,9 @@ mod tests {
 
     fn check(name: &str, edges: &[f32], counts: usize, expect: Option<BadFeature>) {
         let mut bits = [0; EDGES_MAX];
-        bits.iter_mut().zip(edges).for_each(|(bits, edge)| *bits = edge.to_bits());
+        bits.iter_mut()
+            .zip(edges)
+            .for_each(|(bits, edge)| *bits = edge.to_bits());
         let feature = feature(name, &bits[..edges.len()], &[0; BINS_MAX][..counts]);
         assert_eq!(feature.scale().err(), expect);
     }
@@ -131,7 +137,12 @@ mod tests {
         check("x", &[0.0, 1.0], 3, None);
         check("", &[0.0, 1.0], 3, Some(BadFeature::Name));
         check("x", &[0.0, 1.0], 2, Some(BadFeature::Counts));
-        check("x", &[1.0, 0.0], 3, Some(BadFeature::Scale(BadScale::EdgeOrder)));
+        check(
+            "x",
+            &[1.0, 0.0],
+            3,
+            Some(BadFeature::Scale(BadScale::EdgeOrder)),
+        );
         check("x", &[], 1, Some(BadFeature::Scale(BadScale::EdgeCount)));
     }
 }

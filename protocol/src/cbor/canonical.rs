@@ -47,7 +47,11 @@ impl core::error::Error for Malformed {}
 
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Malformed> {
     let rest = item(bytes, DEPTH_MAX)?;
-    if rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing) }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(Malformed::Trailing)
+    }
 }
 
 /// Checks one item and gives what follows it.
@@ -94,7 +98,9 @@ fn head(bytes: &[u8]) -> Result<(u8, u64, &[u8]), Malformed> {
         24..=27 => {
             let len = 1 << (info - 24);
             let argument = rest.get(..len).ok_or(Malformed::Truncated)?;
-            let value = argument.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
+            let value = argument
+                .iter()
+                .fold(0, |value, byte| value << 8 | u64::from(*byte));
             let least = [24, 1 << 8, 1 << 16, 1 << 32][usize::from(info - 24)];
             if value < least {
                 return Err(Malformed::NotShortest);
@@ -133,8 +139,14 @@ mod tests {
     fn what_no_document_has_is_refused() {
         check(&[], Err(Malformed::Truncated));
         check(&[0x42, 0x00], Err(Malformed::Truncated));
-        check(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Err(Malformed::Truncated));
-        check(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Err(Malformed::Truncated));
+        check(
+            &[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            Err(Malformed::Truncated),
+        );
+        check(
+            &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            Err(Malformed::Truncated),
+        );
         check(&[0x00, 0x00], Err(Malformed::Trailing));
         check(&[0xf9, 0x3c, 0x00], Err(Malformed::NotAllowed));
         check(&[0xf7], Err(Malformed::NotAllowed));

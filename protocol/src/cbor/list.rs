@@ -14,7 +14,11 @@ pub struct List<'b, T, const MAX: usize>(Items<'b, T>);
 #[derive(Clone, Copy)]
 enum Items<'b, T> {
     Given(&'b [T]),
-    Received { bytes: &'b [u8], len: usize, item: PhantomData<T> },
+    Received {
+        bytes: &'b [u8],
+        len: usize,
+        item: PhantomData<T>,
+    },
 }
 
 impl<'b, T: Clone + Decode<'b, ()>, const MAX: usize> List<'b, T, MAX> {
@@ -50,7 +54,10 @@ impl<'b, T: Clone + Decode<'b, ()>, const MAX: usize> List<'b, T, MAX> {
             Items::Received { bytes, len, .. } => (&[][..], Decoder::new(bytes), len),
         };
         // A received item decodes again as it did when the list was checked.
-        given.iter().cloned().chain((0..len).map_while(move |_| decoder.decode().ok()))
+        given
+            .iter()
+            .cloned()
+            .chain((0..len).map_while(move |_| decoder.decode().ok()))
     }
 }
 
@@ -90,7 +97,9 @@ where
 
 impl<'b, C, T: Decode<'b, ()>, const MAX: usize> Decode<'b, C> for List<'b, T, MAX> {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        let len = d.array()?.ok_or_else(|| decode::Error::message("indefinite list"))?;
+        let len = d
+            .array()?
+            .ok_or_else(|| decode::Error::message("indefinite list"))?;
         let len = usize::try_from(len).ok().filter(|len| *len <= MAX);
         let len = len.ok_or_else(|| decode::Error::message("list beyond its bound"))?;
         let start = d.position();
@@ -98,7 +107,11 @@ impl<'b, C, T: Decode<'b, ()>, const MAX: usize> Decode<'b, C> for List<'b, T, M
             T::decode(d, &mut ())?;
         }
         let bytes = &d.input()[start..d.position()];
-        Ok(Self(Items::Received { bytes, len, item: PhantomData }))
+        Ok(Self(Items::Received {
+            bytes,
+            len,
+            item: PhantomData,
+        }))
     }
 }
 

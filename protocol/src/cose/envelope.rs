@@ -52,8 +52,13 @@ pub(super) fn read_one(bytes: &[u8]) -> Result<Envelope<'_>, Refused> {
     })()
     .map_err(|_: decode::Error| Refused::Envelope(Malformed::Field))?;
     let mut entries = heapless::Vec::new();
-    let entry = Entry { key, signature: signature64(signature)? };
-    entries.push(entry).map_err(|_| Refused::Envelope(Malformed::Field))?;
+    let entry = Entry {
+        key,
+        signature: signature64(signature)?,
+    };
+    entries
+        .push(entry)
+        .map_err(|_| Refused::Envelope(Malformed::Field))?;
     Ok(Envelope { payload, entries })
 }
 
@@ -70,8 +75,13 @@ pub(super) fn read_many(bytes: &[u8]) -> Result<Envelope<'_>, Refused> {
     let mut entries = heapless::Vec::new();
     for _ in 0..len.unwrap_or_default() {
         let (key, signature) = read_signature(&mut d).map_err(malformed)?;
-        let entry = Entry { key, signature: signature64(signature)? };
-        entries.push(entry).map_err(|_| Refused::TooManySignatures)?;
+        let entry = Entry {
+            key,
+            signature: signature64(signature)?,
+        };
+        entries
+            .push(entry)
+            .map_err(|_| Refused::TooManySignatures)?;
     }
     Ok(Envelope { payload, entries })
 }
@@ -84,16 +94,25 @@ fn read_signature<'b>(d: &mut Decoder<'b>) -> Result<(KeyId, &'b [u8]), decode::
 }
 
 fn read_header(header: &[u8]) -> Result<KeyId, decode::Error> {
-    let key = header.strip_prefix(&HEADER_START).and_then(|id| id.try_into().ok());
-    key.map(KeyId).ok_or_else(|| decode::Error::message("another header than ours"))
+    let key = header
+        .strip_prefix(&HEADER_START)
+        .and_then(|id| id.try_into().ok());
+    key.map(KeyId)
+        .ok_or_else(|| decode::Error::message("another header than ours"))
 }
 
 fn signature64(bytes: &[u8]) -> Result<&[u8; 64], Refused> {
-    bytes.try_into().map_err(|_| Refused::Envelope(Malformed::Field))
+    bytes
+        .try_into()
+        .map_err(|_| Refused::Envelope(Malformed::Field))
 }
 
 fn expect(holds: bool) -> Result<(), decode::Error> {
-    if holds { Ok(()) } else { Err(decode::Error::message("another form than ours")) }
+    if holds {
+        Ok(())
+    } else {
+        Err(decode::Error::message("another form than ours"))
+    }
 }
 
 /// Writes the `Sig_structure` of RFC 9052 section 4.4 and gives it back.
@@ -108,9 +127,11 @@ pub(super) fn to_be_signed<'s>(
     let len = (|| {
         match signers {
             super::Signers::One => e.array(4)?.str("Signature1")?.bytes(&header(key))?,
-            super::Signers::Many => {
-                e.array(5)?.str("Signature")?.bytes(&[])?.bytes(&header(key))?
-            }
+            super::Signers::Many => e
+                .array(5)?
+                .str("Signature")?
+                .bytes(&[])?
+                .bytes(&header(key))?,
         };
         e.bytes(context.as_bytes())?.bytes(payload)?;
         Ok(e.writer().position())

@@ -31,7 +31,10 @@ pub fn sign<'b, T: Document<'b>>(
 ) -> Result<Signature, NoRoom> {
     let id = PublicKey::from(key.verifying_key()).id();
     let message = to_be_signed(T::SIGNERS, T::CONTEXT, id, payload, scratch)?;
-    Ok(Signature { key: id, bytes: key.sign(message).to_bytes() })
+    Ok(Signature {
+        key: id,
+        bytes: key.sign(message).to_bytes(),
+    })
 }
 
 /// Writes a COSE_Sign1 document of kind `T` to `out` and gives its length.
@@ -66,7 +69,9 @@ fn write_one<W: encode::Write>(
     payload: &[u8],
     signature: &Signature,
 ) -> Result<(), encode::Error<W::Error>> {
-    e.tag(Tag::new(TAG_SIGN1))?.array(4)?.bytes(&header(signature.key))?;
+    e.tag(Tag::new(TAG_SIGN1))?
+        .array(4)?
+        .bytes(&header(signature.key))?;
     e.map(0)?.bytes(payload)?.bytes(&signature.bytes)?.ok()
 }
 
@@ -75,10 +80,17 @@ fn write_many<W: encode::Write>(
     payload: &[u8],
     signatures: &[Signature],
 ) -> Result<(), encode::Error<W::Error>> {
-    e.tag(Tag::new(TAG_SIGN))?.array(4)?.bytes(&[])?.map(0)?.bytes(payload)?;
+    e.tag(Tag::new(TAG_SIGN))?
+        .array(4)?
+        .bytes(&[])?
+        .map(0)?
+        .bytes(payload)?;
     e.array(signatures.len() as u64)?;
     for signature in signatures {
-        e.array(3)?.bytes(&header(signature.key))?.map(0)?.bytes(&signature.bytes)?;
+        e.array(3)?
+            .bytes(&header(signature.key))?
+            .map(0)?
+            .bytes(&signature.bytes)?;
     }
     e.ok()
 }

@@ -66,7 +66,10 @@ impl Document<'_> for Statement {
 
 /// `models/{model}/{version}.cbor`: the name of a statement as a TUF target.
 #[must_use]
-pub fn statement_name(model: &ModelId, version: &Version) -> heapless::String<{ 2 * ROLE_BYTES_MAX }> {
+pub fn statement_name(
+    model: &ModelId,
+    version: &Version,
+) -> heapless::String<{ 2 * ROLE_BYTES_MAX }> {
     let mut name = heapless::String::new();
     write!(name, "models/{model}/{version}.cbor").expect("invariant: 7 + 63 + 1 + 32 + 5 bytes");
     name

@@ -126,7 +126,9 @@ impl<'b> FeatureWindow<'b> {
     #[must_use]
     pub fn counts(&self) -> FeatureCounts {
         let mut bins = [0; BINS_MAX];
-        bins.iter_mut().zip(self.bins.iter()).for_each(|(bin, count)| *bin = count);
+        bins.iter_mut()
+            .zip(self.bins.iter())
+            .for_each(|(bin, count)| *bin = count);
         FeatureCounts {
             bins,
             missing: self.missing,

@@ -76,7 +76,12 @@ impl Scale {
         if !(mean.is_finite() && deviation.is_finite() && deviation > 0.0) {
             return Err(BadScale::Moments);
         }
-        Ok(Self { edges: checked, transform, mean, deviation })
+        Ok(Self {
+            edges: checked,
+            transform,
+            mean,
+            deviation,
+        })
     }
 
     /// Number of bins: one more than edges.

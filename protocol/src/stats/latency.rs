@@ -12,7 +12,9 @@ pub struct LatencyFold {
 
 impl Default for LatencyFold {
     fn default() -> Self {
-        Self { buckets: [0; LATENCY_BUCKETS] }
+        Self {
+            buckets: [0; LATENCY_BUCKETS],
+        }
     }
 }
 
@@ -81,7 +83,11 @@ pub const fn upper_us(bucket: u8) -> u32 {
     }
     let (exponent, quarter) = (bucket / 4 + 1, bucket % 4);
     let upper = (4 + quarter as u64 + 1) << (exponent - 2);
-    if upper > u32::MAX as u64 { u32::MAX } else { upper as u32 }
+    if upper > u32::MAX as u64 {
+        u32::MAX
+    } else {
+        upper as u32
+    }
 }
 
 #[cfg(test)]

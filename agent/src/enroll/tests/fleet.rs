@@ -100,28 +100,34 @@ impl Drop for Fleet {
     }
 }
 
-async fn one(
-    stream: TcpStream,
-    acceptor: &TlsAcceptor,
-    ca: &Ca,
-    answers: Answers,
-    seen: &Seen,
-) {
+async fn one(stream: TcpStream, acceptor: &TlsAcceptor, ca: &Ca, answers: Answers, seen: &Seen) {
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
     let service = service_fn(async |request: Request<Incoming>| {
-        assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/enroll"));
+        assert_eq!(
+            (request.method().as_str(), request.uri().path()),
+            ("POST", "/enroll")
+        );
         assert_eq!(request.headers()["content-type"], "application/cbor");
-        let body = request.into_body().collect().await.expect("a body").to_bytes();
+        let body = request
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
         seen.lock().expect("whole").push(keys(&body));
         let Answer { status, kind, body } = answers(ca, &body);
-        let response = Response::builder().status(status).header("content-type", kind);
+        let response = Response::builder()
+            .status(status)
+            .header("content-type", kind);
         let body = Full::new(Bytes::from(body));
         Ok::<_, Infallible>(response.body(body).expect("a response"))
     });
     // A client that goes away early is the test's business.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// What an honest fleet answers.

@@ -44,7 +44,9 @@ impl Mosquitto {
         let ports = free_ports();
         configure(folder.path(), ca, ports);
         let process = spawn(folder.path());
-        timeout(DEADLINE, answers(ports[1])).await.expect("the broker answers");
+        timeout(DEADLINE, answers(ports[1]))
+            .await
+            .expect("the broker answers");
         Some(Self {
             folder,
             ports,
@@ -68,7 +70,9 @@ impl Mosquitto {
     /// Publishes.
     pub(super) async fn say(&self, topic: &str, payload: &[u8]) {
         let mut speaker = self.command("mosquitto_pub");
-        speaker.args(["-q", "1", "-t", topic, "-s"]).stdin(Stdio::piped());
+        speaker
+            .args(["-q", "1", "-t", topic, "-s"])
+            .stdin(Stdio::piped());
         let mut speaker = speaker.spawn().expect("starts");
         let mut input = speaker.stdin.take().expect("piped");
         input.write_all(payload).await.expect("written");
@@ -80,7 +84,9 @@ impl Mosquitto {
     /// Subscribes, and returns when that is confirmed.
     pub(super) async fn listen(&self, filter: &str) -> Listener {
         let mut process = self.command("mosquitto_sub");
-        process.args(["-d", "-v", "-q", "1", "-t", filter]).stdout(Stdio::piped());
+        process
+            .args(["-d", "-v", "-q", "1", "-t", filter])
+            .stdout(Stdio::piped());
         let mut process = process.spawn().expect("starts");
         let stdout = process.stdout.take().expect("piped");
         let mut listener = Listener {
@@ -99,7 +105,9 @@ impl Mosquitto {
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(program(name).expect("checked at the start"));
         let port = self.ports[1].to_string();
-        command.args(["-h", "127.0.0.1", "-p", &port]).kill_on_drop(true);
+        command
+            .args(["-h", "127.0.0.1", "-p", &port])
+            .kill_on_drop(true);
         command
     }
 }
@@ -130,7 +138,10 @@ async fn answers(port: u16) {
 }
 
 fn program(name: &str) -> Option<PathBuf> {
-    FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+    FOLDERS
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.exists())
 }
 
 fn skip(test: &str) {

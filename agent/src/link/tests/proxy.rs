@@ -58,7 +58,9 @@ impl Drop for Proxy {
 }
 
 async fn forward(mut client: TcpStream, to: u16, mut fate: watch::Receiver<Fate>) {
-    let mut server = TcpStream::connect(("127.0.0.1", to)).await.expect("connected");
+    let mut server = TcpStream::connect(("127.0.0.1", to))
+        .await
+        .expect("connected");
     tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => return,
         _ = fate.changed() => (),

@@ -38,19 +38,38 @@ impl Supervisor {
             return self.document_here(model, purpose, &bytes);
         }
         let deadline = clock::monotonic().plus(DOCUMENT_MS_MAX);
-        self.downloads.of(model).stage = Stage::Document { digest, purpose, deadline };
-        self.request(What::Blob { digest, index: 0, piece_size: PIECE_BYTES_MAX }, 1);
+        self.downloads.of(model).stage = Stage::Document {
+            digest,
+            purpose,
+            deadline,
+        };
+        self.request(
+            What::Blob {
+                digest,
+                index: 0,
+                piece_size: PIECE_BYTES_MAX,
+            },
+            1,
+        );
     }
 
     /// Takes the answer to a document that some model waits for; says whether it was one.
     pub(super) fn take_document_answer(&mut self, digest: Digest, answer: &Answer<'_>) -> bool {
-        let waiting = self.downloads.models.iter().find_map(|(model, d)| match d.stage {
-            Stage::Document { digest: wanted, purpose, .. } if wanted == digest => {
-                Some((model.clone(), purpose))
-            }
-            Stage::Document { .. } | Stage::Pieces(_) | Stage::Resting => None,
-        });
-        let Some((model, purpose)) = waiting else { return false };
+        let waiting = self
+            .downloads
+            .models
+            .iter()
+            .find_map(|(model, d)| match d.stage {
+                Stage::Document {
+                    digest: wanted,
+                    purpose,
+                    ..
+                } if wanted == digest => Some((model.clone(), purpose)),
+                Stage::Document { .. } | Stage::Pieces(_) | Stage::Resting => None,
+            });
+        let Some((model, purpose)) = waiting else {
+            return false;
+        };
         match answer {
             Answer::NotFound => self.unavailable(&model, "the fleet does not have it"),
             Answer::Bytes { bytes, .. } if Digest::of(bytes) != digest => {
@@ -90,7 +109,9 @@ impl Supervisor {
 
     fn answer_plan(&mut self, model: &ModelId, plan: Result<(), Verdict>) {
         let release = self.downloads.of(model).release.as_ref();
-        let Some(bundle) = release.map(|release| release.bundle) else { return };
+        let Some(bundle) = release.map(|release| release.bundle) else {
+            return;
+        };
         match plan {
             Ok(()) => self.feed(model, Input::Planned(bundle)),
             Err(verdict) => self.feed(model, Input::Failed { bundle, verdict }),
@@ -100,18 +121,25 @@ impl Supervisor {
     fn manifest_here(&mut self, model: &ModelId, bytes: &[u8]) -> Next {
         let manifest = Manifest::parse(bytes)
             .map_err(|bad| Verdict::new(Reason::Manifest, &bad.to_string()))?;
-        let list = manifest.layer(LayerKind::HashList).map(|layer| layer.digest);
+        let list = manifest
+            .layer(LayerKind::HashList)
+            .map(|layer| layer.digest);
         self.downloads.of(model).manifest = Some(manifest);
         let missing = || Verdict::new(Reason::Manifest, "it names no hash list");
-        list.map(|digest| Some((digest, Purpose::HashList))).ok_or_else(missing)
+        list.map(|digest| Some((digest, Purpose::HashList)))
+            .ok_or_else(missing)
     }
 
     fn hash_list_here(&mut self, model: &ModelId, bytes: &[u8]) -> Next {
         let bad = |because: String| Verdict::new(Reason::HashList, &because);
         let list: HashList<'_> = cbor::decode(bytes).map_err(|error| bad(error.to_string()))?;
         let download = self.downloads.of(model);
-        let Some(manifest) = &download.manifest else { return Ok(None) };
-        manifest.check_hash_list(&list).map_err(|misfit| bad(misfit.to_string()))?;
+        let Some(manifest) = &download.manifest else {
+            return Ok(None);
+        };
+        manifest
+            .check_hash_list(&list)
+            .map_err(|misfit| bad(misfit.to_string()))?;
         download.hash_list = bytes.to_vec();
         Ok(Some((manifest.card.digest, Purpose::Card)))
     }
@@ -128,9 +156,18 @@ impl Supervisor {
 
     /// Metadata must list the statement: it is brought up to date first if it could be older.
     fn statement_here(&mut self, model: &ModelId, bytes: Vec<u8>) {
-        let bundle = cose::peek::<Statement>(&bytes).ok().map(|statement| statement.bundle);
+        let bundle = cose::peek::<Statement>(&bytes)
+            .ok()
+            .map(|statement| statement.bundle);
         let deadline = clock::monotonic().plus(3 * DOCUMENT_MS_MAX);
-        self.downloads.statements.insert(model.clone(), Held { bytes, bundle, deadline });
+        self.downloads.statements.insert(
+            model.clone(),
+            Held {
+                bytes,
+                bundle,
+                deadline,
+            },
+        );
         self.rebuild_facts();
         self.judge_statements();
         if self.downloads.statements.contains_key(model) {
@@ -141,11 +178,20 @@ impl Supervisor {
     pub(in crate::supervisor) fn judge_statements(&mut self) {
         let models: Vec<_> = self.downloads.statements.keys().cloned().collect();
         for model in models {
-            let Some(listing) = self.listing(&model) else { continue };
+            let Some(listing) = self.listing(&model) else {
+                continue;
+            };
             if let Some(held) = self.downloads.statements.remove(&model) {
                 let capabilities = self.capabilities(&model);
                 let (bytes, capabilities) = (&held.bytes, &capabilities);
-                self.feed(&model, Input::Statement { bytes, listing, capabilities });
+                self.feed(
+                    &model,
+                    Input::Statement {
+                        bytes,
+                        listing,
+                        capabilities,
+                    },
+                );
             }
         }
     }
@@ -196,7 +242,8 @@ impl Supervisor {
             Stage::Pieces(_) | Stage::Resting => false,
         });
         let late: Vec<_> = late.map(|(model, _)| model.clone()).collect();
-        late.iter().for_each(|model| self.unavailable(model, "no answer"));
+        late.iter()
+            .for_each(|model| self.unavailable(model, "no answer"));
         let statements = &self.downloads.statements;
         let late = statements.iter().filter(|(_, held)| held.deadline <= now);
         let late: Vec<_> = late.map(|(model, _)| model.clone()).collect();

@@ -46,17 +46,29 @@ impl Supervisor {
         else {
             return Ok(None);
         };
-        let Ok(list) = cbor::decode::<HashList<'_>>(&download.hash_list) else { return Ok(None) };
+        let Ok(list) = cbor::decode::<HashList<'_>>(&download.hash_list) else {
+            return Ok(None);
+        };
         let mut wanted = Vec::new();
-        for layer in manifest.layers.iter().filter(|layer| layer.kind != LayerKind::HashList) {
+        for layer in manifest
+            .layers
+            .iter()
+            .filter(|layer| layer.kind != LayerKind::HashList)
+        {
             // Verified whole before it is used; a damaged one is found and fetched then.
             if self.store.blob_path(&layer.blob_digest).exists() {
                 continue;
             }
-            let Some(hashes) = list.layer(&layer.digest) else { return Ok(None) };
+            let Some(hashes) = list.layer(&layer.digest) else {
+                return Ok(None);
+            };
             let have = self.store.pieces_on_disk(&hashes, list.piece_size)?;
             self.store.reserve(&layer.digest, layer.size)?;
-            wanted.push(Wanted { digest: layer.digest, pieces: hashes.len(), have });
+            wanted.push(Wanted {
+                digest: layer.digest,
+                pieces: hashes.len(),
+                have,
+            });
         }
         Ok(Some(wanted))
     }
@@ -72,7 +84,10 @@ impl Supervisor {
         }
         let fetching = self.downloads.models.iter().filter(|(_, download)| {
             matches!(download.stage, Stage::Pieces(_))
-                && download.manifest.iter().any(|m| m.layers.iter().any(|l| l.digest == digest))
+                && download
+                    .manifest
+                    .iter()
+                    .any(|m| m.layers.iter().any(|l| l.digest == digest))
         });
         let models: Vec<_> = fetching.map(|(model, _)| model.clone()).collect();
         for model in models {
@@ -96,7 +111,9 @@ impl Supervisor {
     ) -> fetcher::Input {
         let download = self.downloads.of(model);
         let list = cbor::decode::<HashList<'_>>(&download.hash_list).ok();
-        let hashes = list.as_ref().and_then(|list| Some((list.piece_size, list.layer(&layer)?)));
+        let hashes = list
+            .as_ref()
+            .and_then(|list| Some((list.piece_size, list.layer(&layer)?)));
         let Some((piece_size, hashes)) = hashes else {
             return fetcher::Input::Unusable { layer };
         };
@@ -133,8 +150,19 @@ impl Supervisor {
         let busy = !outputs.is_empty();
         for (model, piece_size, output) in outputs {
             match output {
-                fetcher::Output::Request { layer, index, count } => {
-                    self.request(What::Blob { digest: layer, index, piece_size }, count);
+                fetcher::Output::Request {
+                    layer,
+                    index,
+                    count,
+                } => {
+                    self.request(
+                        What::Blob {
+                            digest: layer,
+                            index,
+                            piece_size,
+                        },
+                        count,
+                    );
                 }
                 fetcher::Output::Complete => {
                     let download = self.downloads.of(&model);

@@ -13,7 +13,9 @@ use muster_device::stream::{Handle, MergeClass, Pending, Readiness};
 use muster_device::updater::{Release, Verdict};
 use muster_protocol::cbor;
 use muster_protocol::cose;
-use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Sequence, StreamId, Version};
+use muster_protocol::id::{
+    BootId, DeviceId, EpochGeneration, ModelId, Sequence, StreamId, Version,
+};
 use muster_protocol::message::window::{Merged, Window};
 use muster_protocol::message::{Body, Document, Gap, GapReason, Measured, Receipt, Step};
 
@@ -30,18 +32,26 @@ impl Supervisor {
         verdict: Option<&Verdict>,
         measured: Measured,
     ) {
-        let state = self.updaters.get(model).map(|updater| updater.state().clone());
+        let state = self
+            .updaters
+            .get(model)
+            .map(|updater| updater.state().clone());
         let entry = state.and_then(|state| state.entry);
         let version = release.map(|release| release.version.clone());
         let version = version.or_else(|| entry.as_ref().map(|entry| entry.version.clone()));
-        let since = release.map(|r| r.since).or_else(|| entry.as_ref().map(|e| e.since));
+        let since = release
+            .map(|r| r.since)
+            .or_else(|| entry.as_ref().map(|e| e.since));
         let now = clock::monotonic();
         let receipt = Receipt {
             model: model.clone(),
             version: version.unwrap_or_else(no_version),
             bundle: release.map(|release| release.bundle),
             since: since.unwrap_or_default(),
-            accepted: self.state.accepted.map_or(EpochGeneration::default(), |a| a.at),
+            accepted: self
+                .state
+                .accepted
+                .map_or(EpochGeneration::default(), |a| a.at),
             step,
             reason: verdict.map(|verdict| verdict.reason),
             detail: verdict.map(|verdict| verdict.detail.as_str()),
@@ -59,7 +69,9 @@ impl Supervisor {
 
     /// Puts a closed window into its stream.
     pub(in crate::supervisor) fn put_window(&mut self, closed: &Closed) -> Result<(), DiskError> {
-        let Ok(mut window) = cbor::decode::<Window<'_>>(&closed.window) else { return Ok(()) };
+        let Ok(mut window) = cbor::decode::<Window<'_>>(&closed.window) else {
+            return Ok(());
+        };
         window.unix = self.time().unix(clock::monotonic());
         let body = self.body(Content::Window(window));
         self.outbox.windows.put(&body)
@@ -74,7 +86,13 @@ impl Supervisor {
     }
 
     fn body(&self, content: Content<'_>) -> Vec<u8> {
-        encode(content, &self.outbox.device, self.outbox.boot, NO_STREAM, Sequence(0))
+        encode(
+            content,
+            &self.outbox.device,
+            self.outbox.boot,
+            NO_STREAM,
+            Sequence(0),
+        )
     }
 }
 
@@ -99,7 +117,15 @@ fn encode(
         Content::Gap(content) => gap = Some(content),
     }
     let device = device.clone();
-    cbor::to_vec(&Document { device, stream, sequence, boot, receipt, window, gap })
+    cbor::to_vec(&Document {
+        device,
+        stream,
+        sequence,
+        boot,
+        receipt,
+        window,
+        gap,
+    })
 }
 
 impl Lane {
@@ -132,7 +158,12 @@ impl Lane {
     ) -> Result<Vec<u8>, DiskError> {
         let (stream, bytes) = (self.stream.id(), self.queue.body(body)?.unwrap_or_default());
         let document = match cbor::decode::<Document<'_>>(&bytes) {
-            Ok(document) => Document { device: device.clone(), stream, sequence, ..document },
+            Ok(document) => Document {
+                device: device.clone(),
+                stream,
+                sequence,
+                ..document
+            },
             Err(_) => lost(device, boot, stream, sequence),
         };
         Ok(cose::seal_vec(&document, signer))
@@ -147,7 +178,8 @@ impl Lane {
         signer: &SigningKey,
     ) -> Result<(), DiskError> {
         let document = lost(device, boot, self.stream.id(), sequence);
-        self.queue.replace_document(sequence, &cose::seal_vec(&document, signer))
+        self.queue
+            .replace_document(sequence, &cose::seal_vec(&document, signer))
     }
 
     /// Two adjacent windows become one, under the name of the later.
@@ -156,7 +188,11 @@ impl Lane {
         let second = self.queue.body(later)?.unwrap_or_default();
         let Some(merged) = merge(&first, &second) else {
             // One of them is damaged: what is left of the pair is the other.
-            let kept = if cbor::decode::<Document<'_>>(&second).is_ok() { second } else { first };
+            let kept = if cbor::decode::<Document<'_>>(&second).is_ok() {
+                second
+            } else {
+                first
+            };
             self.queue.replace(later, &kept, Some(earlier))?;
             return Ok(describe(later, &kept));
         };
@@ -185,7 +221,13 @@ impl Lane {
             calls: window.map_or(0, |window| window.calls),
         };
         let device = DeviceId::parse("unknown").expect("invariant: a valid id");
-        let bytes = encode(Content::Gap(gap), &device, BootId([0; 8]), NO_STREAM, Sequence(0));
+        let bytes = encode(
+            Content::Gap(gap),
+            &device,
+            BootId([0; 8]),
+            NO_STREAM,
+            Sequence(0),
+        );
         self.queue.replace(body, &bytes, None)?;
         Ok(describe(body, &bytes))
     }
@@ -215,9 +257,12 @@ fn describe(body: Handle, bytes: &[u8]) -> Pending {
             readiness: Readiness::of_samples(window.calls),
             closed_windows: window.closed_windows,
         },
-        Some(Body::Receipt(_) | Body::Gap(_)) | None => {
-            Pending { body, class: None, readiness: Readiness::Ready, closed_windows: 0 }
-        }
+        Some(Body::Receipt(_) | Body::Gap(_)) | None => Pending {
+            body,
+            class: None,
+            readiness: Readiness::Ready,
+            closed_windows: 0,
+        },
     }
 }
 
@@ -227,11 +272,24 @@ fn merge(earlier: &[u8], later: &[u8]) -> Option<Vec<u8>> {
     let second = document.window.as_ref()?;
     let window = cbor::to_vec(&Merged::of(&first, second).ok()?);
     let window = cbor::decode::<Window<'_>>(&window).ok()?;
-    Some(cbor::to_vec(&Document { window: Some(window), ..document.clone() }))
+    Some(cbor::to_vec(&Document {
+        window: Some(window),
+        ..document.clone()
+    }))
 }
 
-fn lost(device: &DeviceId, boot: BootId, stream: StreamId, sequence: Sequence) -> Document<'static> {
-    let gap = Gap { model: None, reason: GapReason::Damaged, closed_windows: 0, calls: 0 };
+fn lost(
+    device: &DeviceId,
+    boot: BootId,
+    stream: StreamId,
+    sequence: Sequence,
+) -> Document<'static> {
+    let gap = Gap {
+        model: None,
+        reason: GapReason::Damaged,
+        closed_windows: 0,
+        calls: 0,
+    };
     Document {
         device: device.clone(),
         stream,
