@@ -2,8 +2,14 @@
 //!
 //! Each test has its own folders and ports; those of one device have their own agent.
 
+mod outages;
+mod power_cuts;
 mod story;
 mod trials;
+mod workers;
+
+use muster_tests::device::Device;
+use muster_tests::fleet::Fleet;
 
 /// Rows that every fixture answers.
 const FEATURES: [[f32; 4]; 2] = [[0.06, 0.07, 0.08, 0.04], [0.1, 0.2, 0.3, 0.4]];
@@ -18,4 +24,30 @@ fn expect_score(version: &str, scores: &[f64]) -> bool {
             .iter()
             .zip(means)
             .all(|(score, mean)| (score - mean).abs() < 1e-5)
+}
+
+/// Both ends have counted the same windows, and just the predictions that were made: `rows` so
+/// far. A window of few samples is held back until others join it, so more are made here.
+fn counts_agree(fleet: &Fleet, device: &Device, rows: u64) {
+    const MORE: usize = 32;
+    device
+        .scores("score", &[[0.1, 0.2, 0.3, 0.4]; MORE])
+        .expect("it serves");
+    let (windows, calls) = device.wait_told("score", rows + MORE as u64);
+    assert_eq!(
+        calls,
+        rows + MORE as u64,
+        "predictions that {} has counted",
+        device.id
+    );
+    let there = fleet
+        .counted(&device.id, "score")
+        .expect("the fleet answers");
+    assert_eq!(
+        (windows, calls),
+        there,
+        "windows and predictions, {} and the fleet",
+        device.id
+    );
+    assert!(windows > 0, "{} has closed no window", device.id);
 }

@@ -48,8 +48,8 @@ fn refuse_other_device(token: &Token, state: &Path) -> Result<(), EnrollError> {
     match identity::device(state)? {
         Some(enrolled) if enrolled != token.device => Err(EnrollError::OtherDevice {
             folder: identity::folder(state),
-            enrolled,
-            asked: token.device.clone(),
+            enrolled: Box::new(enrolled),
+            asked: Box::new(token.device.clone()),
         }),
         _ => Ok(()),
     }

@@ -145,9 +145,13 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")
 }
 
+/// A database of a test.
+#[cfg(test)]
+pub(crate) type InMemory = Connection;
+
 /// A store in memory, for tests that run their jobs themselves.
 #[cfg(test)]
-pub(crate) fn in_memory() -> Connection {
+pub(crate) fn in_memory() -> InMemory {
     let mut connection = Connection::open_in_memory().expect("memory");
     migrations::run(&mut connection).expect("an empty store migrates");
     connection

@@ -9,7 +9,7 @@ use muster_tests::wait;
 use serde_json::Value;
 use std::path::Path;
 
-use super::{FEATURES, expect_score};
+use super::{FEATURES, counts_agree, expect_score};
 
 /// The models of the story that `cargo xtask demo` tells.
 fn bearing(version: &str) -> bundles::Bundle {
@@ -46,36 +46,14 @@ fn a_model_reaches_every_device_and_the_next_version_replaces_it_without_a_faile
     for device in &devices {
         fleet.wait_receipt(&device.id, "2.0.0", "committed", wait::SOON);
     }
-    for load in loads {
+    for (device, load) in devices.iter().zip(loads) {
         let tally = load.end();
         assert_eq!((tally.failed(), &tally.wrong), (0, &vec![]), "{tally:?}");
         assert!(tally.by_version.contains_key("1.0.0"), "{tally:?}");
         assert!(tally.by_version.contains_key("2.0.0"), "{tally:?}");
+        // The one question with which it was seen to serve.
+        counts_agree(&fleet, device, tally.answered() * FEATURES.len() as u64 + 1);
     }
-    devices
-        .iter()
-        .for_each(|device| counts_agree(&fleet, device));
-}
-
-/// Both ends have counted the same windows and predictions.
-fn counts_agree(fleet: &Fleet, device: &Device) {
-    let here = told(device);
-    let there = fleet
-        .counted(&device.id, "score")
-        .expect("the fleet answers");
-    assert_eq!(
-        here, there,
-        "windows and predictions, {} and the fleet",
-        device.id
-    );
-    assert!(here.0 > 0 && here.1 > 0, "{here:?}");
-}
-
-/// A window of few samples is held back until others join it: predictions push it out.
-fn told(device: &Device) -> (u64, u64) {
-    let rows = vec![[0.1, 0.2, 0.3, 0.4]; 32];
-    device.scores("score", &rows).expect("it serves");
-    device.wait_told("score")
 }
 
 #[test]
@@ -95,7 +73,7 @@ fn a_model_of_the_story_passes_its_golden_vectors_and_its_windows_carry_features
     let said = device.cli(&line).ok();
     let rows: usize = said.lines().map(rows_answered).sum();
     assert_eq!(rows, 2016);
-    let (_, calls) = device.wait_told("bearing");
+    let (_, calls) = device.wait_told("bearing", 2016);
     assert_eq!(calls, 2016);
     let (_, predictions) = fleet
         .counted("press-01", "bearing")

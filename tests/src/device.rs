@@ -42,14 +42,15 @@ impl Device {
     pub fn enroll_at(fleet: &Fleet, id: &str, settings: &Settings, state: &Path) -> Self {
         let token = fleet.cli(&["enroll-token", id]).ok();
         enroll(&token, state).ok();
-        fs::write(state.join("agent.toml"), settings.to_toml()).expect("the disk takes it");
-        Self {
+        let device = Self {
             id: id.to_owned(),
             state: state.to_owned(),
             folder: fleet.folder().to_owned(),
             agent: None,
             http: None,
-        }
+        };
+        device.set(settings);
+        device
     }
 
     /// Enrols a device and starts it.
@@ -77,6 +78,14 @@ impl Device {
             .and_then(|address| address.parse().ok());
         self.http = Some(http.unwrap_or_else(|| panic!("no address in {ready:?}")));
         self.agent = Some(agent);
+    }
+
+    /// Writes other settings, for the next start.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn set(&self, settings: &Settings) {
+        fs::write(self.state.join("agent.toml"), settings.to_toml()).expect("the disk takes it");
     }
 
     /// Takes the agent away as a power cut would.
@@ -193,28 +202,27 @@ impl Device {
         });
     }
 
-    /// Waits until the device has told everything, and says how many windows and predictions
-    /// it has counted since it was started.
+    /// Waits until the device has counted `calls` predictions since it was started and has told
+    /// everything; gives the windows and predictions that it has counted.
     ///
     /// # Panics
-    /// When its queue does not empty in time.
-    pub fn wait_told(&self, model: &str) -> (u64, u64) {
-        wait::until(
-            format!("{} to have told everything", self.id),
-            wait::LATER,
-            || {
-                let (status, row) = (self.status()?, self.model(model)?);
-                let waits = |lane: &str| {
-                    let lane = &status["queue"][lane];
-                    lane["pending"].as_u64().unwrap_or(9) + lane["frozen"].as_u64().unwrap_or(9)
-                };
-                if waits("receipts") + waits("windows") > 0 {
-                    return Err(status["queue"].to_string());
-                }
-                let number = |name: &str| row[name].as_u64().ok_or(format!("no {name}"));
-                Ok((number("closed_windows")?, number("calls")?))
-            },
-        )
+    /// When that does not come in time.
+    pub fn wait_told(&self, model: &str, calls: u64) -> (u64, u64) {
+        let what = format!("{} to have told of {calls} predictions", self.id);
+        wait::until(what, wait::LATER, || {
+            let (status, row) = (self.status()?, self.model(model)?);
+            let number = |value: &Value| value.as_u64().ok_or_else(|| status.to_string());
+            let mut waiting = 0;
+            for lane in ["receipts", "windows"] {
+                let lane = &status["queue"][lane];
+                waiting += number(&lane["pending"])? + number(&lane["frozen"])?;
+            }
+            let told = (number(&row["closed_windows"])?, number(&row["calls"])?);
+            if waiting > 0 || told.1 < calls {
+                return Err(format!("{waiting} documents wait, {told:?} counted"));
+            }
+            Ok(told)
+        })
     }
 
     /// The process of the worker that serves a model.

@@ -3,6 +3,7 @@
 //! When a test fails, the last lines that it logged are shown.
 
 use crate::wait;
+use rustix::process::{Pid, Signal};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,19 @@ pub fn path(name: &str) -> PathBuf {
         program.display()
     );
     program
+}
+
+/// Kills a process that a program under test has started.
+///
+/// # Panics
+/// When there is none.
+pub fn kill9(pid: i32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: i32, signal: Signal) {
+    let pid = Pid::from_raw(pid).expect("a process has a number");
+    rustix::process::kill_process(pid, signal).expect("it runs");
 }
 
 /// A running program.
@@ -102,11 +116,10 @@ impl Program {
     /// # Panics
     /// When it does not end in time.
     pub fn stop(&mut self) -> ExitStatus {
-        let pid = i32::try_from(self.child.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        let pid = pid.expect("a process has a number");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        signal(
+            i32::try_from(self.child.id()).expect("a process number"),
+            Signal::TERM,
+        );
         self.ended()
     }
 

@@ -1,11 +1,11 @@
-//! A wire between devices and the broker: counts what flows, and can be cut.
+//! A wire between devices and the broker: counts what flows, can be cut, and can be held.
 //!
 //! Knows bytes only; TLS goes through it unread.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// The wire. Ends with the process.
@@ -21,7 +21,9 @@ struct Shared {
     open: Mutex<Vec<TcpStream>>,
     /// Bytes from the broker to devices.
     down: AtomicU64,
-    connections: AtomicU64,
+    /// Holds what comes from the broker once so many bytes have flowed.
+    hold: Mutex<Option<u64>>,
+    released: Condvar,
 }
 
 impl Proxy {
@@ -70,9 +72,25 @@ impl Proxy {
         self.shared.down.load(Ordering::Relaxed)
     }
 
-    /// Connections that reached the broker.
-    pub fn connections(&self) -> u64 {
-        self.shared.connections.load(Ordering::Relaxed)
+    /// Lets about so many bytes flow from the broker to devices, counted from the wire's
+    /// beginning, and holds what comes after them; `None` lets everything flow.
+    pub fn hold_at(&self, bytes: Option<u64>) {
+        *self.shared.hold.lock().expect("not poisoned") = bytes;
+        self.shared.released.notify_all();
+    }
+}
+
+impl Shared {
+    fn pass(&self) {
+        let beyond = |hold: &mut Option<u64>| {
+            hold.is_some_and(|bytes| self.down.load(Ordering::Relaxed) >= bytes)
+        };
+        let hold = self.hold.lock().expect("not poisoned");
+        drop(
+            self.released
+                .wait_while(hold, beyond)
+                .expect("not poisoned"),
+        );
     }
 }
 
@@ -81,7 +99,6 @@ fn connect(shared: &Arc<Shared>, near: TcpStream) {
     let Some(far) = to.and_then(|to| TcpStream::connect(to).ok()) else {
         return;
     };
-    shared.connections.fetch_add(1, Ordering::Relaxed);
     let ends = || Some((near.try_clone().ok()?, far.try_clone().ok()?));
     let (Some(kept), Some((near_too, far_too))) = (ends(), ends()) else {
         return;
@@ -95,6 +112,7 @@ fn connect(shared: &Arc<Shared>, near: TcpStream) {
     thread::spawn(move || copy(&near, &far, |_| {}));
     thread::spawn(move || {
         copy(&far_too, &near_too, |bytes| {
+            counted.pass();
             counted.down.fetch_add(bytes, Ordering::Relaxed);
         });
     });
@@ -103,10 +121,14 @@ fn connect(shared: &Arc<Shared>, near: TcpStream) {
 fn copy(mut from: &TcpStream, mut to: &TcpStream, count: impl Fn(u64)) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(len) = from.read(&mut buffer) {
-        if len == 0 || to.write_all(&buffer[..len]).is_err() {
+        if len == 0 {
             break;
         }
+        // Before it is passed on: what is held here has not arrived.
         count(len as u64);
+        if to.write_all(&buffer[..len]).is_err() {
+            break;
+        }
     }
     // The other direction ends with this one.
     let _ = from.shutdown(Shutdown::Both);

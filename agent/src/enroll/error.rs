@@ -22,7 +22,7 @@ pub enum EnrollError {
     /// Not a token.
     #[error(
         "failed to read the token: because it is {0}: hint: copy the whole line that \
-         `muster device add` printed, or name a file that holds it as @FILE"
+         `muster enroll-token` printed, or name a file that holds it as @FILE"
     )]
     Token(#[from] NotAToken),
     /// A file that should hold a token.
@@ -45,9 +45,9 @@ pub enum EnrollError {
         /// Where its identity lies.
         folder: PathBuf,
         /// Who it is.
-        enrolled: DeviceId,
+        enrolled: Box<DeviceId>,
         /// Who the token would make it.
-        asked: DeviceId,
+        asked: Box<DeviceId>,
     },
     /// Nobody answers.
     #[error(
@@ -141,11 +141,13 @@ impl EnrollError {
 }
 
 fn disk_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "run as the user of the agent, or name another folder with --state"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
-        _ => "check the disk, or name another folder with --state",
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kind = error.kind();
+    if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+        "run as the user of the agent, or name another folder with --state"
+    } else if matches!(kind, StorageFull | QuotaExceeded) {
+        "free some space"
+    } else {
+        "check the disk, or name another folder with --state"
     }
 }

@@ -222,7 +222,7 @@ async fn what_this_machine_cannot_do_is_said_with_a_hint() {
     };
     let file = state.path().join("file");
     fs::write(&file, "").expect("written");
-    check(&token(&fleet), &file, 6, "failed to read ").await;
+    check(&token(&fleet), &file, 6, "failed to write ").await;
     let mut unreachable = token(&fleet);
     unreachable.url = "https://127.0.0.1:1".to_owned();
     check(

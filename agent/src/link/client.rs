@@ -170,7 +170,16 @@ impl Wiring {
                     None => ControlFlow::Continue(()),
                 }
             }
-            _ => ControlFlow::Continue(()),
+            Incoming::PingResp
+            | Incoming::UnsubAck(_)
+            | Incoming::PubRec(_)
+            | Incoming::PubRel(_)
+            | Incoming::PubComp(_)
+            | Incoming::Connect(_)
+            | Incoming::Subscribe(_)
+            | Incoming::Unsubscribe(_)
+            | Incoming::PingReq
+            | Incoming::Disconnect => ControlFlow::Continue(()),
         }
     }
 
@@ -252,7 +261,9 @@ fn because(error: &ConnectionError) -> String {
         }
         ConnectionError::MqttState(StateError::ConnectionAborted | StateError::Io(_))
         | ConnectionError::Io(_) => "the broker closed the connection".to_owned(),
-        other => format!("the MQTT client failed: {other}"),
+        other @ (ConnectionError::MqttState(_)
+        | ConnectionError::NotConnAck(_)
+        | ConnectionError::RequestsDone) => format!("the MQTT client failed: {other}"),
     }
 }
 

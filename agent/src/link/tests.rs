@@ -31,7 +31,7 @@ const PATIENT: Timeouts = Timeouts {
 
 /// A device, and what it writes to.
 struct Device {
-    _state: TempDir,
+    state: TempDir,
     link: Link,
     events: Receiver<LinkEvent>,
 }
@@ -53,9 +53,8 @@ impl Device {
             timeouts,
         };
         let (link, events) = Link::start(config, Arc::new(|| None), 1).expect("starts");
-        let _state = state;
         Self {
-            _state,
+            state,
             link,
             events,
         }
@@ -92,6 +91,8 @@ async fn a_device_says_it_is_there_hears_and_speaks() {
     };
     let mut device = Device::start(&ca, &ca.device(DEVICE), broker.port(), PATIENT);
     device.until_up().await;
+    let socket = device.state.path().join("link");
+    assert!(!socket.exists(), "nobody else can connect as this device");
     let status = format!("{PREFIX}/{DEVICE}/up/status");
     broker.expect(&status, r#""online":true"#).await;
 
@@ -229,7 +230,7 @@ async fn a_device_that_vanishes_leaves_its_last_will() {
 }
 
 #[tokio::test]
-async fn a_device_that_is_taken_over_waits_longer_each_time() {
+async fn a_device_that_is_taken_over_says_so_and_comes_back() {
     let ca = Ca::new();
     let Some(broker) = Mosquitto::start("link-takeover", &ca).await else {
         return;

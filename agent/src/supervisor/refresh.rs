@@ -28,7 +28,7 @@ pub(super) struct Refresh {
     deadline: Option<Millis>,
     /// A hint came meanwhile: there may be still newer metadata.
     again: bool,
-    /// Ended well on this connection: what is absent now is really absent.
+    /// Ended well, having begun after the newest statement came: what is absent now is absent.
     pub(super) complete: bool,
 }
 
@@ -244,7 +244,8 @@ impl Supervisor {
     }
 
     fn refreshed(&mut self) {
-        self.refresh.complete = true;
+        // A refresh that was under way when it was asked for again may have begun too early.
+        self.refresh.complete = !self.refresh.again;
         self.rest();
         self.rebuild_facts();
         if self.time().unix(clock::monotonic()).is_none() {

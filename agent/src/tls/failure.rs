@@ -39,12 +39,14 @@ fn tls_error(error: &io::Error) -> Option<&Error> {
 }
 
 fn certificate(reason: &CertificateError) -> String {
-    match reason {
-        CertificateError::UnknownIssuer => "none of the accepted CAs issued it".to_owned(),
-        CertificateError::ApplicationVerificationFailure => {
-            "the CA certificate that the token names is not in its chain".to_owned()
-        }
-        other => other.to_string(),
+    use CertificateError::{ApplicationVerificationFailure, BadSignature, UnknownIssuer};
+    // Of a CA that only bears the name of an accepted one, the signature does not fit.
+    if matches!(reason, UnknownIssuer | BadSignature) {
+        "none of the accepted CAs issued it".to_owned()
+    } else if *reason == ApplicationVerificationFailure {
+        "the CA certificate that the token names is not in its chain".to_owned()
+    } else {
+        reason.to_string()
     }
 }
 

@@ -47,7 +47,7 @@ pub enum WorkerFault {
         /// The last lines that it wrote.
         evidence: String,
     },
-    /// It asked for more memory than it may have, or the kernel took it (best effort).
+    /// It asked for more memory than it may have, by its last words.
     #[error("the worker needed more than {memory_bytes_max} bytes at {place}: {evidence}")]
     OutOfMemory {
         /// Where.
@@ -136,7 +136,7 @@ pub(super) fn of_death(
     let starved = OUT_OF_MEMORY_WORDS
         .iter()
         .any(|words| evidence.contains(words));
-    if starved || signal == Some(SIGKILL) {
+    if starved {
         let memory_bytes_max = limits.memory_bytes_max;
         return WorkerFault::OutOfMemory {
             place,
@@ -154,6 +154,9 @@ pub(super) fn of_death(
 
 fn death(signal: Option<i32>, code: Option<i32>) -> String {
     match (signal, code) {
+        (Some(SIGKILL), _) => {
+            "signal 9: the kernel was out of memory, or somebody killed it".into()
+        }
         (Some(signal), _) => format!("signal {signal}"),
         (None, Some(code)) => format!("exit code {code}"),
         (None, None) => "no exit status".into(),

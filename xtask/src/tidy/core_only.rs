@@ -71,8 +71,11 @@ fn judge_package(house: &House<'_>, folder: &str) -> Vec<Finding> {
     let has_no_std = lib.find(&["#", "!", "[", "no_std", "]"]).next().is_some();
     let missing = || Finding::error(&root, 1, "lacks `#![no_std]`");
     let mut findings: Vec<_> = (!has_no_std).then(missing).into_iter().collect();
-    let behind_alloc = if folder == "protocol" {
-        alloc_modules(lib)
+    let behind_alloc: Vec<String> = if folder == "protocol" {
+        house
+            .sources_under(&join(folder, "src"))
+            .flat_map(alloc_modules)
+            .collect()
     } else {
         Vec::new()
     };
@@ -134,22 +137,26 @@ fn heap(source: &Source<'_>, folder: &str) -> Vec<Finding> {
         .collect()
 }
 
-/// The modules that `lib.rs` declares behind the feature `alloc`.
-fn alloc_modules<'t>(lib: &Source<'t>) -> Vec<&'t str> {
-    let gated = lib.regions(is_alloc_attribute);
-    let modules = lib
+/// The paths, without ending, of the modules that a file declares behind the feature `alloc`.
+fn alloc_modules(source: &Source<'_>) -> Vec<String> {
+    let folder = match source.path.strip_suffix("/lib.rs") {
+        Some(folder) => folder,
+        None => source.path.trim_end_matches(".rs"),
+    };
+    let gated = source.regions(is_alloc_attribute);
+    let modules = source
         .find(&["mod"])
         .filter(|at| gated.iter().any(|region| region.contains(at)));
     modules
-        .filter_map(|at| lib.tokens.get(at + 1))
-        .map(|token| token.text)
+        .filter_map(|at| source.tokens.get(at + 1))
+        .map(|token| format!("{folder}/{}", token.text))
         .collect()
 }
 
-/// Whether `path` is the file of the top-level module or below its folder.
+/// Whether `path` is the file of the module or below its folder.
 fn belongs(path: &str, module: &str) -> bool {
-    let file = format!("/src/{module}.rs");
-    path.ends_with(&file) || path.contains(&format!("/src/{module}/"))
+    let rest = path.strip_prefix(module).unwrap_or_default();
+    rest == ".rs" || rest.starts_with('/')
 }
 
 #[cfg(test)]
@@ -169,6 +176,11 @@ mod tests {
                 ("protocol/src/id.rs", id),
                 ("protocol/src/tuf.rs", "use alloc::vec::Vec;"),
                 ("protocol/src/tuf/role.rs", "use alloc::vec::Vec;"),
+                (
+                    "protocol/src/bundle.rs",
+                    "#[cfg(feature = \"alloc\")]\npub mod card;\n",
+                ),
+                ("protocol/src/bundle/card.rs", "use alloc::vec::Vec;"),
                 ("agent/src/main.rs", "use std::fs;"),
             ],
             &[],

@@ -168,6 +168,8 @@ impl Supervisor {
                 deadline,
             },
         );
+        // What an earlier refresh did not find may have been released since.
+        self.refresh.complete = false;
         self.rebuild_facts();
         self.judge_statements();
         if self.downloads.statements.contains_key(model) {

@@ -13,11 +13,10 @@ use muster_protocol::message::{
     Statement, Step, StreamState, Window,
 };
 use muster_protocol::time::{Millis, UnixSeconds};
-use rusqlite::Connection;
 
 use super::super::{document, hello};
 use crate::dispatch::{Director, When, dispatch};
-use crate::store::{self, Page, RolloutToStore, Tx};
+use crate::store::{self, InMemory, Page, RolloutToStore, Tx};
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 pub(super) const NONCE: Nonce = Nonce([3; 16]);
@@ -33,7 +32,7 @@ fn key(seed: u8) -> SigningKey {
 }
 
 pub(super) struct Bench {
-    connection: Connection,
+    connection: InMemory,
     pub(super) device: DeviceId,
 }
 
