@@ -2,6 +2,7 @@
 //!
 //! Each test has its own folders and ports; those of one device have their own agent.
 
+mod access;
 mod outages;
 mod power_cuts;
 mod story;

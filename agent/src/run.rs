@@ -93,6 +93,8 @@ async fn end(
         supervisor.end_serving();
         while supervisor.is_serving() {
             match serving_rx.recv().await {
+                // Verdicts are not acted on any more: nothing new is to start now.
+                Some(serving::Event::Failed { .. } | serving::Event::Ready { .. }) => {}
                 Some(event) => supervisor.handle(Event::Serving(event)),
                 None => break,
             }

@@ -31,8 +31,12 @@ pub struct Plan {
     pub release: Release,
     /// The program of the worker.
     pub program: PathBuf,
-    /// The unpacked model.
+    /// The unpacked model, verified again before each start of a worker.
     pub model_path: PathBuf,
+    /// Its digest.
+    pub model_digest: Digest,
+    /// Its size in bytes.
+    pub model_bytes: u64,
     /// Limits of the worker.
     pub limits: WorkerLimits,
     /// What is counted, and against which reference.
@@ -131,9 +135,24 @@ pub struct Handle {
     /// Process id of the worker and its memory, as last seen.
     pub vitals: Arc<std::sync::Mutex<Vitals>>,
     end: Option<oneshot::Sender<()>>,
+    gate: Option<oneshot::Sender<()>>,
+}
+
+/// When a task may start its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At once, beside what serves.
+    Now,
+    /// When [`Handle::open`] is called: what serves leaves first.
+    Gated,
 }
 
 impl Handle {
+    /// Lets a gated task start its worker.
+    pub fn open(&mut self) {
+        self.gate.take();
+    }
+
     /// Asks the task to end even while requests come in.
     pub fn end(&mut self) {
         self.end.take();
@@ -153,13 +172,15 @@ pub struct Vitals {
 
 /// Starts a serving task on this thread's runtime.
 #[must_use]
-pub fn start(plan: Plan, events: mpsc::Sender<Event>) -> Handle {
+pub fn start(plan: Plan, start: Start, events: mpsc::Sender<Event>) -> Handle {
     let (requests, jobs) = mpsc::channel(QUEUE_MAX);
     let (end, ended) = oneshot::channel();
+    let (gate, opened) = oneshot::channel();
     let vitals = Arc::new(std::sync::Mutex::new(Vitals::default()));
     let bundle = plan.release.bundle;
-    tokio::spawn(task::Task::new(plan, events, vitals.clone()).run(jobs, ended));
+    tokio::spawn(task::Task::new(plan, events, vitals.clone()).run(jobs, opened, ended));
     Handle {
+        gate: Some(gate).filter(|_| start == Start::Gated),
         bundle,
         requests,
         vitals,

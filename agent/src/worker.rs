@@ -217,6 +217,8 @@ impl Worker {
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)));
         command
+            // Ctrl-C on a terminal is for the supervisor, which ends its workers in good order.
+            .process_group(0)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);

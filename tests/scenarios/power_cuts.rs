@@ -6,7 +6,7 @@ use muster_tests::device::Device;
 use muster_tests::fleet::Fleet;
 use muster_tests::random::Random;
 use muster_tests::settings::Settings;
-use muster_tests::{onnx, skip, wait};
+use muster_tests::{onnx, program, skip, wait};
 use std::path::Path;
 
 use super::{FEATURES, expect_score};
@@ -19,6 +19,9 @@ const PIECE_KIB: u64 = 16;
 const WINDOW_PIECES: u64 = 16;
 /// What a connection costs beside pieces: handshake, assignment, metadata, KiB.
 const CONNECTION_KIB: u64 = 64;
+
+/// Steps of an activation, after which a kill comes.
+const STEPS: [&str; 5] = ["Offered", "Fetching", "Staged", "Active", "Committed"];
 
 fn kills() -> u64 {
     if skip::full() { 20 } else { 6 }
@@ -95,12 +98,11 @@ fn an_agent_that_is_killed_during_an_activation_comes_back_serving() {
         );
         // `nan` gives other scores; here only versions count.
         fleet.ship(&bundles::of_fixture(name, "score", &version));
-        let offered = format!("version={version}");
-        wait::until_true(format!("{version} to be offered"), wait::SOON, || {
-            plain(&device.log()).contains(&offered)
-        });
+        let step = STEPS[random.below(STEPS.len() as u64) as usize];
+        let line = format!("version={version} step={step}");
+        wait::until_true(&line, wait::SOON, || program::plain(&device.log()).contains(&line));
         // A moment is counted in answers of the agent: no clock tells when it is where.
-        for _ in 0..random.below(250) {
+        for _ in 0..random.below(20) {
             device.status().expect("it answers");
         }
         device.kill9();
@@ -112,16 +114,7 @@ fn an_agent_that_is_killed_during_an_activation_comes_back_serving() {
         assert_eq!(committed["reason"], serde_json::Value::Null, "{committed}");
         device.wait_serves("score", &version, wait::SOON);
     }
-    panic!("show");
-}
-
-/// Log lines without colours.
-fn plain(log: &str) -> String {
-    let mut parts = log.split('\u{1b}');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        text + part.split_once('m').map_or(part, |(_, rest)| rest)
-    })
+    device.cli(&["verify"]).ok();
 }
 
 #[test]

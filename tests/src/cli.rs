@@ -3,7 +3,7 @@
 use crate::wait;
 use std::fmt;
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 /// What a command left.
@@ -31,11 +31,9 @@ pub fn run(command: &mut Command) -> Said {
     let mut child = command.spawn().expect("the command starts");
     let stdout = collect(child.stdout.take().expect("piped"));
     let stderr = collect(child.stderr.take().expect("piped"));
+    let mut child = Ours(child);
     let status = wait::until(format!("the end of {line}"), wait::LATER, || {
-        child
-            .try_wait()
-            .expect("a child can be waited for")
-            .ok_or("it runs")
+        child.0.try_wait().expect("a child can be waited for").ok_or("it runs")
     });
     let text = |reader: thread::JoinHandle<String>| reader.join().expect("the reader ends");
     Said {
@@ -43,6 +41,17 @@ pub fn run(command: &mut Command) -> Said {
         code: status.code(),
         stdout: text(stdout),
         stderr: text(stderr),
+    }
+}
+
+/// A child that does not outlive the test, whatever happens.
+struct Ours(Child);
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        // One that has ended needs no killing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -44,6 +44,14 @@ fn signal(pid: i32, signal: Signal) {
     rustix::process::kill_process(pid, signal).expect("it runs");
 }
 
+/// Log lines without colours.
+pub fn plain(log: &str) -> String {
+    let mut parts = log.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let uncoloured = |part: &str| part.split_once('m').map_or(part.to_owned(), |p| p.1.to_owned());
+    parts.fold(first, |text, part| text + &uncoloured(part))
+}
+
 /// A running program.
 #[derive(Debug)]
 pub struct Program {
@@ -98,6 +106,11 @@ impl Program {
     /// What it logged, from every start.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What it printed since it was started.
+    pub fn out(&self) -> String {
+        fs::read_to_string(&self.out).unwrap_or_default()
     }
 
     /// Its process.

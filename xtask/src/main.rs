@@ -3,12 +3,15 @@
 
 mod check;
 mod clock;
+mod demo;
 mod run;
+mod story;
 mod test;
 mod tidy;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use run::Report;
@@ -24,18 +27,28 @@ struct Cli {
 enum Task {
     /// Format, lints, invariants, supply chain, documentation.
     Check(tidy::Args),
+    /// Show it all: a controller, four devices, two versions, live predictions.
+    Demo(Box<demo::Args>),
     /// Build the programs and run every test.
     Test(test::Args),
     /// The invariants of the house, and the builds without a heap.
     Tidy(tidy::Args),
+    /// Write the rows that `xtask/story/train.py` learns from.
+    #[command(hide = true)]
+    ExportTrainingData { folder: PathBuf },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let (root, mut report) = (run::root(), Report::default());
     match Cli::parse().task {
         Task::Check(args) => check::run(&args, &root, &mut report)?,
+        Task::Demo(args) => return demo::run(&args, &root),
         Task::Test(args) => return test::run(&args, &root),
         Task::Tidy(args) => tidy::run(&args, &root, &mut report)?,
+        Task::ExportTrainingData { folder } => {
+            let what = format!("failed to write into {}", folder.display());
+            story::export_training_data(&folder).context(what)?;
+        }
     }
     Ok(report.close())
 }

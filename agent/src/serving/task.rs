@@ -7,6 +7,7 @@ use super::budget::{Answered, Budget};
 use super::{Closed, Event, Plan, Vitals};
 use crate::clock;
 use crate::serve::backend::{Answer, Failure, Job};
+use crate::store::blobs::verify_file;
 use crate::tensor::Tensor;
 use crate::worker::{Worker, WorkerFault};
 use muster_device::backoff::Backoff;
@@ -42,8 +43,9 @@ pub(super) struct Task {
     worker: Option<Worker>,
     /// When the next start may be tried.
     start_at: Millis,
+    died_at: Millis,
     announced: bool,
-    /// Answers since the last failure; `None` while all is well.
+    /// Answers since the start or the last failure; `None` once all is known to be well.
     since_failure: Option<u64>,
     checkpoint_at: Millis,
     dirty: bool,
@@ -70,8 +72,9 @@ impl Task {
             fold,
             worker: None,
             start_at: now,
+            died_at: now,
             announced: false,
-            since_failure: None,
+            since_failure: Some(0),
             dirty: false,
         }
     }
@@ -79,14 +82,21 @@ impl Task {
     pub(super) async fn run(
         mut self,
         mut jobs: mpsc::Receiver<Job>,
+        opened: oneshot::Receiver<()>,
         mut end: oneshot::Receiver<()>,
     ) {
+        tokio::select! {
+            _ = &mut end => return self.finish(jobs).await,
+            // Open from the start, or when what served before has left.
+            _ = opened => {}
+        }
         loop {
             self.start_if_due().await;
             let due_ms = self.next_due().since(clock::monotonic());
             tokio::select! {
                 biased;
                 _ = &mut end => break,
+                fault = death_of(&mut self.worker) => self.died(&fault).await,
                 () = tokio::time::sleep(Duration::from_millis(due_ms)) => self.on_time().await,
                 job = jobs.recv() => match job {
                     Some(job) => self.answer(job).await,
@@ -101,7 +111,10 @@ impl Task {
     async fn finish(mut self, mut jobs: mpsc::Receiver<Job>) {
         jobs.close();
         while let Ok(job) = jobs.try_recv() {
-            self.answer(job).await;
+            // Dropped without a worker: the server then asks the new route.
+            if self.worker.is_some() {
+                self.answer(job).await;
+            }
         }
         self.close_window().await;
         if let Some(worker) = self.worker.take() {
@@ -130,12 +143,20 @@ impl Task {
             self.checkpoint_at = now.plus(self.plan.checkpoint_ms);
             self.checkpoint().await;
         }
+        let quiet_ms = self.plan.budget.crash_window_s * 1000;
+        let lives = self.worker.is_some() && now.since(self.died_at) >= quiet_ms;
+        if lives && self.since_failure.is_some() {
+            self.recovered().await;
+        }
         self.note_vitals();
     }
 
     async fn start_if_due(&mut self) {
         if self.worker.is_some() || clock::monotonic() < self.start_at {
             return;
+        }
+        if !self.model_verifies().await {
+            return self.damaged().await;
         }
         let started =
             Worker::start(&self.plan.program, &self.plan.model_path, self.plan.limits).await;
@@ -145,6 +166,21 @@ impl Task {
             Err(fault) => self.died(&fault).await,
         }
         self.note_vitals();
+    }
+
+    /// What lies on a disk is verified each time before it is used.
+    async fn model_verifies(&self) -> bool {
+        let (path, digest) = (self.plan.model_path.clone(), self.plan.model_digest);
+        let bytes = self.plan.model_bytes;
+        let verified = tokio::task::spawn_blocking(move || verify_file(&path, &digest, bytes));
+        verified.await.is_ok_and(|verified| verified.is_ok_and(|same| same))
+    }
+
+    async fn damaged(&mut self) {
+        self.start_at = clock::monotonic().plus(RESTART_MS.1);
+        let sentence = "the model on disk is not the one that was verified; roll it out again \
+                        with --retry to fetch it anew";
+        self.give_up(Verdict::new(Reason::Blob, sentence)).await;
     }
 
     async fn started(&mut self, worker: Worker) {
@@ -210,12 +246,16 @@ impl Task {
         if let Some(answers) = &mut self.since_failure {
             *answers += 1;
             if *answers >= RECOVERED_ANSWERS {
-                self.since_failure = None;
-                self.restart.reset();
-                let (model, bundle) = self.name();
-                self.tell(Event::Recovered { model, bundle }).await;
+                self.recovered().await;
             }
         }
+    }
+
+    async fn recovered(&mut self) {
+        self.since_failure = None;
+        self.restart.reset();
+        let (model, bundle) = self.name();
+        self.tell(Event::Recovered { model, bundle }).await;
     }
 
     async fn failed(&mut self, fault: WorkerFault) {
@@ -250,6 +290,8 @@ impl Task {
         let now = clock::monotonic();
         // Dropping the handle buries what is left of it.
         self.worker = None;
+        self.since_failure = Some(0);
+        self.died_at = now;
         self.start_at = now.plus(self.restart.next_ms());
         tracing::warn!(model = %self.plan.model, because = %fault, "worker died");
         let reason = reason(fault);
@@ -325,6 +367,14 @@ impl Task {
         let mut vitals = self.vitals();
         vitals.pid = self.worker.as_ref().map(Worker::pid);
         vitals.resident_bytes = self.worker.as_ref().and_then(Worker::resident_bytes);
+    }
+}
+
+/// Waits until a worker dies unasked; for ever when there is none.
+async fn death_of(worker: &mut Option<Worker>) -> WorkerFault {
+    match worker {
+        Some(worker) => worker.ended().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -160,7 +160,7 @@ impl Supervisor {
         self.pieces_tick(now);
     }
 
-    fn request(&mut self, what: What<'_>, count: u32) {
+    fn request(&self, what: What<'_>, count: u32) {
         let fetch = Fetch {
             device: self.identity.device.clone(),
             what,

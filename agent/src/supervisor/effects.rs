@@ -21,6 +21,7 @@ const MIB: u64 = 1024 * 1024;
 /// What trial and serving need of a staged bundle.
 pub(super) struct Staged {
     pub(super) model_path: PathBuf,
+    pub(super) model: Layer,
     pub(super) card: Card,
     pub(super) features: Features,
     golden: Vec<u8>,
@@ -147,6 +148,7 @@ impl Supervisor {
             .map_err(|because| bad(&because))?;
         Ok(Staged {
             model_path: self.store.blob_path(&model.blob_digest),
+            model: *model,
             card,
             features,
             golden: read(golden).ok_or_else(|| bad("its golden vectors are damaged"))?,

@@ -5,7 +5,7 @@
 
 use super::{Supervisor, model_task};
 use crate::serve::backend::{Readiness, Route};
-use crate::serving::{Closed, Event, Plan};
+use crate::serving::{Closed, Event, Plan, Start};
 use crate::store::atomic;
 use crate::worker::WorkerLimits;
 use muster_device::updater::{Input, Release, Verdict};
@@ -26,11 +26,26 @@ impl Supervisor {
                 return self.feed(model, Input::Failed { bundle, verdict });
             }
         };
-        if swap == Swap::StopFirst {
+        let occupied = self.serving.get(model).is_some_and(|handles| !handles.is_empty());
+        let start = match swap {
+            Swap::StopFirst if occupied => Start::Gated,
+            Swap::StopFirst | Swap::Overlap => Start::Now,
+        };
+        let handle = model_task::start(plan, start, self.serving_events.clone());
+        if start == Start::Gated {
+            self.queue_for(model, &handle);
             self.end_tasks(model);
         }
-        let handle = model_task::start(plan, self.serving_events.clone());
         self.serving.entry(model.clone()).or_default().push(handle);
+    }
+
+    /// While the old worker leaves, requests wait for the new one.
+    fn queue_for(&self, model: &ModelId, next: &model_task::Handle) {
+        if let Some(old) = self.routes.get(model) {
+            let requests = next.requests.clone();
+            let readiness = Readiness::Starting;
+            self.routes.set(model.clone(), Route { requests, readiness, ..old });
+        }
     }
 
     fn serving_plan(&self, model: &ModelId, release: &Release) -> Result<Plan, Verdict> {
@@ -41,6 +56,8 @@ impl Supervisor {
             release: release.clone(),
             program: self.worker_program(),
             model_path: staged.model_path,
+            model_digest: staged.model.blob_digest,
+            model_bytes: staged.model.blob_size,
             limits: WorkerLimits {
                 memory_bytes_max: self.config.worker_memory_mib_max * MIB,
                 cpu_seconds_max: None,
@@ -179,6 +196,8 @@ impl Supervisor {
             && let Some(oldest) = handles.iter().position(|handle| handle.bundle == bundle)
         {
             handles.remove(oldest);
+            // Whatever waited for it may start once it is the oldest itself.
+            handles.iter_mut().take(1).for_each(model_task::Handle::open);
         }
     }
 }

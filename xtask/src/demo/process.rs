@@ -90,7 +90,8 @@ impl Process {
         None
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// Sends it a signal, and its children, if it still lives.
+    pub(super) fn signal(&mut self, signal: Signal) {
         // Its number is its own until it has been waited for.
         let lives = matches!(self.child.try_wait(), Ok(None));
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

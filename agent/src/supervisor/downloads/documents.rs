@@ -43,14 +43,7 @@ impl Supervisor {
             purpose,
             deadline,
         };
-        self.request(
-            What::Blob {
-                digest,
-                index: 0,
-                piece_size: PIECE_BYTES_MAX,
-            },
-            1,
-        );
+        self.request_document(digest);
     }
 
     /// Takes the answer to a document that some model waits for; says whether it was one.
@@ -236,6 +229,33 @@ impl Supervisor {
                 .min(self.config.worker_memory_mib_max * MIB),
             disk_bytes: free.saturating_sub(self.config.disk_mib_reserved * MIB),
         }
+    }
+
+    /// What was asked for on an earlier connection, or on none, is asked for again.
+    pub(super) fn documents_connected(&mut self) {
+        let later = clock::monotonic().plus(DOCUMENT_MS_MAX);
+        let mut digests = Vec::new();
+        for download in self.downloads.models.values_mut() {
+            if let Stage::Document {
+                digest, deadline, ..
+            } = &mut download.stage
+            {
+                *deadline = later;
+                digests.push(*digest);
+            }
+        }
+        for digest in digests {
+            self.request_document(digest);
+        }
+    }
+
+    fn request_document(&self, digest: Digest) {
+        let what = What::Blob {
+            digest,
+            index: 0,
+            piece_size: PIECE_BYTES_MAX,
+        };
+        self.request(what, 1);
     }
 
     pub(super) fn documents_tick(&mut self, now: Millis) {

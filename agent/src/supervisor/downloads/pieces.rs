@@ -181,6 +181,7 @@ impl Supervisor {
     }
 
     pub(in crate::supervisor) fn downloads_connected(&mut self) {
+        self.documents_connected();
         self.each_fetcher(fetcher::Input::Connected, clock::monotonic());
     }
 
