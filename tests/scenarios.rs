@@ -3,8 +3,12 @@
 //! Each test has its own folders and ports; those of one device have their own agent.
 
 mod access;
+mod bad_input;
+mod damage;
+mod full_disk;
 mod outages;
 mod power_cuts;
+mod stolen_broker;
 mod story;
 mod trials;
 mod workers;

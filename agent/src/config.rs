@@ -8,6 +8,14 @@ use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+/// Longest time that a setting can name, seconds: 31 days. Bounds keep arithmetic on settings
+/// from overflowing.
+const DAYS_MAX_S: u64 = 31 * 86_400;
+/// Most memory or disk that a setting can name, MiB: 1 TiB.
+const MIB_MAX: u64 = 1024 * 1024;
+/// Largest request body that a setting can allow, MiB: 1 GiB, which every `usize` holds.
+const BODY_MIB_MAX: u64 = 1024;
+
 /// Settings of `muster-agent run`, with their defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -83,6 +91,16 @@ pub enum SwapSetting {
     Overlap,
     /// The old one leaves first.
     StopFirst,
+}
+
+impl SwapSetting {
+    /// What a director asks for, unless the own setting takes less memory.
+    pub const fn no_more_than(self, asked: Swap) -> Swap {
+        match self {
+            Self::StopFirst => Swap::StopFirst,
+            Self::Overlap => asked,
+        }
+    }
 }
 
 impl From<SwapSetting> for Swap {
@@ -187,19 +205,47 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("window_s", self.window_s),
-            ("checkpoint_s", self.checkpoint_s),
-            ("hello_s", self.hello_s),
-            ("worker_memory_mib_max", self.worker_memory_mib_max),
-            ("memory_mib_max", self.memory_mib_max),
-            ("trial.timeout_ms", self.trial.timeout_ms),
-            ("budget.request_ms_max", self.budget.request_ms_max),
+        let (trial, budget) = (&self.trial, &self.budget);
+        let latency_us_max = trial.latency_us_max.unwrap_or(1);
+        let bounds = [
+            ("window_s", self.window_s, 1..=DAYS_MAX_S),
+            ("checkpoint_s", self.checkpoint_s, 1..=DAYS_MAX_S),
+            ("hello_s", self.hello_s, 1..=DAYS_MAX_S),
+            ("probation_s", self.probation_s, 0..=DAYS_MAX_S),
+            (
+                "worker_memory_mib_max",
+                self.worker_memory_mib_max,
+                1..=MIB_MAX,
+            ),
+            ("memory_mib_max", self.memory_mib_max, 1..=MIB_MAX),
+            ("disk_mib_reserved", self.disk_mib_reserved, 0..=MIB_MAX),
+            ("body_mib_max", self.body_mib_max as u64, 1..=BODY_MIB_MAX),
+            ("trial.timeout_ms", trial.timeout_ms, 1..=DAYS_MAX_S * 1000),
+            (
+                "trial.latency_us_max",
+                latency_us_max,
+                1..=DAYS_MAX_S * 1_000_000,
+            ),
+            (
+                "budget.request_ms_max",
+                budget.request_ms_max,
+                1..=DAYS_MAX_S * 1000,
+            ),
+            (
+                "budget.crash_window_s",
+                budget.crash_window_s,
+                0..=DAYS_MAX_S,
+            ),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(format!("{key} must be at least 1")),
-            None => Ok(()),
+        for (key, value, bounds) in bounds {
+            if value < *bounds.start() {
+                return Err(format!("{key} must be at least {}", bounds.start()));
+            }
+            if value > *bounds.end() {
+                return Err(format!("{key} must be at most {}", bounds.end()));
+            }
         }
+        Ok(())
     }
 }
 
@@ -229,6 +275,28 @@ mod tests {
         check("windows_s = 10\n", Err("unknown field `windows_s`"));
         check("[trial]\ntimeout = 5\n", Err("unknown field `timeout`"));
         check("window_s = 0\n", Err("window_s must be at least 1"));
+        check("window_s = 2678400\n", Ok(()));
+        check(
+            "window_s = 2678401\n",
+            Err("window_s must be at most 2678400"),
+        );
+        check(
+            "memory_mib_max = 1048577\n",
+            Err("memory_mib_max must be at most 1048576"),
+        );
+        check("body_mib_max = 0\n", Err("body_mib_max must be at least 1"));
+        check(
+            "body_mib_max = 1025\n",
+            Err("body_mib_max must be at most 1024"),
+        );
+        check(
+            "[trial]\nlatency_us_max = 0\n",
+            Err("trial.latency_us_max must be at least 1"),
+        );
+        check(
+            "[budget]\ncrash_window_s = 9223372036854775807\n",
+            Err("budget.crash_window_s must be at most"),
+        );
         check("class = \"Linux!\"\n", Err("target class"));
         check("http = \"nowhere\"\n", Err("socket address"));
         check("window_s = \n", Err("agent.toml"));

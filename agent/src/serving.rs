@@ -49,8 +49,6 @@ pub struct Plan {
     pub window_ms: u64,
     /// Milliseconds between two checkpoints.
     pub checkpoint_ms: u64,
-    /// The open window that an earlier run left behind.
-    pub checkpoint: Option<Vec<u8>>,
 }
 
 impl Plan {
@@ -95,12 +93,10 @@ pub enum Event {
         /// What serves.
         bundle: Digest,
     },
-    /// A window was closed: an encoded body, to be stored before its checkpoint is removed.
+    /// A window was closed: to be stored before its checkpoint is removed.
     Window(Box<Closed>),
     /// The open window as it stands, encoded.
     Checkpoint {
-        /// The model.
-        model: ModelId,
         /// The encoded window.
         window: Vec<u8>,
     },

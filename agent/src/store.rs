@@ -14,6 +14,17 @@ use atomic::DiskError;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// The folders of a state folder, itself first.
+const PARTS: [&str; 7] = [
+    "",
+    "blobs",
+    "partial",
+    "metadata",
+    "queue",
+    "checkpoints",
+    "run",
+];
+
 /// The state folder of one agent, locked for as long as this lives.
 #[derive(Debug)]
 pub struct Store {
@@ -38,21 +49,19 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        for part in [
-            "",
-            "blobs",
-            "partial",
-            "metadata",
-            "queue",
-            "checkpoints",
-            "run",
-        ] {
+        for part in PARTS {
             atomic::make_folder(&folder.join(part))?;
         }
         let path = folder.join("lock");
         let lock = File::create(&path).map_err(|e| DiskError::new("create", &path, e))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| OpenError::InUse(folder.to_owned()))?;
+        for part in PARTS {
+            // What cannot be removed only takes space: no reason not to serve.
+            if let Err(error) = atomic::remove_temporaries(&folder.join(part)) {
+                tracing::warn!("{error}");
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
             _lock: Some(lock),

@@ -13,6 +13,7 @@ mod refresh;
 mod serving;
 mod state;
 mod status;
+mod sweep;
 
 pub use state::StartError;
 
@@ -23,8 +24,10 @@ use crate::link::{Link, LinkEvent};
 use crate::serve::backend::Routes;
 use crate::serving as model_task;
 use crate::store::Store;
+use crate::store::atomic::DiskError;
 use crate::store::state::AgentState;
 use downloads::Downloads;
+use hello::Hellos;
 use muster_device::facts::Facts;
 use muster_device::trusted_time::TrustedTime;
 use muster_device::updater::{Updater, Verdict};
@@ -63,6 +66,15 @@ pub enum Event {
 /// What ends in a task of its own.
 #[derive(Debug)]
 pub enum Effect {
+    /// It was found out which pieces of a bundle are on disk, and space was reserved for others.
+    Surveyed {
+        /// The model.
+        model: ModelId,
+        /// The bundle.
+        bundle: Digest,
+        /// What to fetch; `None` when the hash list does not list every layer.
+        result: Result<Option<Vec<muster_device::fetcher::Wanted>>, DiskError>,
+    },
     /// Blobs were verified and unpacked, or not.
     Staged {
         /// The model.
@@ -104,9 +116,8 @@ pub struct Supervisor {
     status: Arc<Mutex<serde_json::Value>>,
     link: Option<Link>,
     connected: bool,
-    nonce: Nonce,
+    hellos: Hellos,
     challenge: Option<Nonce>,
-    hello_at: Millis,
     /// An assignment that could not be judged yet.
     held: Option<Vec<u8>>,
     /// The state could not be written: when to try again.
@@ -138,7 +149,7 @@ impl Supervisor {
             .chain(self.downloads.next_due())
             .chain(self.outbox.next_due())
             .chain(self.refresh.next_due())
-            .chain(self.connected.then_some(self.hello_at))
+            .chain(self.connected.then_some(self.hellos.next_due()))
             .chain(self.unwritten)
             .chain([now.plus(REST_MS_MAX)])
             .min()
@@ -185,8 +196,8 @@ impl Supervisor {
         self.outbox.tick(now);
         self.downloads_tick(now);
         self.refresh_tick(now);
-        if self.connected && self.hello_at <= now {
-            self.say_hello();
+        if self.connected {
+            self.hello_tick(now);
         }
         self.expire_offers();
     }

@@ -126,32 +126,6 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         })
     }
 
-    /// Continues counts that a checkpoint of the same subject kept, if they fit.
-    pub fn resume(&mut self, window: &Window<'_>) {
-        let mine = &self.subject;
-        let same = mine.model == window.model
-            && mine.bundle == window.bundle
-            && mine.since == window.since
-            && mine.reference == window.reference;
-        if !same {
-            return;
-        }
-        self.calls = window.calls;
-        self.errors = window.errors.iter().take(ERROR_CODES_MAX).collect();
-        window
-            .latency
-            .iter()
-            .for_each(|l| self.latency.add(l.bucket, l.count));
-        for (fold, counted) in self
-            .features
-            .as_mut()
-            .iter_mut()
-            .zip(window.features.iter())
-        {
-            fold.resume(counted.counts());
-        }
-    }
-
     /// Starts the next window.
     pub fn reset(&mut self, now: Millis) {
         self.started = now;
@@ -229,6 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn merged_over_a_boot_they_start_where_the_later_does() {
+        let mut later = fold(1, &[2.0]);
+        later.reset(Millis(3));
+        later.answered(1, 100);
+        let (a, b) = (bytes(&fold(1, &[0.5]), 90), bytes(&later, 8));
+        let (a, b): (Window<'_>, Window<'_>) = (
+            cbor::decode(&a).expect("valid"),
+            cbor::decode(&b).expect("valid"),
+        );
+        let mut buffer = [0; 4096];
+        let merged = Merged::of(&a, &b).expect("alike").across_boots();
+        let len = cbor::encode(&merged, &mut buffer).expect("fits");
+        let merged: Window<'_> = cbor::decode(&buffer[..len]).expect("valid");
+        let span = (merged.started, merged.ended);
+        assert_eq!((span, merged.calls), ((Millis(3), Millis(8)), 2));
+    }
+
+    #[test]
     fn windows_of_different_entries_never_merge() {
         let (a, b) = (bytes(&fold(1, &[]), 10), bytes(&fold(2, &[]), 20));
         let (a, b): (Window<'_>, Window<'_>) = (
@@ -236,14 +228,6 @@ mod tests {
             cbor::decode(&b).expect("valid"),
         );
         assert_eq!(Merged::of(&a, &b).err(), Some(CannotMerge::Entry));
-    }
-
-    #[test]
-    fn a_checkpoint_continues_where_it_was() {
-        let kept = bytes(&fold(1, &[0.5, 2.0]), 10);
-        let mut next = fold(1, &[]);
-        next.resume(&cbor::decode(&kept).expect("valid"));
-        assert_eq!(bytes(&next, 10), kept);
     }
 
     #[test]

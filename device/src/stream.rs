@@ -31,8 +31,10 @@ pub enum Input {
     Added(Pending),
     /// The document was signed and stored with its number, durably.
     Frozen(Handle),
-    /// Two bodies were stored as one, durably, under the name of the later.
+    /// Two bodies were stored as one, durably, under the name of the later: merged, or a gap.
     Merged(Pending),
+    /// A body of [`Stream::held`] was stored again, durably, so that it may be sent alone.
+    Released(Pending),
     /// [`Output::Covered`] was stored, durably.
     CoveredStored,
     /// The link is up.
@@ -70,17 +72,19 @@ pub enum Output {
         /// Why.
         reason: RejectReason,
     },
-    /// Merge these two adjacent bodies into one.
+    /// Merge these two bodies of one class into one; none of their class lies between them.
     Merge {
         /// The earlier body.
         earlier: Handle,
         /// The later body; the merged one takes its name.
         later: Handle,
     },
-    /// There is no room and nothing merges: replace this body by a gap.
+    /// There is no room and nothing merges: replace these two by one gap that sums both.
     Overflow {
-        /// The oldest body.
-        body: Handle,
+        /// The earlier body.
+        earlier: Handle,
+        /// The later body; the gap takes its name.
+        later: Handle,
     },
     /// The fleet knows documents that we never wrote (a disk image was restored): begin a new
     /// stream that names this one as its predecessor.
@@ -124,7 +128,7 @@ enum Asked {
     Nothing,
     Freeze(Handle),
     Merge { earlier: Handle, later: Handle },
-    Overflow(Handle),
+    Overflow { earlier: Handle, later: Handle },
     Covered,
     Supersede,
 }
@@ -179,6 +183,16 @@ impl<const ROOM: usize> Stream<ROOM> {
         self.pending.len()
     }
 
+    /// Bodies that wait for a later one of their class. When none will come, the host stores them
+    /// so that they may be sent alone, and says [`Input::Released`].
+    pub fn held(&self) -> impl Iterator<Item = &Pending> {
+        // One that is being merged is not to be touched.
+        let idle = self.asked == Asked::Nothing;
+        self.pending
+            .iter()
+            .filter(move |body| idle && !body.is_ready())
+    }
+
     /// Whether every stored body and document is acknowledged.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -195,6 +209,7 @@ impl<const ROOM: usize> Stream<ROOM> {
             Input::Added(body) => return self.pending.push_back(body),
             Input::Frozen(body) => self.frozen_stored(body),
             Input::Merged(body) => self.merged(body),
+            Input::Released(body) => self.replace_pending(body),
             Input::CoveredStored => self.covered_stored(now),
             Input::Connected => {
                 self.connected = true;
@@ -273,15 +288,20 @@ impl<const ROOM: usize> Stream<ROOM> {
     }
 
     fn freeze(&mut self) -> Option<Output> {
-        if self.frozen.is_full() {
-            return None;
-        }
-        let body = self.pending.front().filter(|body| body.is_ready())?.body;
+        let body = self.freezable()?;
         self.asked = Asked::Freeze(body);
         Some(Output::Freeze {
             body,
             sequence: self.next(),
         })
+    }
+
+    /// The oldest body that may be sent: one that waits for another to merge with stops no other.
+    fn freezable(&self) -> Option<Handle> {
+        let oldest = || self.pending.iter().find(|body| body.is_ready());
+        oldest()
+            .filter(|_| !self.frozen.is_full())
+            .map(|body| body.body)
     }
 
     fn send(&mut self, now: Millis) -> Option<Output> {
@@ -298,25 +318,49 @@ impl<const ROOM: usize> Stream<ROOM> {
 
     /// Held bodies merge as soon as they can; others only when there is no room left.
     fn make_room(&mut self) -> Option<Output> {
-        let pairs = || self.pending.iter().zip(self.pending.iter().skip(1));
-        let held = pairs().find(|(a, b)| a.class == b.class && a.class.is_some() && !a.is_ready());
-        let full = self.pending.is_full() || self.pending.len() + 1 == ROOM;
-        let smallest = || {
-            pairs()
-                .filter(|(a, b)| full && a.class == b.class && a.class.is_some())
-                .min_by_key(|(a, b)| a.closed_windows.saturating_add(b.closed_windows))
-        };
-        if let Some((earlier, later)) = held.or_else(smallest) {
-            let (earlier, later) = (earlier.body, later.body);
+        let full = self.pending.len() + 1 >= ROOM && self.freezable().is_none();
+        let pair = self.held_pair();
+        if let Some((earlier, later)) = pair.or_else(|| self.smallest_pair().filter(|_| full)) {
             self.asked = Asked::Merge { earlier, later };
             return Some(Output::Merge { earlier, later });
         }
-        if full && self.frozen.is_full() {
-            let body = self.pending.front()?.body;
-            self.asked = Asked::Overflow(body);
-            return Some(Output::Overflow { body });
-        }
-        None
+        let (earlier, later) = self.least_pair().filter(|_| full)?;
+        self.asked = Asked::Overflow { earlier, later };
+        Some(Output::Overflow { earlier, later })
+    }
+
+    fn held_pair(&self) -> Option<(Handle, Handle)> {
+        let (held, later) = self.pairs().find(|(held, _)| !held.is_ready())?;
+        Some((held.body, later.body))
+    }
+
+    fn smallest_pair(&self) -> Option<(Handle, Handle)> {
+        let windows = |a: &Pending, b: &Pending| a.closed_windows.saturating_add(b.closed_windows);
+        let (earlier, later) = self.pairs().min_by_key(|(a, b)| windows(a, b))?;
+        Some((earlier.body, later.body))
+    }
+
+    /// Each body that can be merged, with the next one of its class.
+    fn pairs(&self) -> impl Iterator<Item = (&Pending, &Pending)> {
+        let bodies = || self.pending.iter();
+        bodies().enumerate().filter_map(move |(n, body)| {
+            let mut later = bodies().skip(n + 1);
+            let next = later.find(|later| body.class.is_some() && later.class == body.class);
+            next.map(|next| (body, next))
+        })
+    }
+
+    /// The two oldest of those whose loss costs least: what never merges is a gap already, or
+    /// carries no counts; then windows.
+    fn least_pair(&self) -> Option<(Handle, Handle)> {
+        let of = |counts: bool| {
+            let bodies = self.pending.iter().enumerate();
+            bodies.filter(move |(_, body)| body.class.is_some() == counts)
+        };
+        let mut oldest = of(false).chain(of(true));
+        let (a, b) = (oldest.next()?, oldest.next()?);
+        let (earlier, later) = if a.0 < b.0 { (a.1, b.1) } else { (b.1, a.1) };
+        Some((earlier.body, later.body))
     }
 
     fn frozen_stored(&mut self, body: Handle) {
@@ -330,25 +374,14 @@ impl<const ROOM: usize> Stream<ROOM> {
     }
 
     fn merged(&mut self, merged: Pending) {
-        match self.asked {
-            Asked::Merge { earlier, later } if later == merged.body => {
-                self.remove_pending(earlier);
-            }
-            Asked::Overflow(body) if body == merged.body => {}
-            Asked::Nothing
-            | Asked::Freeze(_)
-            | Asked::Merge { .. }
-            | Asked::Overflow(_)
-            | Asked::Covered
-            | Asked::Supersede => return,
-        }
-        self.asked = Asked::Nothing;
-        if let Some(body) = self
-            .pending
-            .iter_mut()
-            .find(|body| body.body == merged.body)
-        {
-            *body = merged;
+        let (Asked::Merge { earlier, later } | Asked::Overflow { earlier, later }) = self.asked
+        else {
+            return;
+        };
+        if later == merged.body {
+            self.asked = Asked::Nothing;
+            self.remove_pending(earlier);
+            self.replace_pending(merged);
         }
     }
 
@@ -368,6 +401,13 @@ impl<const ROOM: usize> Stream<ROOM> {
         }
         self.through = through;
         self.deadline = (self.sent > 0).then(|| now.plus(self.resend.next_ms()));
+    }
+
+    fn replace_pending(&mut self, new: Pending) {
+        let mut bodies = self.pending.iter_mut();
+        if let Some(body) = bodies.find(|body| body.body == new.body) {
+            *body = new;
+        }
     }
 
     fn remove_pending(&mut self, body: Handle) {

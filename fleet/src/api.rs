@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router, middleware};
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::{ENROLMENT_BYTES_MAX, LAYER_BYTES_MAX};
@@ -111,6 +111,10 @@ fn router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/devices", get(devices::list))
         .route("/api/v1/devices/{device}", get(devices::show))
         .route("/api/v1/devices/{device}/labels", put(devices::label))
+        .route(
+            "/api/v1/devices/{device}/models/{model}",
+            delete(devices::unassign),
+        )
         .route(
             "/api/v1/rollouts",
             get(rollouts::list).post(rollouts::create),

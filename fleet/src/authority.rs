@@ -19,7 +19,7 @@ use crate::home::{self, Home};
 mod found;
 mod tls_key;
 
-pub(crate) use found::{Founded, found};
+pub(crate) use found::{Founded, LOCAL_NAMES, found};
 pub(crate) use tls_key::{BadRequest, TlsKey};
 
 /// Life of a device certificate.
@@ -33,16 +33,13 @@ const SERIAL_BYTES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthorityError {
     /// The system's randomness or the signature failed.
-    #[error("failed to sign a certificate: because {because}: hint: this is a bug, report it")]
+    #[error("a certificate cannot be signed: {because}")]
     Sign {
         /// What the library said.
         because: String,
     },
     /// Neither a host name nor an address.
-    #[error(
-        "failed to name {name:?} in a certificate: because it is neither a host name nor an \
-         address: hint: name the host as devices reach it, without scheme and port"
-    )]
+    #[error("{name:?} is neither a host name nor an address")]
     Name {
         /// The name.
         name: String,
@@ -139,6 +136,12 @@ impl Authority {
             root_digest: Digest::of(&root.contents),
         })
     }
+}
+
+/// The sha256 in DER of a certificate in PEM, if it is one.
+pub(crate) fn certificate_digest(pem: &str) -> Option<Digest> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    Some(Digest::of(&pem.contents))
 }
 
 fn check_pair(certificate_pem: &str, key: &KeyPair) -> Result<(), String> {

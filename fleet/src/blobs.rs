@@ -24,6 +24,9 @@ pub(crate) enum BlobError {
     /// Larger than a layer may be.
     #[error("the blob is larger than {LAYER_BYTES_MAX} bytes")]
     TooLarge,
+    /// The disk has no room.
+    #[error("the disk with the blobs is full")]
+    Full,
     /// The disk refused.
     #[error("failed to use the blobs in {}: because {error}", path.display())]
     Disk {
@@ -53,7 +56,8 @@ impl Blobs {
         Ok(opened)
     }
 
-    /// Stores `bytes` durably under their digest; what is there already stays.
+    /// Stores `bytes` durably under their digest; what is there already stays, unless the disk
+    /// has lost some of it.
     ///
     /// # Errors
     /// [`BlobError`].
@@ -68,7 +72,7 @@ impl Blobs {
                 found,
             });
         }
-        if self.size(digest)?.is_some() {
+        if self.size(digest)? == Some(bytes.len() as u64) {
             return Ok(());
         }
         self.write(digest, bytes)
@@ -162,6 +166,9 @@ impl Blobs {
     }
 
     fn failed(&self, error: io::Error) -> BlobError {
+        if let io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded = error.kind() {
+            return BlobError::Full;
+        }
         BlobError::Disk {
             path: self.folder.clone(),
             error,
@@ -193,6 +200,9 @@ mod tests {
         check(10, 4, None);
         check(u64::MAX, 4, None);
         assert_eq!(blobs.read_part(Digest::of(b"x"), 0, 4).expect("read"), None);
+        fs::write(blobs.path(digest), b"0123").expect("damaged");
+        blobs.put(digest, b"0123456789").expect("written anew");
+        check(8, 4, Some(b"89"));
     }
 
     #[test]

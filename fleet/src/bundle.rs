@@ -7,7 +7,6 @@
 mod agent;
 mod build;
 mod golden;
-mod inflate;
 mod inspect;
 mod layout;
 mod npy;

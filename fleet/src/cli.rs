@@ -156,6 +156,8 @@ fn start_log(command: &Command) {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would be told to standard error, which is gone: a panic.
+        .log_internal_errors(false)
         .init();
 }
 
@@ -184,6 +186,8 @@ mod tests {
             ("muster device list --output xml", false),
             ("muster device label press-07 site=a line=2", true),
             ("muster device label press-07 site", false),
+            ("muster device unassign press-07 bearing", true),
+            ("muster device unassign press-07", false),
             (
                 "muster rollout create --model m --version 1.0.0 --yes",
                 true,

@@ -112,6 +112,16 @@ impl Client {
         self.succeed(what, Method::PUT, path, body).await.map(drop)
     }
 
+    /// Takes something away.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn delete(&self, what: &str, path: &str) -> Result<(), OperatorError> {
+        self.succeed(what, Method::DELETE, path, Bytes::new())
+            .await
+            .map(drop)
+    }
+
     /// Whether the controller has a blob.
     ///
     /// # Errors
@@ -252,6 +262,7 @@ fn exit_of(status: StatusCode) -> Exit {
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => Exit::Missing,
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Exit::BadInput,
         StatusCode::REQUEST_TIMEOUT => Exit::Unreachable,
+        StatusCode::INSUFFICIENT_STORAGE => Exit::Resource,
         status if status.is_client_error() => Exit::Refused,
         _ => Exit::Bug,
     }

@@ -18,11 +18,11 @@ use crate::blobs::Blobs;
 use crate::broker::Retain;
 use crate::clock;
 use crate::config::Config;
-use crate::dispatch::{Director, When, dispatch};
+use crate::dispatch::{Director, When, dispatch_one_of_many};
 use crate::error::OperatorError;
 use crate::home::Home;
 use crate::ingest::Rates;
-use crate::store::{Store, StoredAssignment, Tx};
+use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
 mod connections;
 mod content;
@@ -30,6 +30,8 @@ mod enrolment;
 mod error;
 mod open;
 mod rollouts;
+#[cfg(test)]
+mod tests;
 mod views;
 
 pub(crate) use crate::publish::Publication;
@@ -62,15 +64,20 @@ pub(crate) struct Endpoints {
     pub(crate) enroll_url: String,
 }
 
-/// A message for the broker.
+/// What the broker is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outgoing {
-    /// Where.
-    pub(crate) topic: String,
-    /// What.
-    pub(crate) payload: Vec<u8>,
-    /// Whether it is kept as a hint.
-    pub(crate) retain: Retain,
+pub(crate) enum Outgoing {
+    /// Publish.
+    Message {
+        /// Where.
+        topic: String,
+        /// What.
+        payload: Vec<u8>,
+        /// Whether it is kept as a hint.
+        retain: Retain,
+    },
+    /// End the session of a device whose certificate is no longer the newest.
+    Disconnect(DeviceId),
 }
 
 /// The handle.
@@ -83,7 +90,7 @@ pub(crate) struct Controller {
     endpoints: RwLock<Endpoints>,
     epoch: AtomicU64,
     /// The newest certificate of each device.
-    serials: RwLock<BTreeMap<DeviceId, String>>,
+    serials: RwLock<BTreeMap<DeviceId, NewestSerial>>,
     rates: Mutex<Rates>,
     outgoing: OnceLock<mpsc::Sender<Outgoing>>,
     publishing: tokio::sync::Mutex<()>,
@@ -125,6 +132,10 @@ impl Controller {
         &self.keys
     }
 
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     pub(crate) fn topic_prefix(&self) -> &str {
         &self.topic_prefix
     }
@@ -160,13 +171,17 @@ impl Controller {
 
     /// Sends. A broker that is gone hears nothing: devices ask again when it is back.
     pub(crate) async fn send_to(&self, topic: &str, payload: Vec<u8>, retain: Retain) {
+        let message = Outgoing::Message {
+            topic: topic.to_owned(),
+            payload,
+            retain,
+        };
+        self.send_out(message).await;
+    }
+
+    async fn send_out(&self, what: Outgoing) {
         if let Some(outgoing) = self.outgoing.get() {
-            let message = Outgoing {
-                topic: topic.to_owned(),
-                payload,
-                retain,
-            };
-            let _stopping = outgoing.send(message).await;
+            let _stopping = outgoing.send(what).await;
         }
     }
 
@@ -182,7 +197,8 @@ impl Controller {
             let mut made = Vec::new();
             for (device, _) in tx.inventory()? {
                 if tx.newest_assignment(&device)?.is_some() {
-                    let assignment = dispatch(tx, &director, &device, When::Always, now)?;
+                    let assignment =
+                        dispatch_one_of_many(tx, &director, &device, When::Always, now)?;
                     made.extend(assignment.map(|assignment| (device, assignment)));
                 }
             }

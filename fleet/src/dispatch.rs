@@ -11,7 +11,7 @@ use muster_protocol::message::{Assignment, Entry};
 use muster_protocol::time::UnixSeconds;
 
 use crate::compose::{self, CannotCompose};
-use crate::store::{StoreError, StoredAssignment, Tx};
+use crate::store::{IncidentKind, StoreError, StoredAssignment, Tx};
 
 /// Days in which a device may take an assignment up.
 const ACCEPT_DAYS: u64 = 30;
@@ -43,6 +43,29 @@ pub(crate) enum DispatchError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// As [`dispatch`], for one of many devices: what a device says about its own place in the order
+/// must not stop the others. It keeps what it has, and an incident tells people.
+///
+/// # Errors
+/// [`DispatchError`], for what does not come from the device.
+pub(crate) fn dispatch_one_of_many(
+    tx: &Tx<'_>,
+    director: &Director,
+    device: &DeviceId,
+    when: When,
+    now: UnixSeconds,
+) -> Result<Option<StoredAssignment>, DispatchError> {
+    match dispatch(tx, director, device, when, now) {
+        Err(DispatchError::Compose(
+            why @ (CannotCompose::GenerationsExhausted | CannotCompose::LaterEpoch(_)),
+        )) => {
+            tx.raise_incident(device, IncidentKind::NotComposed, &why.to_string(), now)?;
+            Ok(None)
+        }
+        made => made,
+    }
 }
 
 /// Composes, signs and stores the next assignment of a device; none when nothing changed or

@@ -69,6 +69,28 @@ impl Home {
         Ok(home)
     }
 
+    /// Keeps other controllers out of this home for as long as the file lives.
+    ///
+    /// # Errors
+    /// One serves it already.
+    pub(crate) fn lock(&self) -> Result<File, OperatorError> {
+        let path = self.controller("lock");
+        let failed = |error: io::Error| OperatorError::file("lock", &path, &error);
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        let file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+            Err(fs::TryLockError::WouldBlock) => Err(OperatorError::new(
+                Exit::Resource,
+                format!("serve the home {}", self.folder.display()),
+                "another `muster serve` serves it already",
+                "stop that one, or name another home with --home",
+            )),
+        }
+    }
+
     /// The folder itself.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -284,6 +306,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let error = Home::open(folder.path()).expect_err("no home");
         assert!(error.to_string().contains("muster init"), "{error}");
+    }
+
+    #[test]
+    fn a_home_has_one_controller() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::create(&folder.path().join("home")).expect("a home");
+        let first = home.lock().expect("nobody serves it");
+        let error = home.lock().expect_err("it is served");
+        assert!(error.to_string().contains("serves it already"), "{error}");
+        drop(first);
+        home.lock().expect("nobody serves it any more");
     }
 
     #[test]

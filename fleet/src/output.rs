@@ -8,6 +8,8 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::error::{Exit, OperatorError};
+
 /// The form of a command's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Output {
@@ -30,13 +32,21 @@ impl Output {
     }
 }
 
-/// Prints to standard output; a reader that went away (`| head`) is no error.
+/// Prints to standard output. A reader that went away (`| head`) is no error; data that found no
+/// room must not look like all there is.
 pub(crate) fn print_line(text: &str) {
     let mut out = io::stdout().lock();
-    let _reader_gone = out
+    let written = out
         .write_all(text.trim_end().as_bytes())
         .and_then(|()| out.write_all(b"\n"))
         .and_then(|()| out.flush());
+    let Err(error) = written else { return };
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        let hint = "has the disk of the output room?";
+        let error = OperatorError::new(Exit::Resource, "print", error, hint);
+        note(&error);
+        std::process::exit(error.exit as i32);
+    }
 }
 
 /// Says something to the person at the terminal, beside the data.

@@ -94,7 +94,11 @@ impl Controller {
             .await
             .map_err(Error::Store)?;
         let staged = stage::stage(&current, &publication, self.keys(), now)?;
-        let fleet = files::fleet_document(&staged, &current, &publication, self.keys())?;
+        let ours = files::Ours {
+            keys: self.keys(),
+            ca_root: self.authority().root_digest(),
+        };
+        let fleet = files::fleet_document(&staged, &current, &publication, &ours)?;
         let releases = self.new_releases(&staged, &publication).await?;
         let published = Published {
             snapshot: staged.snapshot.0,

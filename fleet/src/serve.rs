@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::controller::{Controller, Endpoints, Outgoing};
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
+use crate::output::print_line;
 
 /// Sessions that the broker keeps, connected or not.
 const SESSIONS_MAX: usize = 20_000;
@@ -30,13 +31,16 @@ const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 /// A port in use, a home that is damaged; see the parts.
 pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError> {
     let mut signals = Signals::new()?;
+    let _alone = home.lock()?;
     let controller = Arc::new(Controller::open(&home)?);
     controller.forget_connections().await?;
-    controller.refresh().await?;
+    refresh(&controller).await;
 
+    // Before the first device connects, so that its answers wait for the broker.
+    let outgoing = controller.outgoing();
     let (heard, presences) = mpsc::unbounded_channel();
     let broker = start_broker(&config, &home, &controller, heard).await?;
-    let (outgoing, local) = (controller.outgoing(), broker.local_addr());
+    let local = broker.local_addr();
     let endpoints = |enroll_port| Endpoints {
         broker_url: config.broker_url_for(local.port()),
         enroll_url: config.enroll_url_for(enroll_port),
@@ -51,7 +55,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     let broker = Arc::new(broker);
     let background = [
         tokio::spawn(publish_all(Arc::clone(&broker), outgoing)),
-        tokio::spawn(refresh(Arc::clone(&controller))),
+        tokio::spawn(keep_fresh(Arc::clone(&controller))),
         tokio::spawn(record_presences(Arc::clone(&controller), presences)),
     ];
     let addresses = Addresses {
@@ -70,17 +74,14 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the one line that starts programs wait for"
-)]
+/// The one line that programs which start it wait for.
 fn say_ready(addresses: &Addresses) {
     let Addresses {
         broker,
         enroll,
         api,
     } = addresses;
-    println!("ready broker={broker} enroll={enroll} api={api}");
+    print_line(&format!("ready broker={broker} enroll={enroll} api={api}"));
 }
 
 async fn start_broker(
@@ -112,34 +113,48 @@ async fn start_broker(
             }
         }),
     };
-    Broker::start(broker, handlers).await.map_err(|error| {
-        let hint = "stop the program that has the port or configure another broker_listen";
-        OperatorError::new(Exit::Resource, "start the broker", error, hint)
-    })
+    Ok(Broker::start(broker, handlers).await?)
 }
 
 async fn publish_all(broker: Arc<Broker>, outgoing: Option<mpsc::Receiver<Outgoing>>) {
     let Some(mut outgoing) = outgoing else { return };
-    while let Some(message) = outgoing.recv().await {
-        let Outgoing {
-            topic,
-            payload,
-            retain,
-        } = message;
-        if let Err(error) = broker.publish(&topic, payload, retain).await {
-            tracing::error!("{error}");
+    while let Some(next) = outgoing.recv().await {
+        match next {
+            Outgoing::Message {
+                topic,
+                payload,
+                retain,
+            } => {
+                if let Err(error) = broker.publish(&topic, payload, retain).await {
+                    tracing::error!("failed to publish on {topic:?}: because {error}");
+                }
+            }
+            // The session may be waiting for an answer that comes through here.
+            Outgoing::Disconnect(device) => {
+                let broker = Arc::clone(&broker);
+                tokio::spawn(async move { broker.disconnect(device.as_str()).await });
+            }
         }
     }
 }
 
 /// The first round also publishes the retained hint, which the broker has forgotten.
-async fn refresh(controller: Arc<Controller>) {
+async fn keep_fresh(controller: Arc<Controller>) {
     let mut rounds = tokio::time::interval(REFRESH_EVERY);
     loop {
         rounds.tick().await;
-        if let Err(error) = controller.refresh().await {
-            tracing::error!("failed to sign snapshot and timestamp: because {error}");
-        }
+        refresh(&controller).await;
+    }
+}
+
+/// Without fresh metadata devices take up nothing new, but they serve and report: that it fails,
+/// because root or targets have expired, is no reason to leave them alone.
+async fn refresh(controller: &Controller) {
+    if let Err(error) = controller.refresh().await {
+        tracing::error!(
+            "failed to sign snapshot and timestamp: because {error}: \
+             hint: if root or targets have expired, sign and publish them anew"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! One thread writes for everybody and answers after the commit. Never decides anything about a
 //! device: its callers do, inside the transaction that they are given.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +33,7 @@ mod writer;
 pub(crate) use assignments::{StoredAssignment, StoredEntry};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;
-pub(crate) use enrolment::{IssuedCertificate, TokenRow};
+pub(crate) use enrolment::{IssuedCertificate, NewestSerial, TokenRow};
 pub(crate) use error::StoreError;
 pub(crate) use incidents::{Incident, IncidentKind};
 pub(crate) use page::{Page, Paged};
@@ -66,6 +67,10 @@ impl Store {
             path: path.to_owned(),
             because: error.to_string(),
         };
+        make_private(path).map_err(|error| StoreError::Open {
+            path: path.to_owned(),
+            because: error.to_string(),
+        })?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&connection).map_err(failed)?;
         migrations::run(&mut connection)?;
@@ -133,6 +138,13 @@ impl Store {
         });
         asked.await.map_err(|_| StoreError::Stopped)?
     }
+}
+
+/// Makes an empty file for its owner only; the library's files beside it take its mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    options.open(path).map(drop)
 }
 
 /// How long a connection waits for another program that holds the file.

@@ -36,8 +36,21 @@ impl Client<'_> {
     fn anonymous(&self, program: &str, id: &str) -> Command {
         let mut command = Command::new(program);
         let port = self.fleet.broker().port().to_string();
-        command.args(["-h", "localhost", "-p", &port, "-i", id, "-q", "1", "-V", "mqttv311"]);
-        command.arg("--cafile").arg(self.fleet.home().join("controller/ca-root.pem"));
+        command.args([
+            "-h",
+            "localhost",
+            "-p",
+            &port,
+            "-i",
+            id,
+            "-q",
+            "1",
+            "-V",
+            "mqttv311",
+        ]);
+        command
+            .arg("--cafile")
+            .arg(self.fleet.home().join("controller/ca-root.pem"));
         command
     }
 
@@ -50,7 +63,10 @@ impl Client<'_> {
     }
 
     fn subscribe(&self, topic: &str) -> Said {
-        cli::run(self.own("mosquitto_sub").args(["-d", "-W", "1", "-t", topic]))
+        cli::run(
+            self.own("mosquitto_sub")
+                .args(["-d", "-W", "1", "-t", topic]),
+        )
     }
 
     /// Asks for a blob in the device's place and gives the answer: bytes, or `not_found`.
@@ -61,7 +77,10 @@ impl Client<'_> {
         let file = self.fleet.folder().join("payload");
         let question = document::fetch(id, &document::key(self.device.state()), digest);
         fs::write(&file, question).expect("the disk takes it");
-        let (up, down) = (format!("muster/v1/{id}/up/fetch"), format!("muster/v1/{id}/down/piece"));
+        let (up, down) = (
+            format!("muster/v1/{id}/up/fetch"),
+            format!("muster/v1/{id}/down/piece"),
+        );
         let kept = |program: &str| {
             let mut command = self.own(program);
             command.arg("-c");
@@ -86,7 +105,11 @@ fn manifest_of(bundle: &Bundle) -> Digest {
     let index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
     let digest = index["manifests"][0]["digest"].as_str().expect("a digest");
     let hex = digest.strip_prefix("sha256:").expect("sha256");
-    Digest(unhex(hex).and_then(|bytes| bytes.try_into().ok()).expect("32 bytes"))
+    Digest(
+        unhex(hex)
+            .and_then(|bytes| bytes.try_into().ok())
+            .expect("32 bytes"),
+    )
 }
 
 /// Whether the test can run: two enrolled devices that do not run, in a fleet of their own.
@@ -97,7 +120,10 @@ fn with_two(name: &str, test: impl Fn(&Fleet, &Client<'_>, &Client<'_>)) {
     let fleet = Fleet::start();
     let enroll = |id| Device::enroll(&fleet, id, &Settings::default());
     let devices = ["press-01", "press-02"].map(enroll);
-    let [one, two] = devices.each_ref().map(|device| Client { fleet: &fleet, device });
+    let [one, two] = devices.each_ref().map(|device| Client {
+        fleet: &fleet,
+        device,
+    });
     test(&fleet, &one, &two);
 }
 
@@ -108,13 +134,21 @@ fn only_a_certificate_with_its_own_name_connects() {
         cli::run(one.own("mosquitto_pub").args(status)).ok();
         for (what, mut command) in [
             ("another id", one.command("mosquitto_pub", "press-02")),
-            ("the controller's id", one.command("mosquitto_pub", "_fleet")),
+            (
+                "the controller's id",
+                one.command("mosquitto_pub", "_fleet"),
+            ),
             ("no certificate", one.anonymous("mosquitto_pub", "press-01")),
         ] {
             let said = cli::run(command.args(status));
             assert_ne!(said.code, Some(0), "{what}: {said}");
         }
-        let will = ["--will-topic", "muster/v1/press-02/up/status", "--will-payload", "forged"];
+        let will = [
+            "--will-topic",
+            "muster/v1/press-02/up/status",
+            "--will-payload",
+            "forged",
+        ];
         let said = cli::run(one.own("mosquitto_pub").args(status).args(will));
         assert_ne!(said.code, Some(0), "a last will elsewhere: {said}");
     });
@@ -125,8 +159,16 @@ fn a_certificate_reads_its_own_topics_and_no_others() {
     with_two("access: reading", |_, one, _| {
         let said = one.subscribe("muster/v1/press-01/down/#");
         assert!(said.stdout.contains("Subscribed (mid: 1): 1"), "{said}");
-        let foreign = ["muster/v1/press-02/down/#", "muster/v1/+/down/#", "muster/#", "#"];
-        for topic in foreign.into_iter().chain(["muster/v1/press-02/up/doc", "$SYS/#"]) {
+        let foreign = [
+            "muster/v1/press-02/down/#",
+            "muster/v1/+/down/#",
+            "muster/#",
+            "#",
+        ];
+        for topic in foreign
+            .into_iter()
+            .chain(["muster/v1/press-02/up/doc", "$SYS/#"])
+        {
             let said = one.subscribe(topic);
             let all = format!("{}{}", said.stdout, said.stderr);
             assert!(all.contains("Subscribed (mid: 1): 128"), "{topic}: {said}");
@@ -144,7 +186,11 @@ fn a_certificate_writes_its_own_topics_and_no_others() {
         let wait_said = |part: &str| {
             wait::until(format!("{part:?}"), wait::SOON, || {
                 let said = listener.out();
-                if said.contains(part) { Ok(()) } else { Err(said) }
+                if said.contains(part) {
+                    Ok(())
+                } else {
+                    Err(said)
+                }
             });
         };
         wait_said("Subscribed");
@@ -157,7 +203,9 @@ fn a_certificate_writes_its_own_topics_and_no_others() {
         for topic in forged.into_iter().chain(["muster/v1/press-02/up/status"]) {
             one.publish(topic, "forged");
             let log = program::plain(&fleet.log());
-            let refused = log.lines().any(|line| line.contains("refused") && line.contains(topic));
+            let refused = log
+                .lines()
+                .any(|line| line.contains("refused") && line.contains(topic));
             assert!(refused, "the broker says that it refused {topic}: {log}");
         }
         // What the controller says afterwards is heard, so what was forged would have been.
@@ -165,7 +213,10 @@ fn a_certificate_writes_its_own_topics_and_no_others() {
         fleet.roll_out("score", "1.0.0");
         wait_said("heard muster/v1/press-02/down/assignment ");
         let said = listener.out();
-        assert!(!said.contains("666f72676564"), "what was forged was heard: {said}");
+        assert!(
+            !said.contains("666f72676564"),
+            "what was forged was heard: {said}"
+        );
     });
 }
 
@@ -176,9 +227,15 @@ fn a_device_fetches_what_its_assignment_reaches_and_nothing_else() {
         let other = bundles::of_fixture("good", "other", "1.0.0");
         fleet.ship(&mine);
         fleet.release(&other);
-        let found = one.fetch(manifest_of(&mine)).expect("its assignment reaches it");
+        let found = one
+            .fetch(manifest_of(&mine))
+            .expect("its assignment reaches it");
         assert_eq!(Digest::of(&found), manifest_of(&mine));
-        assert_eq!(one.fetch(manifest_of(&other)), None, "a release that it is not assigned");
+        assert_eq!(
+            one.fetch(manifest_of(&other)),
+            None,
+            "a release that it is not assigned"
+        );
         assert_eq!(one.fetch(Digest([7; 32])), None, "what does not exist");
     });
 }

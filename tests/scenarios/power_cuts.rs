@@ -100,7 +100,9 @@ fn an_agent_that_is_killed_during_an_activation_comes_back_serving() {
         fleet.ship(&bundles::of_fixture(name, "score", &version));
         let step = STEPS[random.below(STEPS.len() as u64) as usize];
         let line = format!("version={version} step={step}");
-        wait::until_true(&line, wait::SOON, || program::plain(&device.log()).contains(&line));
+        wait::until_true(&line, wait::SOON, || {
+            program::plain(&device.log()).contains(&line)
+        });
         // A moment is counted in answers of the agent: no clock tells when it is where.
         for _ in 0..random.below(20) {
             device.status().expect("it answers");

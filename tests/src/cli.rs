@@ -33,7 +33,11 @@ pub fn run(command: &mut Command) -> Said {
     let stderr = collect(child.stderr.take().expect("piped"));
     let mut child = Ours(child);
     let status = wait::until(format!("the end of {line}"), wait::LATER, || {
-        child.0.try_wait().expect("a child can be waited for").ok_or("it runs")
+        child
+            .0
+            .try_wait()
+            .expect("a child can be waited for")
+            .ok_or("it runs")
     });
     let text = |reader: thread::JoinHandle<String>| reader.join().expect("the reader ends");
     Said {
@@ -86,7 +90,7 @@ impl Said {
                 "{part:?} is not in what this said: {self}"
             );
         }
-        assert!(!self.stderr.contains("panicked"), "{self}");
+        assert!(!self.stderr.contains("panicked at "), "{self}");
     }
 }
 

@@ -48,7 +48,10 @@ fn signal(pid: i32, signal: Signal) {
 pub fn plain(log: &str) -> String {
     let mut parts = log.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();
-    let uncoloured = |part: &str| part.split_once('m').map_or(part.to_owned(), |p| p.1.to_owned());
+    let uncoloured = |part: &str| {
+        part.split_once('m')
+            .map_or(part.to_owned(), |p| p.1.to_owned())
+    };
     parts.fold(first, |text, part| text + &uncoloured(part))
 }
 

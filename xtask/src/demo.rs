@@ -62,12 +62,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NPZ", requires = "model")]
     golden: Option<PathBuf>,
     /// Columns of data and reference [default: the last ones of the data, all of the reference].
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "NAMES",
-        requires = "model"
-    )]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", requires = "model")]
     columns: Vec<String>,
     /// Scores above it are not usual.
     #[arg(long, value_name = "SCORE", requires = "model")]
@@ -114,7 +109,7 @@ struct RowRange {
 /// Builds the programs, tells the story, and says whether all of it was true.
 ///
 /// # Errors
-/// The story cannot be told to its end, with the reason.
+/// The programs cannot be built, or signals not be heard.
 pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
     let programs = programs(args, root)?;
     let interrupt = Interrupt::on_signals().context("failed to listen for Ctrl-C")?;
@@ -123,7 +118,10 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
             println!("interrupted before the story was told; everything has ended");
             Ok(ExitCode::from(INTERRUPTED))
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            eprintln!("failed to tell the story: because {error:#}");
+            Ok(ExitCode::FAILURE)
+        }
         Ok(claims) if claims.hold() => Ok(ExitCode::SUCCESS),
         Ok(_) => Ok(ExitCode::FAILURE),
     }
@@ -224,7 +222,10 @@ mod tests {
     #[test]
     fn arguments_are_understood_or_refused() {
         check("", true);
-        check("--exit --devices 2 --rows-per-second 100 --keep /tmp/d", true);
+        check(
+            "--exit --devices 2 --rows-per-second 100 --keep /tmp/d",
+            true,
+        );
         check("--devices 1", false);
         check("--rows-per-second 0", false);
         check("--model m.onnx", false);
@@ -233,7 +234,10 @@ mod tests {
         check(files, true);
         check(&format!("{files} --expect-quiet 1-2"), false);
         check(&format!("{files} --threshold 7.4 --expect-quiet 1-2"), true);
-        check(&format!("{files} --threshold 7.4 --expect-alarm 2-1"), false);
+        check(
+            &format!("{files} --threshold 7.4 --expect-alarm 2-1"),
+            false,
+        );
         check(&format!("{files} --golden2 g.npz"), false);
         check(&format!("{files} --model2 n.onnx --golden2 g.npz"), true);
     }

@@ -9,7 +9,7 @@ mod machine;
 mod rng;
 
 pub(crate) use defect::Fault;
-pub(crate) use export::{COLUMNS, export_training_data, write_csv};
+pub(crate) use export::{COLUMNS, export_training_data};
 pub(crate) use machine::Machine;
 
 /// One interval: mean absolute vibration in g of bearings 1 to 4.

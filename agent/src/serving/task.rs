@@ -54,14 +54,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(plan: Plan, events: mpsc::Sender<Event>, vitals: Arc<Mutex<Vitals>>) -> Self {
         let now = clock::monotonic();
-        let mut fold = WindowFold::new(plan.subject(), plan.features.folds(), now);
-        if let Some(window) = plan
-            .checkpoint
-            .as_deref()
-            .and_then(|b| cbor::decode(b).ok())
-        {
-            fold.resume(&window);
-        }
+        let fold = WindowFold::new(plan.subject(), plan.features.folds(), now);
         Self {
             budget: Budget::new(plan.budget.clone()),
             restart: Backoff::new(RESTART_MS.0, RESTART_MS.1, now.0),
@@ -335,8 +328,8 @@ impl Task {
 
     async fn checkpoint(&mut self) {
         if std::mem::replace(&mut self.dirty, false) {
-            let (model, window) = (self.plan.model.clone(), self.encode(clock::monotonic()));
-            self.tell(Event::Checkpoint { model, window }).await;
+            let window = self.encode(clock::monotonic());
+            self.tell(Event::Checkpoint { window }).await;
         }
     }
 

@@ -149,6 +149,23 @@ pub fn names(folder: &Path) -> Result<Vec<String>, DiskError> {
     Ok(names)
 }
 
+/// Removes what a cut left half written in a folder. Only for whoever holds the folder's lock.
+///
+/// # Errors
+/// [`DiskError`]; what comes after the first file that cannot be removed is left as it is.
+pub fn remove_temporaries(folder: &Path) -> Result<(), DiskError> {
+    let failed = |e| DiskError::new("list", folder, e);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && path.extension().is_some_and(|ending| ending == TEMPORARY) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +182,23 @@ mod tests {
         remove(&path).expect("removes");
         remove(&path).expect("is gone");
         assert_eq!(read(&path, 3).expect("reads"), None);
+    }
+
+    #[test]
+    fn what_a_cut_left_half_written_is_removed() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        write(&folder.path().join("state.cbor"), b"one").expect("writes");
+        for name in ["state.cbor.tmp", "0af1.tmp", "tmp"] {
+            fs::write(folder.path().join(name), b"half").expect("writes");
+        }
+        fs::create_dir(folder.path().join("folder.tmp")).expect("makes");
+        remove_temporaries(folder.path()).expect("removes");
+        let left = fs::read_dir(folder.path()).expect("lists");
+        let mut left: Vec<_> = left
+            .map(|entry| entry.expect("lists").file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["folder.tmp", "state.cbor", "tmp"]);
     }
 
     #[test]

@@ -10,7 +10,11 @@ use muster_protocol::limits::WHOLE_BYTES_MAX;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Unit in which a file system counts what a file takes (stat(2)).
+const BLOCK_BYTES: u64 = 512;
 
 impl Store {
     /// Where a verified blob lies.
@@ -39,6 +43,18 @@ impl Store {
             "invariant: only verified bytes are stored"
         );
         atomic::write(&self.blob_path(digest), bytes)
+    }
+
+    /// Bytes that these blobs and partial layers take on the disk, reserved ones among them.
+    pub fn allocated_bytes(&self, digests: &BTreeSet<Digest>) -> u64 {
+        let paths = digests
+            .iter()
+            .flat_map(|digest| [self.blob_path(digest), self.partial_path(digest)]);
+        // One that cannot be asked counts as absent: that only asks for more free space.
+        let files = paths.filter_map(|path| std::fs::metadata(path).ok());
+        files
+            .map(|file| file.blocks().saturating_mul(BLOCK_BYTES))
+            .fold(0, u64::saturating_add)
     }
 
     /// Removes every blob and partial layer that is not in `kept`.
@@ -82,4 +98,24 @@ pub fn verify_file(path: &Path, digest: &Digest, size: u64) -> Result<bool, Disk
         read += len as u64;
     }
     Ok(read == size && digester.finish() == *digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_space_counts_as_there() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let store = Store::open(folder.path()).expect("opens");
+        let (layer, absent) = (Digest([1; 32]), Digest([3; 32]));
+        store.reserve(&layer, 1 << 20).expect("reserves");
+        let check = |digests: &[Digest], at_least, at_most| {
+            let got = store.allocated_bytes(&digests.iter().copied().collect());
+            assert!((at_least..=at_most).contains(&got), "{digests:?}: {got}");
+        };
+        check(&[absent], 0, 0);
+        check(&[layer], 1 << 20, 2 << 20);
+        check(&[layer, layer, absent], 1 << 20, 2 << 20);
+    }
 }

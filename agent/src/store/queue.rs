@@ -1,7 +1,7 @@
 //! The bodies of one stream of outgoing documents, one file each.
 //!
 //! `p-N` is a body without a number, `f-S-N` the signed document that body N became under
-//! number S, `q-S` one that the fleet could not read; `stream` says which stream it is and how
+//! number S, `q-S` one kept aside because the fleet, or we, could not read it; `stream` says which stream it is and how
 //! far it is acknowledged. Never encodes a frozen document again.
 
 use super::Store;
@@ -9,8 +9,10 @@ use super::atomic::{self, DiskError};
 use minicbor::{Decode, Encode};
 use muster_device::stream::Handle;
 use muster_protocol::cbor;
+use muster_protocol::cose;
 use muster_protocol::id::{Sequence, StreamId};
-use muster_protocol::limits::DOCUMENT_BYTES_MAX;
+use muster_protocol::limits::{DOCUMENT_BYTES_MAX, FROZEN_MAX};
+use muster_protocol::message::Document;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -44,7 +46,7 @@ pub struct Meta {
 pub struct Found {
     /// Bodies without a number, oldest first.
     pub pending: Vec<Handle>,
-    /// Documents with a number.
+    /// Numbers given beyond what is acknowledged, those included whose document is lost.
     pub frozen: u64,
 }
 
@@ -173,11 +175,17 @@ impl Queue {
     ///
     /// # Errors
     /// [`DiskError`].
-    pub fn replace_document(&self, sequence: Sequence, document: &[u8]) -> Result<(), DiskError> {
-        match self.frozen.get(&sequence) {
-            Some(body) => atomic::write(&self.frozen_path(sequence, *body), document),
-            None => Ok(()),
-        }
+    pub fn replace_document(
+        &mut self,
+        sequence: Sequence,
+        document: &[u8],
+    ) -> Result<(), DiskError> {
+        let known = self.frozen.get(&sequence).copied();
+        let body = known.unwrap_or(Handle(self.next_handle));
+        atomic::write(&self.frozen_path(sequence, body), document)?;
+        self.next_handle = self.next_handle.max(body.0 + 1);
+        self.frozen.insert(sequence, body);
+        Ok(())
     }
 
     /// Keeps a document aside that the fleet could not read.
@@ -186,9 +194,7 @@ impl Queue {
     /// [`DiskError`].
     pub fn quarantine(&self, sequence: Sequence) -> Result<(), DiskError> {
         match self.document(sequence)? {
-            Some(bytes) => {
-                atomic::write(&self.folder.join(format!("q-{:020}", sequence.0)), &bytes)
-            }
+            Some(bytes) => atomic::write(&self.aside_path(sequence), &bytes),
             None => Ok(()),
         }
     }
@@ -227,31 +233,63 @@ impl Queue {
 
     fn scan(&mut self) -> Result<Found, DiskError> {
         self.finish_merges()?;
-        let (mut pending, mut frozen) = (Vec::new(), BTreeMap::new());
+        let (mut pending, mut highest, mut handles) = (Vec::new(), self.meta.through, 0);
         for name in atomic::names(&self.folder)? {
             match parse(&name) {
-                Some(Name::Pending(handle)) => pending.push(handle),
+                Some(Name::Pending(handle)) => {
+                    handles = handles.max(handle.0);
+                    pending.push(handle);
+                }
                 Some(Name::Frozen(sequence, handle)) => {
-                    frozen.insert(sequence, handle);
+                    handles = handles.max(handle.0);
+                    let given = self.find_frozen(&name, sequence, handle)?;
+                    highest = highest.max(given.unwrap_or_default());
                 }
                 None => {}
             }
         }
-        self.frozen = frozen;
+        self.next_handle = handles + 1;
         self.remove_covered()?;
         pending.retain(|handle| !self.frozen.values().any(|body| body == handle));
         for body in self.frozen.values() {
             atomic::remove(&self.pending_path(*body))?;
         }
-        let handles = pending
-            .iter()
-            .chain(self.frozen.values())
-            .map(|handle| handle.0);
-        self.next_handle = handles.max().unwrap_or(0) + 1;
         Ok(Found {
             pending,
-            frozen: self.frozen.len() as u64,
+            frozen: highest.0 - self.meta.through.0,
         })
+    }
+
+    /// Takes a document in, or keeps it aside; gives its number if this stream has given it.
+    fn find_frozen(
+        &mut self,
+        name: &str,
+        sequence: Sequence,
+        handle: Handle,
+    ) -> Result<Option<Sequence>, DiskError> {
+        let covered = sequence <= self.meta.through;
+        let possible = sequence.0.saturating_sub(self.meta.through.0) <= FROZEN_MAX as u64;
+        let contents = self.contents(name, sequence);
+        if covered || (possible && contents == Contents::Ours) {
+            self.frozen.insert(sequence, handle);
+            return Ok(Some(sequence));
+        }
+        tracing::error!(%sequence, ?contents, "a numbered document is not readable: kept aside");
+        let (from, to) = (self.folder.join(name), self.aside_path(sequence));
+        std::fs::rename(&from, &to).map_err(|e| DiskError::new("move aside", &from, e))?;
+        atomic::sync_folder_of(&to)?;
+        // A number that was given stays given: its document is lost, and replaced by a gap.
+        Ok(Some(sequence).filter(|_| possible && contents == Contents::Damaged))
+    }
+
+    fn contents(&self, name: &str, sequence: Sequence) -> Contents {
+        let bytes = atomic::read(&self.folder.join(name), DOCUMENT_BYTES_MAX);
+        let bytes = bytes.ok().flatten().unwrap_or_default();
+        match cose::peek::<Document<'_>>(&bytes) {
+            Ok(document) if document.stream != self.meta.id => Contents::OfAnotherStream,
+            Ok(document) if document.sequence == sequence => Contents::Ours,
+            Ok(_) | Err(_) => Contents::Damaged,
+        }
     }
 
     fn finish_merges(&self) -> Result<(), DiskError> {
@@ -280,10 +318,23 @@ impl Queue {
         self.folder.join(format!("p-{:020}", handle.0))
     }
 
+    fn aside_path(&self, sequence: Sequence) -> PathBuf {
+        self.folder.join(format!("q-{:020}", sequence.0))
+    }
+
     fn frozen_path(&self, sequence: Sequence, body: Handle) -> PathBuf {
         self.folder
             .join(format!("f-{:020}-{:020}", sequence.0, body.0))
     }
+}
+
+/// What a file of a numbered document holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Ours,
+    /// Left behind by a power cut while a new stream began.
+    OfAnotherStream,
+    Damaged,
 }
 
 enum Name {
@@ -312,7 +363,37 @@ mod tests {
     use super::*;
     use std::fs;
 
+    use ed25519_dalek::SigningKey;
+    use muster_protocol::id::{BootId, DeviceId};
+
     const STREAM: StreamId = StreamId([1; 8]);
+
+    fn signed(stream: StreamId, sequence: u64) -> Vec<u8> {
+        let document = Document {
+            device: DeviceId::parse("d").expect("valid"),
+            stream,
+            sequence: Sequence(sequence),
+            boot: BootId([1; 8]),
+            receipt: None,
+            window: None,
+            gap: None,
+        };
+        cose::seal_vec(&document, &SigningKey::from_bytes(&[1; 32]))
+    }
+
+    /// A queue with these numbers.
+    fn with_frozen(numbers: u64, test: impl FnOnce(&Store, Queue)) {
+        with_store(|store| {
+            let (mut queue, _) = open(store);
+            for n in 1..=numbers {
+                let body = queue.add(b"a").expect("adds");
+                queue
+                    .freeze(body, Sequence(n), &signed(STREAM, n))
+                    .expect("freezes");
+            }
+            test(store, queue);
+        });
+    }
 
     fn open(store: &Store) -> (Queue, Found) {
         Queue::open(store, "windows", STREAM).expect("opens")
@@ -331,7 +412,7 @@ mod tests {
                 .map(|b| queue.add(b).expect("adds"))
                 .into();
             queue
-                .freeze(bodies[0], Sequence(1), b"signed a")
+                .freeze(bodies[0], Sequence(1), &signed(STREAM, 1))
                 .expect("freezes");
             let (queue, found) = open(store);
             assert_eq!(
@@ -343,7 +424,7 @@ mod tests {
             );
             assert_eq!(
                 queue.document(Sequence(1)).expect("reads"),
-                Some(b"signed a".to_vec())
+                Some(signed(STREAM, 1))
             );
         });
     }
@@ -354,7 +435,7 @@ mod tests {
             let (mut queue, _) = open(store);
             let body = queue.add(b"a").expect("adds");
             queue
-                .freeze(body, Sequence(1), b"signed a")
+                .freeze(body, Sequence(1), &signed(STREAM, 1))
                 .expect("freezes");
             fs::write(queue.pending_path(body), b"a").expect("as if never removed");
             assert_eq!(
@@ -388,7 +469,9 @@ mod tests {
         with_store(|store| {
             let (mut queue, _) = open(store);
             let body = queue.add(b"a").expect("adds");
-            queue.freeze(body, Sequence(1), b"signed").expect("freezes");
+            queue
+                .freeze(body, Sequence(1), &signed(STREAM, 1))
+                .expect("freezes");
             queue.cover(Sequence(1)).expect("covers");
             let (queue, found) = open(store);
             assert_eq!((queue.meta().through, found.frozen), (Sequence(1), 0));
@@ -400,7 +483,9 @@ mod tests {
         with_store(|store| {
             let (mut queue, _) = open(store);
             let body = queue.add(b"a").expect("adds");
-            queue.freeze(body, Sequence(1), b"signed").expect("freezes");
+            queue
+                .freeze(body, Sequence(1), &signed(STREAM, 1))
+                .expect("freezes");
             let fresh = StreamId([2; 8]);
             assert_eq!(queue.supersede(fresh).expect("supersedes"), 1);
             let meta = Meta {
@@ -410,6 +495,54 @@ mod tests {
             };
             let (queue, found) = open(store);
             assert_eq!((queue.meta(), found.frozen), (meta, 0));
+        });
+    }
+
+    #[test]
+    fn numbers_whose_document_is_lost_stay_given_and_are_filled() {
+        with_frozen(4, |store, queue| {
+            let path = |n| queue.frozen_path(Sequence(n), Handle(n));
+            fs::remove_file(path(1)).expect("removes");
+            fs::write(path(2), b"damaged").expect("writes");
+            fs::write(path(4), signed(STREAM, 3)).expect("writes");
+            let (mut queue, found) = open(store);
+            assert_eq!((found.pending, found.frozen), (vec![], 4));
+            for n in [1, 2, 4] {
+                assert_eq!(queue.document(Sequence(n)).expect("reads"), None);
+                let gap = signed(STREAM, n);
+                queue.replace_document(Sequence(n), &gap).expect("writes");
+            }
+            let (queue, found) = open(store);
+            assert_eq!(found.frozen, 4);
+            for n in 1..=4 {
+                let document = queue.document(Sequence(n)).expect("reads");
+                assert_eq!(document, Some(signed(STREAM, n)));
+            }
+        });
+    }
+
+    #[test]
+    fn documents_of_another_stream_are_kept_aside() {
+        with_frozen(3, |store, mut queue| {
+            queue.meta.id = StreamId([2; 8]);
+            queue
+                .write_meta()
+                .expect("as if cut in the middle of superseding");
+            let (queue, found) = open(store);
+            assert_eq!(found.frozen, 0);
+            let names = atomic::names(&queue.folder).expect("lists");
+            assert_eq!(names.iter().filter(|n| n.starts_with("q-")).count(), 3);
+        });
+    }
+
+    #[test]
+    fn a_damaged_document_whose_body_is_still_there_gives_the_body_back() {
+        with_frozen(1, |store, queue| {
+            let path = queue.frozen_path(Sequence(1), Handle(1));
+            fs::write(path, b"damaged").expect("writes");
+            fs::write(queue.pending_path(Handle(1)), b"a").expect("as if never removed");
+            let found = open(store).1;
+            assert_eq!((found.pending, found.frozen), (vec![Handle(1)], 1));
         });
     }
 }

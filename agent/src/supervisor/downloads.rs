@@ -8,7 +8,7 @@ mod pieces;
 
 use super::Supervisor;
 use muster_device::fetcher::Fetcher;
-use muster_device::updater::Release;
+use muster_device::updater::{ModelState, Progress, Release, Updater};
 use muster_protocol::bundle::manifest::Manifest;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
@@ -17,6 +17,7 @@ use muster_protocol::message::{Fetch, Piece, What};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Up;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// What is being fetched for every model.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Downloads {
     statements: BTreeMap<ModelId, Held>,
     seed: u64,
     written_bytes: u64,
+    /// Held by whoever works on layers: two bundles may share one.
+    layers: Arc<Mutex<()>>,
 }
 
 /// A statement that waits for metadata.
@@ -43,6 +46,8 @@ struct Download {
     release: Option<Release>,
     manifest: Option<Manifest>,
     hash_list: Vec<u8>,
+    /// Bytes of a piece, by the hash list; zero before that is there.
+    piece_size: u32,
     fetched_bytes: u64,
     written_before: u64,
 }
@@ -72,13 +77,19 @@ enum Purpose {
 }
 
 impl Downloads {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             models: BTreeMap::new(),
             statements: BTreeMap::new(),
             seed,
             written_bytes: 0,
+            layers: Arc::default(),
         }
+    }
+
+    /// What work on layers holds, one bundle at a time.
+    pub(super) fn layers_lock(&self) -> Arc<Mutex<()>> {
+        self.layers.clone()
     }
 
     /// Bytes that went to disk.
@@ -128,10 +139,54 @@ impl Downloads {
                 release: None,
                 manifest: None,
                 hash_list: Vec::new(),
+                piece_size: 0,
                 fetched_bytes: 0,
                 written_before,
             })
     }
+}
+
+impl Download {
+    fn is_wanted_by(&self, state: &ModelState) -> bool {
+        if let Stage::Document {
+            digest,
+            purpose: Purpose::Statement,
+            ..
+        } = self.stage
+        {
+            return awaits_statement(state, digest);
+        }
+        let bundle = self.release.as_ref().map(|release| release.bundle);
+        is_under_way(state.progress) && bundle.is_none_or(|bundle| is_candidate(state, bundle))
+    }
+}
+
+impl Held {
+    fn is_wanted_by(&self, state: &ModelState) -> bool {
+        awaits_statement(state, Digest::of(&self.bytes))
+    }
+}
+
+const fn is_under_way(progress: Progress) -> bool {
+    match progress {
+        Progress::Offered | Progress::Staged | Progress::Trial => true,
+        Progress::Nothing
+        | Progress::Probation
+        | Progress::Committed
+        | Progress::Refused
+        | Progress::Reverted
+        | Progress::Stopped => false,
+    }
+}
+
+fn is_candidate(state: &ModelState, bundle: Digest) -> bool {
+    let candidate = state.candidate.as_ref();
+    candidate.is_some_and(|candidate| candidate.bundle == bundle)
+}
+
+fn awaits_statement(state: &ModelState, digest: Digest) -> bool {
+    let named = state.entry.as_ref().map(|entry| entry.statement);
+    state.progress == Progress::Offered && named == Some(digest)
 }
 
 impl Supervisor {
@@ -145,8 +200,25 @@ impl Supervisor {
             } => {
                 self.take_metadata(role, version, offset, &piece.answer);
             }
-            What::Blob { digest, index, .. } => self.take_blob(digest, index, &piece.answer),
+            What::Blob {
+                digest,
+                index,
+                piece_size,
+            } => self.take_blob(digest, index, piece_size, &piece.answer),
         }
+    }
+
+    /// Ends the downloads that no updater waits for: its entry was given up, replaced or came to
+    /// serve.
+    pub(super) fn end_unwanted_downloads(&mut self) {
+        let updaters = &self.updaters;
+        let state = |model: &ModelId| updaters.get(model).map(Updater::state);
+        self.downloads.models.retain(|model, download| {
+            state(model).is_some_and(|state| download.is_wanted_by(state))
+        });
+        self.downloads
+            .statements
+            .retain(|model, held| state(model).is_some_and(|state| held.is_wanted_by(state)));
     }
 
     /// Forgets what was fetched for an entry that is no longer in force.
@@ -170,3 +242,6 @@ impl Supervisor {
         self.send(Up::Fetch, signed);
     }
 }
+
+#[cfg(test)]
+mod tests;

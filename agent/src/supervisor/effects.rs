@@ -13,8 +13,8 @@ use muster_protocol::bundle::manifest::{Layer, LayerKind, Manifest};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
 use muster_protocol::message::{Measured, Reason};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -37,6 +37,7 @@ impl Supervisor {
                 self.obey(&model, output);
             }
         }
+        self.end_unwanted_downloads();
         busy
     }
 
@@ -48,7 +49,9 @@ impl Supervisor {
             Output::FetchPieces(release) => self.fetch_pieces(model, &release),
             Output::Stage(release) => self.stage(model, &release),
             Output::Try(release) => self.begin_trial(model, &release),
-            Output::Route { release, swap } => self.route(model, &release, swap),
+            Output::Route { release, swap } => {
+                self.route(model, &release, self.config.swap.no_more_than(swap));
+            }
             Output::Unroute => self.unroute(model),
             Output::Report {
                 step,
@@ -70,8 +73,9 @@ impl Supervisor {
             return self.feed(model, Input::Failed { bundle, verdict });
         };
         let (effects, model) = (self.effects.clone(), model.clone());
-        let folder = self.store.folder().to_owned();
+        let (folder, lock) = (self.store.folder().to_owned(), self.downloads.layers_lock());
         tokio::task::spawn_blocking(move || {
+            let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
             let result = stage_layers(&folder, &layers);
             // The receiver lives as long as the agent.
             let _ = effects.blocking_send(Effect::Staged {
@@ -157,6 +161,11 @@ impl Supervisor {
 
     pub(super) fn on_effect(&mut self, effect: Effect) {
         match effect {
+            Effect::Surveyed {
+                model,
+                bundle,
+                result,
+            } => self.surveyed(&model, bundle, result),
             Effect::Staged {
                 model,
                 bundle,
@@ -183,38 +192,6 @@ impl Supervisor {
                 Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
             },
         }
-    }
-
-    /// Removes every blob that no slot, candidate or download refers to.
-    pub(super) fn sweep(&mut self) {
-        let mut kept = BTreeSet::new();
-        let models: Vec<_> = self.updaters.values().map(|u| u.state().clone()).collect();
-        for state in &models {
-            kept.extend(state.entry.as_ref().map(|entry| entry.statement));
-            let slots = [&state.active, &state.previous].into_iter().flatten();
-            kept.extend(slots.map(|slot| slot.release.statement));
-            for bundle in state.bundles().chain(self.downloads.bundles()) {
-                kept.insert(bundle);
-                self.keep_parts(&bundle, &mut kept);
-            }
-        }
-        if let Err(error) = self.store.sweep(&kept) {
-            tracing::warn!("{error}");
-        }
-    }
-
-    fn keep_parts(&self, bundle: &Digest, kept: &mut BTreeSet<Digest>) {
-        let manifest = self.store.document(bundle).ok().flatten();
-        let Some(manifest) = manifest.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
-            return;
-        };
-        kept.insert(manifest.card.digest);
-        kept.extend(
-            manifest
-                .layers
-                .iter()
-                .flat_map(|l| [l.digest, l.blob_digest]),
-        );
     }
 }
 

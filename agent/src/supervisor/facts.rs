@@ -21,7 +21,7 @@ pub(super) fn none() -> LinuxFacts {
 pub(super) fn build(
     fleet: &FleetDocument,
     trusted: &Trusted,
-    models: &BTreeSet<ModelId>,
+    models: &[ModelId],
     bundles: &BTreeSet<Digest>,
 ) -> LinuxFacts {
     let mut facts = none();
@@ -104,14 +104,18 @@ impl Supervisor {
             .for_each(|model| self.feed(model, Input::FactsChanged));
     }
 
-    /// Models that this device has, is assigned or may be assigned.
-    pub(super) fn known_models(&self) -> BTreeSet<ModelId> {
-        let mut models: BTreeSet<_> = self.updaters.keys().cloned().collect();
-        for bytes in [Some(&self.state.assignment), self.held.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            models.extend(self.assigned(bytes).into_iter().map(|entry| entry.model));
+    /// Models that this device has, then those that it was assigned. What was not accepted says
+    /// nothing here: it could push own models out of the bounds.
+    fn known_models(&self) -> Vec<ModelId> {
+        let own = self
+            .updaters
+            .iter()
+            .filter(|(_, updater)| !updater.is_gone());
+        let mut models: Vec<_> = own.map(|(model, _)| model.clone()).collect();
+        for entry in self.assigned(&self.state.assignment) {
+            if !models.contains(&entry.model) {
+                models.push(entry.model);
+            }
         }
         models
     }

@@ -16,13 +16,52 @@ use muster_protocol::digest::Digest;
 use muster_protocol::message::{Ack, Assignment, Entry, Piece, SignedTime};
 use muster_protocol::topic::Down;
 
+/// How often an assignment was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    /// It just came.
+    First,
+    /// It was held.
+    Again,
+}
+
+/// What could make an assignment acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cure {
+    Time,
+    Metadata,
+}
+
+const fn cure(because: NotAccepted) -> Option<Cure> {
+    match because {
+        NotAccepted::TimeUnknown => Some(Cure::Time),
+        NotAccepted::Signature(_) | NotAccepted::OtherEpoch => Some(Cure::Metadata),
+        NotAccepted::OtherDevice
+        | NotAccepted::Old { .. }
+        | NotAccepted::Repeated
+        | NotAccepted::Forked
+        | NotAccepted::Expired { .. }
+        | NotAccepted::Inconsistent => None,
+    }
+}
+
+/// Whether an assignment is held. One that newer metadata did not cure never asks for still newer
+/// metadata by itself: that would go on for ever.
+const fn keeps(cure: Option<Cure>, judged: Judged, refresh_wanted: bool) -> bool {
+    match (cure, judged) {
+        (Some(Cure::Time), _) | (Some(Cure::Metadata), Judged::First) => true,
+        (Some(Cure::Metadata), Judged::Again) => refresh_wanted,
+        (None, _) => false,
+    }
+}
+
 impl Supervisor {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up => self.on_up(),
             LinkEvent::Down { because } => self.on_down(&because),
             LinkEvent::Message { from, payload } => match from {
-                Source::Down(Down::Assignment) => self.on_assignment(payload),
+                Source::Down(Down::Assignment) => self.on_assignment(payload, Judged::First),
                 Source::Down(Down::Piece) => self.on_piece(&payload),
                 Source::Down(Down::Ack) => self.on_ack(&payload),
                 Source::Down(Down::Time) => self.on_time(&payload),
@@ -48,13 +87,13 @@ impl Supervisor {
         self.refresh_disconnected();
     }
 
-    fn on_assignment(&mut self, payload: Vec<u8>) {
+    fn on_assignment(&mut self, payload: Vec<u8>, judged: Judged) {
         let mut scratch = vec![0; scratch_len(payload.len())];
         let (last, unix) = (self.state.accepted(), self.time().unix(clock::monotonic()));
         let me = &self.identity.device;
-        let judged = acceptance::accept(&payload, me, &self.facts, last, unix, &mut scratch)
+        let verdict = acceptance::accept(&payload, me, &self.facts, last, unix, &mut scratch)
             .map(|assignment| assignment.at);
-        match judged {
+        match verdict {
             Ok(at) => {
                 tracing::info!(%at, "assignment accepted");
                 self.held = None;
@@ -66,38 +105,29 @@ impl Supervisor {
                     payload,
                 );
             }
-            Err(NotAccepted::Repeated) => {}
+            Err(NotAccepted::Repeated) => self.held = None,
             Err(because) => {
                 tracing::warn!(%because, "assignment not accepted");
-                self.hold(because, payload);
+                self.hold(because, payload, judged);
             }
         }
     }
 
     /// What newer metadata or signed time could make acceptable is judged again when they come.
-    fn hold(&mut self, because: NotAccepted, payload: Vec<u8>) {
-        let curable = match because {
-            NotAccepted::TimeUnknown => {
-                self.hello_at = clock::monotonic();
-                true
-            }
-            NotAccepted::Signature(_) | NotAccepted::OtherEpoch => {
-                self.begin_refresh();
-                true
-            }
-            NotAccepted::OtherDevice
-            | NotAccepted::Old { .. }
-            | NotAccepted::Repeated
-            | NotAccepted::Forked
-            | NotAccepted::Expired { .. }
-            | NotAccepted::Inconsistent => false,
-        };
-        self.held = curable.then_some(payload);
+    fn hold(&mut self, because: NotAccepted, payload: Vec<u8>, judged: Judged) {
+        let cure = cure(because);
+        match (cure, judged) {
+            (Some(Cure::Time), _) => self.ask_hello(),
+            (Some(Cure::Metadata), Judged::First) => self.begin_refresh(),
+            (Some(Cure::Metadata), Judged::Again) | (None, _) => {}
+        }
+        let keeps = keeps(cure, judged, self.refresh.is_wanted());
+        self.held = keeps.then_some(payload);
     }
 
     pub(super) fn judge_held(&mut self) {
         if let Some(payload) = self.held.take() {
-            self.on_assignment(payload);
+            self.on_assignment(payload, Judged::Again);
         }
     }
 
@@ -131,7 +161,7 @@ impl Supervisor {
         }
     }
 
-    /// Entries of an assignment that was accepted before, or is held to be judged.
+    /// Entries of an assignment that was accepted before.
     pub(super) fn assigned(&self, bytes: &[u8]) -> Vec<Entry> {
         cose::peek::<Assignment<'_>>(bytes).map_or(Vec::new(), |a| a.entries.iter().collect())
     }
@@ -158,14 +188,17 @@ impl Supervisor {
             Ok(time) => time,
             Err(because) => return tracing::warn!(%because, "signed time not accepted"),
         };
-        if time.device != self.identity.device || time.nonce != self.nonce {
+        if time.device != self.identity.device || !self.hellos.answered(time.nonce) {
             return tracing::warn!("signed time answers another question");
         }
         self.challenge = time.challenge;
         let now = clock::monotonic();
         let verdict = self.time().on_signed_time(time.epoch, time.unix, now);
         match verdict {
-            OnlineTime::Believed => self.judge_held(),
+            OnlineTime::Believed => {
+                self.hellos.settle();
+                self.judge_held();
+            }
             OnlineTime::OtherEpoch | OnlineTime::TooFarAhead | OnlineTime::BelowFloor => {
                 tracing::warn!(?verdict, "signed time is not believed");
             }
@@ -177,24 +210,46 @@ impl Supervisor {
 
     /// An entry that was not staged until `accept_by` is given up, once time is known.
     pub(super) fn expire_offers(&mut self) {
-        let Some(unix) = self.time().unix(clock::monotonic()) else {
-            return;
-        };
-        let assignment = self.state.assignment.clone();
-        let Ok(assignment) = cose::peek::<Assignment<'_>>(&assignment) else {
-            return;
-        };
-        if unix > assignment.accept_by {
+        if self.accept_by_passed() {
             let models: Vec<_> = self.updaters.keys().cloned().collect();
             models
                 .iter()
                 .for_each(|model| self.feed(model, Input::Expired));
         }
     }
+
+    /// Whether the accepted assignment is late by trusted time; without it nothing is late.
+    pub(super) fn accept_by_passed(&self) -> bool {
+        let Some(unix) = self.time().unix(clock::monotonic()) else {
+            return false;
+        };
+        cose::peek::<Assignment<'_>>(&self.state.assignment).is_ok_and(|a| unix > a.accept_by)
+    }
 }
 
 impl From<LinkEvent> for Event {
     fn from(event: LinkEvent) -> Self {
         Self::Link(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_protocol::cose::Refused;
+
+    #[test]
+    fn what_is_held_never_keeps_itself_alive() {
+        let check = |because, judged, refresh_wanted, expect| {
+            let got = keeps(cure(because), judged, refresh_wanted);
+            assert_eq!(got, expect, "{because:?} {judged:?} {refresh_wanted}");
+        };
+        let bad = NotAccepted::Signature(Refused::UnknownKey);
+        check(bad, Judged::First, false, true);
+        check(bad, Judged::Again, true, true);
+        check(bad, Judged::Again, false, false);
+        check(NotAccepted::OtherEpoch, Judged::Again, false, false);
+        check(NotAccepted::TimeUnknown, Judged::Again, false, true);
+        check(NotAccepted::Forked, Judged::First, true, false);
     }
 }

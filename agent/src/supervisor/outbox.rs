@@ -3,7 +3,10 @@
 //! The machine says when; the queue keeps the bytes; here they are joined. A document is signed
 //! once, with its number, and never again.
 
+mod bodies;
+mod checkpoints;
 mod documents;
+mod unstored;
 
 use super::Supervisor;
 use super::state::{self, StartError};
@@ -12,12 +15,15 @@ use crate::enroll::Identity;
 use crate::store::Store;
 use crate::store::atomic::DiskError;
 use crate::store::queue::Queue;
+use bodies::Signing;
 use muster_device::stream::{self, Acked, Input, Output, Stream};
-use muster_protocol::id::{BootId, DeviceId, Sequence, StreamId};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{BootId, Sequence, StreamId};
 use muster_protocol::limits::STREAMS_MAX;
-use muster_protocol::message::{Ack, Kind, StreamState, Window};
+use muster_protocol::message::{Ack, Kind, StreamState};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Up;
+use unstored::Unstored;
 
 /// Bodies without a number that one stream keeps; beyond it windows merge.
 pub(super) const ROOM: usize = 256;
@@ -29,9 +35,7 @@ const DISK_RETRY_MS: u64 = 5_000;
 pub(super) struct Outbox {
     pub(super) receipts: Lane,
     pub(super) windows: Lane,
-    pub(super) device: DeviceId,
-    pub(super) signer: ed25519_dalek::SigningKey,
-    pub(super) boot: BootId,
+    signing: Signing,
 }
 
 /// One stream and its queue.
@@ -44,6 +48,10 @@ pub(super) struct Lane {
     pub(super) refused: Option<(Millis, Output)>,
     /// Bodies that found no room; they wait in order.
     pub(super) waiting: std::collections::VecDeque<stream::Pending>,
+    /// Bodies that the disk refused.
+    unstored: Unstored,
+    /// When the disk is asked again to store or to release a body.
+    retry_at: Option<Millis>,
 }
 
 impl Outbox {
@@ -55,9 +63,11 @@ impl Outbox {
         Ok(Self {
             receipts: Lane::open(store, Kind::Receipts)?,
             windows: Lane::open(store, Kind::Windows)?,
-            device: identity.device.clone(),
-            signer: identity.document_key.clone(),
-            boot,
+            signing: Signing {
+                device: identity.device.clone(),
+                boot,
+                key: identity.document_key.clone(),
+            },
         })
     }
 
@@ -68,27 +78,15 @@ impl Outbox {
             .collect()
     }
 
-    /// Whether a stored body or document holds the window that `open` became.
-    pub(super) fn has_window_of(&self, open: &Window<'_>) -> bool {
-        self.windows
-            .queue
-            .bodies()
-            .iter()
-            .any(|bytes| documents::holds(bytes, open))
-    }
-
     pub(super) fn next_due(&self) -> Option<Millis> {
         let lanes = [&self.receipts, &self.windows];
         let streams = lanes
             .iter()
             .filter_map(|lane| lane.stream.poll_timeout().map(|t| t.0));
-        streams
-            .chain(
-                lanes
-                    .iter()
-                    .filter_map(|lane| lane.refused.map(|(at, _)| at)),
-            )
-            .min()
+        let disk = lanes
+            .iter()
+            .flat_map(|lane| [lane.refused.map(|(at, _)| at), lane.retry_at]);
+        streams.chain(disk.flatten()).min()
     }
 
     pub(super) fn tick(&mut self, now: Millis) {
@@ -141,6 +139,8 @@ impl Lane {
             queue,
             refused: None,
             waiting: std::collections::VecDeque::new(),
+            unstored: Unstored::default(),
+            retry_at: None,
         };
         for body in found.pending {
             let pending = lane.describe(body)?;
@@ -178,6 +178,47 @@ impl Lane {
         }
     }
 
+    /// The document with this number. A number must not stay a hole for ever: what the disk lost
+    /// is reported under it.
+    fn document(&mut self, sequence: Sequence, signing: &Signing) -> Result<Vec<u8>, DiskError> {
+        if let Some(document) = self.queue.document(sequence)? {
+            return Ok(document);
+        }
+        tracing::error!(%sequence, "a numbered document is gone from the disk: reported as a gap");
+        self.replace_lost(sequence, signing)?;
+        Ok(self.queue.document(sequence)?.unwrap_or_default())
+    }
+
+    /// Does what the stream asks of the disk, and tells it.
+    fn obey(&mut self, output: Output, signing: &Signing, now: Millis) -> Result<(), DiskError> {
+        match output {
+            Output::Freeze { body, sequence } => {
+                let document = self.freeze(body, sequence, signing)?;
+                self.queue.freeze(body, sequence, &document)?;
+                self.tell(Input::Frozen(body), now);
+            }
+            Output::Covered { through } => {
+                self.queue.cover(through)?;
+                self.tell(Input::CoveredStored, now);
+            }
+            Output::Quarantine { sequence, reason } => {
+                tracing::error!(%sequence, ?reason, "the fleet could not read a document: kept aside");
+                self.queue.quarantine(sequence)?;
+            }
+            Output::Merge { earlier, later } => {
+                let merged = self.merge(earlier, later, signing, now)?;
+                self.tell(Input::Merged(merged), now);
+            }
+            Output::Overflow { earlier, later } => {
+                tracing::error!("no room for documents: the oldest are reported as a gap");
+                let gap = self.give_up(earlier, later, signing)?;
+                self.tell(Input::Merged(gap), now);
+            }
+            Output::Supersede | Output::Send { .. } => {}
+        }
+        Ok(())
+    }
+
     fn add_front(&mut self, next: stream::Pending, now: Millis) {
         if let Err(back) = self.stream.handle(Input::Added(next), now) {
             self.waiting.push_front(back);
@@ -187,9 +228,49 @@ impl Lane {
 
 impl Supervisor {
     pub(super) fn drain_outbox(&mut self) -> bool {
+        let stored = self.store_unstored();
         let receipts = self.drain_lane(|outbox| &mut outbox.receipts);
         let windows = self.drain_lane(|outbox| &mut outbox.windows);
-        receipts || windows
+        stored || receipts || windows || self.release_orphans()
+    }
+
+    /// What the disk refused before is stored now, if it takes it.
+    fn store_unstored(&mut self) -> bool {
+        let now = clock::monotonic();
+        let mut busy = self.outbox.receipts.store_oldest(now).is_some();
+        while let Some(body) = self.outbox.windows.store_oldest(now) {
+            self.outbox.remove_checkpoint_of(&self.store, &body);
+            busy = true;
+        }
+        busy
+    }
+
+    /// A held window of a bundle that serves no more waits for nothing: its counts must not be
+    /// kept from the fleet for ever.
+    fn release_orphans(&mut self) -> bool {
+        let now = clock::monotonic();
+        if self.outbox.windows.retry_at.is_some_and(|at| at > now) {
+            return false;
+        }
+        let held = self.outbox.windows.stream.held();
+        let orphans = held.filter(|b| b.class.is_none_or(|class| !self.may_count(&class.bundle)));
+        let orphans: Vec<_> = orphans.map(|body| body.body).collect();
+        for body in &orphans {
+            if let Err(error) = self.outbox.windows.release(*body, now) {
+                self.outbox.windows.disk_refused(&error, now);
+                return false;
+            }
+        }
+        !orphans.is_empty()
+    }
+
+    /// Whether windows of a bundle may still be closed: it serves, or a task of it has not ended.
+    fn may_count(&self, bundle: &Digest) -> bool {
+        let mut tasks = self.serving.values().flatten();
+        let active = |slot: &muster_device::updater::Slot| slot.release.bundle == *bundle;
+        let mut updaters = self.updaters.values();
+        tasks.any(|task| task.bundle == *bundle)
+            || updaters.any(|updater| updater.state().active.as_ref().is_some_and(active))
     }
 
     fn drain_lane(&mut self, lane_of: fn(&mut Outbox) -> &mut Lane) -> bool {
@@ -216,21 +297,10 @@ impl Supervisor {
     }
 
     fn send_document(&mut self, lane_of: fn(&mut Outbox) -> &mut Lane, sequence: Sequence) {
-        match lane_of(&mut self.outbox).queue.document(sequence) {
-            Ok(Some(document)) => self.send(Up::Doc, document),
-            Ok(None) => self.replace_lost(lane_of, sequence),
+        let signing = self.outbox.signing.clone();
+        match lane_of(&mut self.outbox).document(sequence, &signing) {
+            Ok(document) => self.send(Up::Doc, document),
             Err(error) => tracing::error!("{error}"),
-        }
-    }
-
-    /// A number must not stay a hole for ever: what the disk lost is reported under it.
-    fn replace_lost(&mut self, lane_of: fn(&mut Outbox) -> &mut Lane, sequence: Sequence) {
-        tracing::error!(%sequence, "a numbered document is gone from the disk: reported as a gap");
-        let signer = self.outbox.signer.clone();
-        let (device, boot) = (self.outbox.device.clone(), self.outbox.boot);
-        let lane = lane_of(&mut self.outbox);
-        if let Err(error) = lane.replace_lost(sequence, &device, boot, &signer) {
-            tracing::error!("{error}");
         }
     }
 
@@ -239,36 +309,11 @@ impl Supervisor {
         lane_of: fn(&mut Outbox) -> &mut Lane,
         output: Output,
     ) -> Result<(), DiskError> {
-        let now = clock::monotonic();
-        let signer = self.outbox.signer.clone();
-        let (device, boot) = (self.outbox.device.clone(), self.outbox.boot);
-        let lane = lane_of(&mut self.outbox);
-        match output {
-            Output::Freeze { body, sequence } => {
-                let document = lane.freeze(body, sequence, &device, boot, &signer)?;
-                lane.queue.freeze(body, sequence, &document)?;
-                lane.tell(Input::Frozen(body), now);
-            }
-            Output::Covered { through } => {
-                lane.queue.cover(through)?;
-                lane.tell(Input::CoveredStored, now);
-            }
-            Output::Quarantine { sequence, reason } => {
-                tracing::error!(%sequence, ?reason, "the fleet could not read a document: kept aside");
-                lane.queue.quarantine(sequence)?;
-            }
-            Output::Merge { earlier, later } => {
-                let merged = lane.merge(earlier, later)?;
-                lane.tell(Input::Merged(merged), now);
-            }
-            Output::Overflow { body } => {
-                let gap = lane.replace_by_gap(body)?;
-                lane.tell(Input::Merged(gap), now);
-            }
-            Output::Supersede => self.supersede(lane_of)?,
-            Output::Send { .. } => {}
+        if output == Output::Supersede {
+            return self.supersede(lane_of);
         }
-        Ok(())
+        let signing = self.outbox.signing.clone();
+        lane_of(&mut self.outbox).obey(output, &signing, clock::monotonic())
     }
 
     fn supersede(&mut self, lane_of: fn(&mut Outbox) -> &mut Lane) -> Result<(), DiskError> {
@@ -278,10 +323,15 @@ impl Supervisor {
         let lane = lane_of(&mut self.outbox);
         lane.queue.supersede(StreamId(fresh))?;
         let reopened = Lane::open_as(&self.store, lane.kind, StreamId(fresh))?;
-        *lane_of(&mut self.outbox) = reopened;
+        let before = std::mem::replace(lane_of(&mut self.outbox), reopened);
+        let lane = lane_of(&mut self.outbox);
+        (lane.unstored, lane.retry_at) = (before.unstored, before.retry_at);
         if self.connected {
             lane_of(&mut self.outbox).tell(Input::Connected, clock::monotonic());
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

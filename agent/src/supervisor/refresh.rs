@@ -15,8 +15,10 @@ use muster_protocol::tuf::{
     Expiry, FleetDocument, Role, Search, TargetFile, Unjudged, Wanted, fleet_document,
 };
 
-/// Silence after which a document is asked for again, and when to give up until the next hint.
+/// First and longest silence after which a document is asked for again.
 const SILENCE_MS: (u64, u64) = (3_000, 60_000);
+/// First and longest pause after a refresh that failed.
+const RETRY_MS: (u64, u64) = (30_000, 600_000);
 
 /// How far a refresh came.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Refresh {
     /// Parts of the document under way.
     parts: Vec<u8>,
     silence: Backoff,
+    retry: Backoff,
+    /// When to ask again; at rest: when to begin again after a failure.
     deadline: Option<Millis>,
     /// A hint came meanwhile: there may be still newer metadata.
     again: bool,
@@ -46,6 +50,7 @@ impl Refresh {
             step: Step::Resting,
             parts: Vec::new(),
             silence: Backoff::new(SILENCE_MS.0, SILENCE_MS.1, seed),
+            retry: Backoff::new(RETRY_MS.0, RETRY_MS.1, seed),
             deadline: None,
             again: false,
             complete: false,
@@ -54,6 +59,11 @@ impl Refresh {
 
     pub(super) const fn next_due(&self) -> Option<Millis> {
         self.deadline
+    }
+
+    /// Whether one is under way, or will be tried again by itself.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.step != Step::Resting || self.deadline.is_some()
     }
 }
 
@@ -73,6 +83,7 @@ impl Supervisor {
     pub(super) fn refresh_disconnected(&mut self) {
         self.refresh.step = Step::Resting;
         self.refresh.deadline = None;
+        self.refresh.again = false;
         self.refresh.complete = false;
         self.refresh.parts.clear();
     }
@@ -83,8 +94,13 @@ impl Supervisor {
             .deadline
             .is_some_and(|deadline| deadline <= now)
         {
-            self.refresh.parts.clear();
-            self.ask();
+            match self.refresh.step {
+                Step::Resting => self.begin_refresh(),
+                Step::Metadata(_) | Step::Fleet => {
+                    self.refresh.parts.clear();
+                    self.ask();
+                }
+            }
         }
     }
 
@@ -125,7 +141,10 @@ impl Supervisor {
         match step {
             // No newer root: the chain has ended.
             Step::Metadata(wanted) if wanted.role == Role::Root => self.root_chain_ended(),
-            Step::Metadata(_) | Step::Fleet => self.end_refresh("the fleet does not have it"),
+            Step::Metadata(_) | Step::Fleet => {
+                self.ask_hello();
+                self.end_refresh("the fleet does not have it");
+            }
             Step::Resting => {}
         }
     }
@@ -155,13 +174,15 @@ impl Supervisor {
 
     fn take_document(&mut self, wanted: &Wanted, bytes: &[u8]) -> Result<Option<Step>, String> {
         let expiry = self.expiry();
-        let update = self
-            .trusted
+        // Trusted once it is durable, so that disk and memory say the same.
+        let mut trusted = self.trusted.clone();
+        let update = trusted
             .update(wanted, bytes, expiry)
             .map_err(|refused| refused.to_string())?;
         self.store
             .write_metadata(&wanted.role, update, bytes)
             .map_err(|error| error.to_string())?;
+        self.trusted = trusted;
         if wanted.role == Role::Root {
             return Ok(Some(Step::Metadata(self.trusted.wanted_root())));
         }
@@ -206,12 +227,8 @@ impl Supervisor {
     }
 
     fn statement_names(&self) -> Vec<String> {
-        let bytes = [Some(&self.state.assignment), self.held.as_ref()];
-        let entries = bytes
-            .into_iter()
-            .flatten()
-            .flat_map(|bytes| self.assigned(bytes));
-        entries
+        self.assigned(&self.state.assignment)
+            .iter()
             .map(|e| statement_name(&e.model, &e.version).as_str().to_owned())
             .collect()
     }
@@ -246,11 +263,12 @@ impl Supervisor {
     fn refreshed(&mut self) {
         // A refresh that was under way when it was asked for again may have begun too early.
         self.refresh.complete = !self.refresh.again;
+        self.refresh.retry.reset();
         self.rest();
         self.rebuild_facts();
         if self.time().unix(clock::monotonic()).is_none() {
             // Now there are keys to judge signed time with.
-            self.say_hello();
+            self.ask_hello();
         }
         self.judge_held();
         self.judge_statements();
@@ -264,6 +282,10 @@ impl Supervisor {
         };
         tracing::warn!(asked, because, "metadata not taken; what was trusted stays");
         self.rest();
+        if self.refresh.step == Step::Resting {
+            let pause_ms = self.refresh.retry.next_ms();
+            self.refresh.deadline = Some(clock::monotonic().plus(pause_ms));
+        }
     }
 
     fn rest(&mut self) {

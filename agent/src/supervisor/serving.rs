@@ -6,12 +6,10 @@
 use super::{Supervisor, model_task};
 use crate::serve::backend::{Readiness, Route};
 use crate::serving::{Closed, Event, Plan, Start};
-use crate::store::atomic;
 use crate::worker::WorkerLimits;
 use muster_device::updater::{Input, Release, Verdict};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
-use muster_protocol::limits::DOCUMENT_BYTES_MAX;
 use muster_protocol::message::Swap;
 use std::sync::Arc;
 
@@ -50,7 +48,6 @@ impl Supervisor {
 
     fn serving_plan(&self, model: &ModelId, release: &Release) -> Result<Plan, Verdict> {
         let staged = self.staged(&release.bundle)?;
-        let checkpoint = self.store.checkpoint(model.as_str());
         Ok(Plan {
             model: model.clone(),
             release: release.clone(),
@@ -69,7 +66,6 @@ impl Supervisor {
             latency_us_max: staged.card.latency_us_max,
             window_ms: self.window_ms(model),
             checkpoint_ms: self.config.checkpoint_s * 1000,
-            checkpoint: atomic::read(&checkpoint, DOCUMENT_BYTES_MAX).ok().flatten(),
         })
     }
 
@@ -125,7 +121,7 @@ impl Supervisor {
             // What a task says that no longer serves is no verdict on what does.
             Event::Recovered { .. } => {}
             Event::Window(closed) => self.window_closed(&closed),
-            Event::Checkpoint { model, window } => self.checkpoint(&model, &window),
+            Event::Checkpoint { window } => self.write_checkpoint(&window),
             Event::Ended { model, bundle } => self.ended(&model, bundle),
         }
     }
@@ -170,25 +166,10 @@ impl Supervisor {
     }
 
     fn window_closed(&mut self, closed: &Closed) {
-        let model = &closed.subject.model;
-        match self.put_window(closed) {
-            Ok(()) => {
-                let counters = self.counters.entry(model.clone()).or_default();
-                counters.closed_windows += 1;
-                counters.calls += closed.calls;
-            }
-            Err(error) => tracing::error!("{error}"),
-        }
-        // After the window is durable: cut in between, the queue tells that it was counted.
-        if let Err(error) = atomic::remove(&self.store.checkpoint(model.as_str())) {
-            tracing::warn!("{error}");
-        }
-    }
-
-    fn checkpoint(&mut self, model: &ModelId, window: &[u8]) {
-        if let Err(error) = atomic::write(&self.store.checkpoint(model.as_str()), window) {
-            tracing::warn!("{error}");
-        }
+        let counters = self.counters.entry(closed.subject.model.clone()).or_default();
+        counters.closed_windows += 1;
+        counters.calls += closed.calls;
+        self.put_window(closed);
     }
 
     fn ended(&mut self, model: &ModelId, bundle: Digest) {

@@ -2,7 +2,9 @@
 //!
 //! A write that fails is tried again; the machine that asked waits, and what serves goes on.
 
-use super::{DISK_RETRY_MS, Downloads, Outbox, Refresh, Supervisor, facts, model_task, status};
+use super::{
+    DISK_RETRY_MS, Downloads, Hellos, Outbox, Refresh, Supervisor, facts, model_task, status,
+};
 use crate::clock;
 use crate::config::Config;
 use crate::enroll::Identity;
@@ -13,11 +15,7 @@ use crate::store::metadata::MetadataError;
 use crate::store::state::StateError;
 use muster_device::trusted_time::TrustedTime;
 use muster_device::updater::{Input, Policy, Updater};
-use muster_protocol::cbor;
-use muster_protocol::id::{BootId, ModelId, Nonce};
-use muster_protocol::limits::DOCUMENT_BYTES_MAX;
-use muster_protocol::message::{Gap, GapReason, Window};
-use muster_protocol::time::Millis;
+use muster_protocol::id::{BootId, ModelId};
 use muster_protocol::tuf::FleetDocument;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -76,9 +74,8 @@ impl Supervisor {
             status: Arc::default(),
             link: None,
             connected: false,
-            nonce: Nonce(random()?),
+            hellos: Hellos::default(),
             challenge: None,
-            hello_at: Millis(0),
             held: None,
             unwritten: None,
             config,
@@ -99,29 +96,10 @@ impl Supervisor {
     }
 
     /// A checkpoint that lies here was not followed by a closed window: the agent was cut off.
-    /// What came after the checkpoint is lost, and said so; one whose window was stored just
-    /// before the cut is only removed.
     fn note_power_cuts(&mut self) -> Result<(), DiskError> {
-        for name in atomic::names(&self.store.folder().join("checkpoints"))? {
-            let path = self.store.folder().join("checkpoints").join(&name);
-            let bytes = atomic::read(&path, DOCUMENT_BYTES_MAX)?.unwrap_or_default();
-            let open = cbor::decode::<Window<'_>>(&bytes).ok();
-            let counted = open
-                .as_ref()
-                .is_none_or(|open| self.outbox.has_window_of(open));
-            if counted {
-                atomic::remove(&path)?;
-            }
-            let model = open.map(|open| open.model);
-            let reason = GapReason::PowerCut;
-            self.put_gap(Gap {
-                model,
-                reason,
-                closed_windows: 0,
-                calls: 0,
-            });
-        }
-        Ok(())
+        let folder = self.store.folder().join("checkpoints");
+        let mut names = atomic::names(&folder)?.into_iter();
+        names.try_for_each(|name| self.outbox.close_checkpoint(&folder.join(name)))
     }
 
     fn boot_updaters(&mut self, seed: u64) {

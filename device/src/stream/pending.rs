@@ -19,7 +19,7 @@ pub struct Pending {
     pub closed_windows: u32,
 }
 
-/// Windows that count the same thing.
+/// Windows that count the same thing, in whichever boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergeClass {
     /// The bundle that served.
@@ -40,7 +40,7 @@ pub enum Readiness {
 }
 
 impl Readiness {
-    /// Of a window with this many rows: so few could show single values.
+    /// Of a window with features and this many rows: so few could show single values.
     #[must_use]
     pub const fn of_samples(rows: u64) -> Self {
         if rows == 0 || rows >= WINDOW_SAMPLES_MIN {

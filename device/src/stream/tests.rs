@@ -53,8 +53,8 @@ fn obey<const ROOM: usize>(stream: &mut Stream<ROOM>, now: u64) -> Vec<Output> {
                 Readiness::Ready,
                 2,
             ))),
-            Output::Overflow { body } => {
-                Some(Input::Merged(pending(body.0, None, Readiness::Ready, 1)))
+            Output::Overflow { later, .. } => {
+                Some(Input::Merged(pending(later.0, None, Readiness::Ready, 2)))
             }
             Output::Send { .. } | Output::Quarantine { .. } | Output::Supersede => None,
         };
@@ -252,11 +252,107 @@ fn a_full_store_merges_and_loses_no_window() {
 }
 
 #[test]
-fn when_nothing_merges_the_oldest_becomes_a_gap() {
-    let mut stream = stream::<3>(0, 16);
-    add(&mut stream, [1, 2]);
+fn a_held_window_stops_no_other_and_merges_past_them() {
+    let mut stream = stream::<8>(0, 0);
+    let bodies = [
+        window(1, 1, Readiness::Held),
+        window(2, 2, Readiness::Ready),
+    ];
+    for body in bodies {
+        stream.handle(body, Millis(0)).expect("room");
+    }
+    assert_eq!(obey(&mut stream, 0), [freeze(2, 1)]);
+    add(&mut stream, [3]);
+    assert_eq!(obey(&mut stream, 0), [freeze(3, 2)]);
+    // Kept from a number by a full store of numbers, the other classes stay between the two.
+    let mut stream = Stream::<8>::new(STREAM, Sequence(0), 16, 1);
+    let bodies = [
+        window(1, 1, Readiness::Held),
+        window(2, 2, Readiness::Ready),
+        window(3, 1, Readiness::Held),
+    ];
+    for body in bodies {
+        stream.handle(body, Millis(0)).expect("room");
+    }
+    let merge = Output::Merge {
+        earlier: Handle(1),
+        later: Handle(3),
+    };
+    assert_eq!(obey(&mut stream, 0), [merge]);
+}
+
+#[test]
+fn a_held_window_whose_class_never_comes_again_is_released_by_the_host() {
+    let mut stream = stream::<8>(0, 0);
+    let held = window(1, 1, Readiness::Held);
+    stream.handle(held, Millis(0)).expect("room");
+    assert_eq!(obey(&mut stream, 0), []);
+    let held: Vec<_> = stream.held().map(|body| body.body).collect();
+    assert_eq!(held, [Handle(1)]);
+    let released = pending(1, Some(2), Readiness::Ready, 1);
+    stream
+        .handle(Input::Released(released), Millis(0))
+        .expect("no new body");
+    assert_eq!(stream.held().count(), 0);
+    assert_eq!(obey(&mut stream, 0), [freeze(1, 1)]);
+}
+
+/// Fills a stream whose numbers are all in use; gives the bodies left, as (class, windows).
+fn overflow(classes: &[Option<u64>], readiness: Readiness, frozen: u64) -> Vec<(bool, u32)> {
+    let mut stream = Stream::<4>::new(STREAM, Sequence(0), frozen, 1);
+    let mut added = 0;
+    for (body, class) in (1..).zip(classes) {
+        let body = Input::Added(pending(body, *class, readiness, 1));
+        stream.handle(body, Millis(0)).expect("room was made");
+        added += 1;
+        for outputs in 0.. {
+            assert!(outputs < 4, "it never ends");
+            let Some(output) = stream.poll_output(Millis(0)) else {
+                break;
+            };
+            let Output::Overflow { earlier, later } = output else {
+                panic!("{output:?}")
+            };
+            let windows = [earlier, later].map(|handle| {
+                let body = stream.pending.iter().find(|body| body.body == handle);
+                body.expect("known").closed_windows
+            });
+            let gap = pending(later.0, None, Readiness::Ready, windows.iter().sum());
+            stream
+                .handle(Input::Merged(gap), Millis(0))
+                .expect("no new body");
+        }
+        let kept: u32 = stream.pending.iter().map(|body| body.closed_windows).sum();
+        assert_eq!(kept, added);
+    }
+    let left = stream.pending.iter();
+    left.map(|body| (body.class.is_some(), body.closed_windows))
+        .collect()
+}
+
+#[test]
+fn when_nothing_merges_the_oldest_become_one_gap_and_it_ends() {
+    let windows: Vec<_> = (1..=50).map(Some).collect();
+    let one_gap_and_the_newest = [(false, 49), (true, 1)];
     assert_eq!(
-        stream.poll_output(Millis(0)),
-        Some(Output::Overflow { body: Handle(1) })
+        overflow(&windows, Readiness::Ready, 16),
+        one_gap_and_the_newest
     );
+    // What never merges, such as receipts: the oldest are given up.
+    assert_eq!(
+        overflow(&[None; 50], Readiness::Ready, 16),
+        [(false, 49), (false, 1)]
+    );
+}
+
+#[test]
+fn held_windows_of_many_classes_cannot_fill_the_store() {
+    let mut stream = stream::<4>(0, 0);
+    for body in 1..=20 {
+        stream
+            .handle(window(body, body, Readiness::Held), Millis(0))
+            .expect("room was made");
+        obey(&mut stream, 0);
+    }
+    assert!(stream.next() > Sequence(1), "their gap has a number");
 }

@@ -43,7 +43,7 @@ pub(super) async fn put(
     Octets(bytes): Octets,
 ) -> Answer<StatusCode> {
     controller
-        .put_blob(parse::digest(&digest)?, bytes.to_vec())
+        .put_blob(parse::digest(&digest)?, bytes.into())
         .await?;
     Ok(CREATED)
 }

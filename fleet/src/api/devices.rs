@@ -82,6 +82,19 @@ pub(super) async fn label(
     Ok(DONE)
 }
 
+/// Takes a model off a device.
+pub(super) async fn unassign(
+    State(controller): State<Arc<Controller>>,
+    Path((device, model)): Path<(String, String)>,
+) -> Answer<StatusCode> {
+    let (device, model) = (
+        parse::value("device", &device)?,
+        parse::value("model", &model)?,
+    );
+    controller.unassign(device, model).await?;
+    Ok(DONE)
+}
+
 /// Labels of one device.
 const LABELS_MAX: usize = 32;
 

@@ -8,7 +8,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::blobs::BlobError;
 use crate::controller;
+use crate::store::StoreError;
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +57,9 @@ pub(crate) enum ApiError {
     /// The request did not come or could not be answered in time.
     #[error("the request took too long")]
     TooSlow,
+    /// The disk has no room.
+    #[error("the controller's disk is full")]
+    NoRoom,
     /// Ours; the reason is in the log.
     #[error("the controller failed")]
     Internal,
@@ -122,6 +127,11 @@ impl ApiError {
                 "send less at once",
             ),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "ask again"),
+            Self::NoRoom => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "no-room",
+                "nothing was changed; free some space on the disk with controller/, then ask again",
+            ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -165,6 +175,11 @@ impl From<controller::Error> for ApiError {
             controller::Error::NotFound { what } => Self::NotFound { what },
             controller::Error::Conflict { why } => Self::Conflict { why },
             controller::Error::Refused { why } => Self::Refused { why },
+            controller::Error::Store(StoreError::Full)
+            | controller::Error::Blob(BlobError::Full) => {
+                tracing::error!("failed to answer a request: because the disk is full");
+                Self::NoRoom
+            }
             other => {
                 tracing::error!("failed to answer a request: because {other}");
                 Self::Internal
@@ -180,3 +195,16 @@ pub(super) type Answer<T> = Result<T, ApiError>;
 pub(super) const DONE: StatusCode = StatusCode::NO_CONTENT;
 /// Something new exists.
 pub(super) const CREATED: StatusCode = StatusCode::CREATED;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_a_bug() {
+        let check = |error: controller::Error, expect| assert_eq!(ApiError::from(error), expect);
+        check(StoreError::Full.into(), ApiError::NoRoom);
+        check(controller::Error::Blob(BlobError::Full), ApiError::NoRoom);
+        check(StoreError::Stopped.into(), ApiError::Internal);
+    }
+}

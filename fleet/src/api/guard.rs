@@ -118,7 +118,7 @@ mod tests {
             let headers = [host.clone(), (ORIGIN, origin), (AUTH, TOKEN)];
             check(&headers, Err(ApiError::CrossOrigin));
         }
-        check(&[host.clone()], Err(ApiError::Unauthorized));
+        check(std::slice::from_ref(&host), Err(ApiError::Unauthorized));
         for token in ["Bearer secreT", "Bearer ", "secret", "Basic secret", ""] {
             check(&[host.clone(), (AUTH, token)], Err(ApiError::Unauthorized));
         }

@@ -173,6 +173,12 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
             (400, "bad-request"),
         ),
         (
+            Method::DELETE,
+            "/api/v1/devices/press-99/models/bearing",
+            "",
+            (404, "not-found"),
+        ),
+        (
             Method::PUT,
             "/api/v1/devices/press-99/labels",
             "{}",

@@ -19,7 +19,7 @@ const INTERMEDIATE_DAYS: u64 = 10 * 365;
 const SERVER_DAYS: u64 = 5 * 365;
 
 /// Names that every server certificate carries.
-const LOCAL_NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
+pub(crate) const LOCAL_NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// A new authority; all fields are PEM.
 pub(crate) struct Founded {

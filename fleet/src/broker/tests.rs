@@ -3,6 +3,7 @@
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
+use crate::error::{Exit, OperatorError};
 
 mod authority;
 mod bench;
@@ -339,11 +340,12 @@ async fn a_port_in_use_is_named_and_a_stopped_broker_frees_it() {
     };
     let error = start().await.err().expect("the port is in use");
     assert!(matches!(error, BrokerError::PortInUse { .. }), "{error}");
+    let error = OperatorError::from(error);
+    assert_eq!(error.exit, Exit::Resource);
+    let told = error.to_string();
     assert!(
-        error
-            .to_string()
-            .contains("because the port is in use: hint: "),
-        "{error}"
+        told.contains("because the port is in use: hint: "),
+        "{told}"
     );
 
     bench.broker.stop().await;
@@ -361,13 +363,14 @@ async fn files_that_are_missing_or_wrong_are_named() {
     let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
     write_certificates(folder.path(), &authority);
     let good = config(folder.path(), ([127, 0, 0, 1], 0).into());
-    let check = async |config: BrokerConfig, expect: &str| {
+    let check = async |config: BrokerConfig, exit: Exit, expect: &str| {
         let (tell, _) = unbounded_channel();
         let error = Broker::start(config, handlers(tell, &Plans::default()))
             .await
             .err();
-        let sentence = error.expect("refused").to_string();
-        assert!(sentence.contains(expect), "{sentence}");
+        let error = OperatorError::from(error.expect("refused"));
+        assert_eq!(error.exit, exit, "{error}");
+        assert!(error.to_string().contains(expect), "{error}");
     };
     let missing = folder.path().join("none");
     check(
@@ -375,6 +378,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
             key: missing,
             ..good.clone()
         },
+        Exit::Missing,
         "failed to read the broker's private key",
     )
     .await;
@@ -384,6 +388,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
             key: other,
             ..good.clone()
         },
+        Exit::BadInput,
         "failed to set up TLS",
     )
     .await;
@@ -393,6 +398,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
             listen: foreign,
             ..good.clone()
         },
+        Exit::Resource,
         "failed to listen",
     )
     .await;
@@ -401,7 +407,8 @@ async fn files_that_are_missing_or_wrong_are_named() {
             topic_prefix: "a/#".to_owned(),
             ..good
         },
-        "as topic prefix",
+        Exit::BadInput,
+        "the topic_prefix \"a/#\"",
     )
     .await;
 }

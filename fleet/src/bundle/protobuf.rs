@@ -2,149 +2,94 @@
 //!
 //! Only the fields that hold numbers. Never data in another file, text or complex numbers.
 
+use prost::Message as _;
+
 use super::tensor::{Datatype, RANK_MAX, Tensor, bytes_of};
 
-/// One field: its number and what it holds.
-enum Field<'a> {
-    Number(u64),
-    Fixed32([u8; 4]),
-    Fixed64([u8; 8]),
-    Bytes(&'a [u8]),
-}
+/// The value of `data_location` for data in another file.
+const EXTERNAL: i32 = 1;
 
-/// The parts of a TensorProto that count (onnx.proto, message TensorProto).
-#[derive(Default)]
-struct Parts<'a> {
-    dims: Vec<u64>,
-    datatype: u64,
-    name: String,
-    raw: Option<&'a [u8]>,
-    /// Elements of float_data, int32_data, int64_data, double_data or uint64_data, each as the
-    /// bytes of its field's type.
-    elements: Vec<u8>,
-    element_size: usize,
-    external: bool,
+/// The parts that count (onnx.proto, message TensorProto).
+#[derive(Clone, PartialEq, prost::Message)]
+struct TensorProto {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, optional, tag = "2")]
+    data_type: Option<i32>,
+    #[prost(float, repeated, tag = "4")]
+    float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    int32_data: Vec<i32>,
+    #[prost(int64, repeated, tag = "7")]
+    int64_data: Vec<i64>,
+    #[prost(string, optional, tag = "8")]
+    name: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    raw_data: Option<Vec<u8>>,
+    #[prost(double, repeated, tag = "10")]
+    double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    uint64_data: Vec<u64>,
+    #[prost(int32, optional, tag = "14")]
+    data_location: Option<i32>,
 }
 
 /// Reads a TensorProto; what is wrong otherwise.
 pub(super) fn tensor(bytes: &[u8]) -> Result<Tensor, String> {
-    let parts = parts(bytes).ok_or("it is no TensorProto or is cut off")?;
-    if parts.external {
+    let mut proto = TensorProto::decode(bytes)
+        .map_err(|error| format!("it is no TensorProto or is cut off ({error})"))?;
+    if proto.data_location == Some(EXTERNAL) {
         return Err("its data is in another file".into());
     }
-    let code = parts.datatype;
-    let datatype = Datatype::of_onnx(code)
+    let code = proto.data_type();
+    let datatype = u64::try_from(code).ok().and_then(Datatype::of_onnx);
+    let datatype = datatype
         .ok_or_else(|| format!("its element type {code} is no number that devices take"))?;
-    bytes_of(datatype, &parts.dims).ok_or("it is larger than 128 MiB")?;
-    let data = match parts.raw {
-        Some(raw) => raw.to_vec(),
-        None => narrowed(&parts, datatype),
+    let shape = shape(&proto.dims)?;
+    bytes_of(datatype, &shape).ok_or("it is larger than 128 MiB")?;
+    let data = match proto.raw_data.take() {
+        Some(raw) => raw,
+        None => listed(&proto, datatype),
     };
-    Tensor::new(parts.name, datatype, parts.dims, data)
+    Tensor::new(proto.name(), datatype, shape, data)
 }
 
-/// int32_data also holds smaller types, one to a number: their low bytes are the element.
-fn narrowed(parts: &Parts<'_>, datatype: Datatype) -> Vec<u8> {
-    if parts.element_size == 0 {
-        return Vec::new();
+fn shape(dims: &[i64]) -> Result<Vec<u64>, String> {
+    if dims.len() > RANK_MAX {
+        return Err(format!("it has more than {RANK_MAX} dimensions"));
     }
-    let size = datatype.size().min(parts.element_size);
-    let elements = parts.elements.chunks_exact(parts.element_size);
-    elements
-        .flat_map(|element| &element[..size])
-        .copied()
-        .collect()
+    let dims = dims.iter().map(|dim| u64::try_from(*dim));
+    dims.collect::<Result<_, _>>()
+        .map_err(|_| "it has a negative dimension".into())
 }
 
-fn parts(mut bytes: &[u8]) -> Option<Parts<'_>> {
-    let mut parts = Parts::default();
-    while !bytes.is_empty() {
-        let (number, field, rest) = field(bytes)?;
-        parts.take(number, field)?;
-        bytes = rest;
-    }
-    Some(parts)
-}
-
-impl<'a> Parts<'a> {
-    fn take(&mut self, number: u64, field: Field<'a>) -> Option<()> {
-        match (number, field) {
-            (1, field) => self.take_dims(field)?,
-            (2, Field::Number(datatype)) => self.datatype = datatype,
-            (8, Field::Bytes(name)) => self.name = str::from_utf8(name).ok()?.to_owned(),
-            (9, Field::Bytes(raw)) => self.raw = Some(raw),
-            (14, Field::Number(location)) => self.external = location == 1,
-            (4 | 5 | 7 | 10 | 11, field) => self.take_elements(number, field)?,
-            _ => {}
+/// Elements from the field of their type; smaller types are the low bytes of a larger one.
+fn listed(proto: &TensorProto, datatype: Datatype) -> Vec<u8> {
+    let size = datatype.size();
+    match datatype {
+        Datatype::F32 => low_bytes(&proto.float_data, size, |one| one.to_le_bytes()),
+        Datatype::F64 => low_bytes(&proto.double_data, size, |one| one.to_le_bytes()),
+        Datatype::I64 => low_bytes(&proto.int64_data, size, |one| one.to_le_bytes()),
+        Datatype::U32 | Datatype::U64 => {
+            low_bytes(&proto.uint64_data, size, |one| one.to_le_bytes())
         }
-        Some(())
-    }
-
-    fn take_dims(&mut self, field: Field<'a>) -> Option<()> {
-        match field {
-            Field::Number(dim) => self.dims.push(dim),
-            Field::Bytes(packed) => self.dims.extend(varints(packed)?),
-            Field::Fixed32(_) | Field::Fixed64(_) => return None,
-        }
-        (self.dims.len() <= RANK_MAX).then_some(())
-    }
-
-    fn take_elements(&mut self, number: u64, field: Field<'a>) -> Option<()> {
-        self.element_size = if number == 4 || number == 5 { 4 } else { 8 };
-        let size = self.element_size;
-        let mut push = |value: u64| self.elements.extend(&value.to_le_bytes()[..size]);
-        match field {
-            Field::Number(value) => push(value),
-            Field::Fixed32(value) => self.elements.extend(value),
-            Field::Fixed64(value) => self.elements.extend(value),
-            // Floats are packed as they are, integers as varints.
-            Field::Bytes(packed) if number == 4 || number == 10 => self.elements.extend(packed),
-            Field::Bytes(packed) => varints(packed)?.into_iter().for_each(push),
-        }
-        Some(())
+        Datatype::Bool
+        | Datatype::U8
+        | Datatype::I8
+        | Datatype::U16
+        | Datatype::I16
+        | Datatype::I32
+        | Datatype::F16 => low_bytes(&proto.int32_data, size, |one| one.to_le_bytes()),
     }
 }
 
-fn field(bytes: &[u8]) -> Option<(u64, Field<'_>, &[u8])> {
-    let (key, rest) = varint(bytes)?;
-    let (field, rest) = match key & 7 {
-        0 => varint(rest).map(|(value, rest)| (Field::Number(value), rest))?,
-        1 => rest
-            .split_first_chunk()
-            .map(|(value, rest)| (Field::Fixed64(*value), rest))?,
-        2 => {
-            let (len, rest) = varint(rest)?;
-            let (held, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
-            (Field::Bytes(held), rest)
-        }
-        5 => rest
-            .split_first_chunk()
-            .map(|(value, rest)| (Field::Fixed32(*value), rest))?,
-        _ => return None,
-    };
-    Some((key >> 3, field, rest))
-}
-
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (place, byte) in bytes.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[place + 1..]));
-        }
-    }
-    None
-}
-
-/// Packed integers; there are never more than bytes.
-fn varints(mut bytes: &[u8]) -> Option<Vec<u64>> {
-    let mut values = Vec::new();
-    while !bytes.is_empty() {
-        let (value, rest) = varint(bytes)?;
-        values.push(value);
-        bytes = rest;
-    }
-    Some(values)
+fn low_bytes<T: Copy, const N: usize>(
+    elements: &[T],
+    size: usize,
+    bytes: impl Fn(T) -> [u8; N],
+) -> Vec<u8> {
+    let low = |element: &T| bytes(*element).into_iter().take(size);
+    elements.iter().flat_map(low).collect()
 }
 
 #[cfg(test)]
@@ -204,6 +149,18 @@ mod tests {
         check(
             &[0x08, 2, 0x10, 1, 0x4a, 4, 0, 0, 0, 0],
             Err("needs 8 bytes, it has 4"),
+        );
+        let negative = [
+            0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0x10, 1,
+        ];
+        check(&negative, Err("negative dimension"));
+        check(
+            &[[0x08, 1].repeat(17), vec![0x10, 1]].concat(),
+            Err("more than 16"),
+        );
+        check(
+            &[0x08, 1, 0x10, 2, 0x25, 0, 0, 128, 63],
+            Err("needs 1 bytes"),
         );
         let huge = [0x08, 255, 255, 255, 255, 255, 255, 255, 255, 127, 0x10, 1];
         check(&huge, Err("128 MiB"));

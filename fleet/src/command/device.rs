@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Subcommand;
-use muster_protocol::id::DeviceId;
+use muster_protocol::id::{DeviceId, ModelId};
 use serde_json::json;
 
 use super::show;
@@ -28,6 +28,13 @@ pub(crate) enum Command {
         /// Its labels from now on; none removes them all.
         #[arg(value_name = "KEY=VALUE", value_parser = label)]
         labels: Vec<(String, String)>,
+    },
+    /// Take a model off one.
+    Unassign {
+        /// The device.
+        device: DeviceId,
+        /// The model.
+        model: ModelId,
     },
 }
 
@@ -69,6 +76,12 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
             let path = format!("/api/v1/devices/{device}/labels");
             client.put(&what, &path, &json!(labels)).await?;
             note(format_args!("{device} has {} labels now", labels.len()));
+        }
+        Command::Unassign { device, model } => {
+            let what = format!("take {model} off {device}");
+            let path = format!("/api/v1/devices/{device}/models/{model}");
+            client.delete(&what, &path).await?;
+            note(format_args!("{device} is told to remove {model}"));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use muster_protocol::digest::{Digest, Hex};
 use muster_protocol::time::UnixSeconds;
 use serde::Serialize;
 
-use crate::authority::{self, Founded};
+use crate::authority::{self, Founded, LOCAL_NAMES};
 use crate::cli::Context;
 use crate::clock;
 use crate::config::Config;
@@ -70,14 +70,22 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
     };
     context.output.print(&made, text);
     note(ADVICE);
+    if config.broker_listen.port() == 0 || config.enroll_listen.port() == 0 {
+        note(ANY_PORT);
+    }
     Ok(())
 }
+
+const ANY_PORT: &str = "\
+With port 0 the ports change whenever `muster serve` starts, and enrolled devices lose their way:
+good for trials only. For a fleet name ports, or set broker_url and enroll_url in muster.toml.";
 
 const ADVICE: &str = "\
 Every role has one key, and one signature is enough (1-of-1): whoever holds this one laptop, with
 offline/ and release/ on it, can put any model on any device. Carry both folders away, to a machine
 or a stick that is not the controller's; `muster serve` needs neither of them. Releases are signed
-where release/ is; offline/ is only needed to change keys, floors or revocations.
+where release/ is; offline/ is needed for the first release of each model, and to change keys, floors
+or revocations.
 Next: `muster serve`, then `muster enroll-token DEVICE` for each device.";
 
 fn configured(args: Args) -> Result<Config, OperatorError> {
@@ -162,11 +170,12 @@ fn leave_nothing(folder: &Path) {
 }
 
 fn text(made: &Made) -> String {
-    let hosts = made.host_names.join(", ");
-    format!(
-        "A new home is in {}\nroot  {}\nca    {}\nhosts {hosts}, localhost, 127.0.0.1",
-        made.home, made.root, made.ca
-    )
+    // Those that every server certificate carries come last, once.
+    let named = made.host_names.iter().map(String::as_str);
+    let named = named.filter(|name| !LOCAL_NAMES.contains(name));
+    let hosts: Vec<_> = named.chain(LOCAL_NAMES).collect();
+    let (home, root, ca, hosts) = (&made.home, &made.root, &made.ca, hosts.join(", "));
+    format!("A new home is in {home}\nroot  {root}\nca    {ca}\nhosts {hosts}")
 }
 
 #[cfg(test)]

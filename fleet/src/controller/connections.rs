@@ -6,6 +6,7 @@ use muster_protocol::id::DeviceId;
 
 use super::{Controller, Error};
 use crate::broker::{Admission, Presence};
+use crate::store::NewestSerial;
 
 impl Controller {
     /// Whether a certificate is the newest of its device. Never blocks on the store.
@@ -15,9 +16,23 @@ impl Controller {
         };
         let serials = self.serials.read().unwrap_or_else(PoisonError::into_inner);
         match serials.get(&device) {
-            Some(newest) if newest == serial => Admission::Admit,
+            Some(newest) if newest.serial == serial => Admission::Admit,
             Some(_) => Admission::Refuse("its certificate is not the newest of the device"),
             None => Admission::Refuse("the device is not enrolled"),
+        }
+    }
+
+    /// From now on this certificate is the device's, unless a later one is known: two enrolments
+    /// may come here in another order than that of the log. Gives the one that it replaced.
+    pub(super) fn admit_from_now_on(
+        &self,
+        device: DeviceId,
+        issued: NewestSerial,
+    ) -> Option<NewestSerial> {
+        let mut serials = self.serials.write().unwrap_or_else(PoisonError::into_inner);
+        match serials.get(&device) {
+            Some(known) if known.issue >= issued.issue => None,
+            Some(_) | None => serials.insert(device, issued),
         }
     }
 

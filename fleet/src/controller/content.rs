@@ -74,6 +74,6 @@ fn judged(error: BlobError) -> Error {
         BlobError::OtherDigest { .. } | BlobError::TooLarge => Error::Refused {
             why: error.to_string(),
         },
-        BlobError::Disk { .. } => Error::Blob(error),
+        BlobError::Full | BlobError::Disk { .. } => Error::Blob(error),
     }
 }

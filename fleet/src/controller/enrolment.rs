@@ -11,11 +11,11 @@ use muster_protocol::message::enrolment::EnrolmentReply;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::token::Token;
 
-use super::{Controller, Endpoints, Error};
+use super::{Controller, Endpoints, Error, Outgoing};
 use crate::authority::Authority;
 use crate::clock;
 use crate::enroll::{self, Decision, Request, TokenState, Used};
-use crate::store::{IssuedCertificate, TokenRow, Tx};
+use crate::store::{IssuedCertificate, NewestSerial, TokenRow, Tx};
 
 impl Controller {
     /// Makes a token with which one device can enrol.
@@ -52,9 +52,11 @@ impl Controller {
         let root = self.root().await?;
         let work = move |tx: &Tx<'_>| enrol(tx, &authority, &request, now);
         let enrolled = self.store.write(work).await?;
-        if let Some(serial) = enrolled.new_serial {
-            let mut serials = self.serials.write().unwrap_or_else(PoisonError::into_inner);
-            serials.insert(enrolled.device, serial);
+        if let Some(issued) = enrolled.issued {
+            let device = enrolled.device;
+            if self.admit_from_now_on(device.clone(), issued).is_some() {
+                self.send_out(Outgoing::Disconnect(device)).await;
+            }
         }
         Ok(cbor::to_vec(&EnrolmentReply {
             certificate_chain: &enrolled.chain,
@@ -84,7 +86,7 @@ struct Enrolled {
     device: DeviceId,
     chain: String,
     /// Of a certificate that was made now.
-    new_serial: Option<String>,
+    issued: Option<NewestSerial>,
 }
 
 fn enrol(
@@ -100,24 +102,23 @@ fn enrol(
         (Ok(Decision::Repeat { chain_pem }), _) => Ok(Enrolled {
             device,
             chain: chain_pem.to_owned(),
-            new_serial: None,
+            issued: None,
         }),
         (Ok(Decision::Issue), Some(token)) => {
             let certificate = authority.issue_device(&token.device, &request.tls_key, now)?;
             let issued = IssuedCertificate {
-                serial: certificate.serial.clone(),
+                serial: certificate.serial,
                 tls_key: request.tls_key.digest(),
                 document_key: request.document_key,
                 issued_at: now,
                 expires: certificate.expires,
-                chain: certificate.chain_pem.clone(),
+                chain: certificate.chain_pem,
             };
-            tx.enrol(token, &issued)?;
-            let (chain, new_serial) = (certificate.chain_pem, Some(certificate.serial));
+            let newest = tx.enrol(token, &issued)?;
             Ok(Enrolled {
                 device,
-                chain,
-                new_serial,
+                chain: issued.chain,
+                issued: Some(newest),
             })
         }
         (Ok(Decision::Issue), None) => Err(refused(enroll::Refusal::UnknownToken)),

@@ -81,7 +81,13 @@ fn epoch(store: &Store) -> Result<u64, StoreError> {
 }
 
 fn not_open(error: StoreError) -> OperatorError {
-    let hint = "does another controller use this home, or did a newer `muster` write it?";
+    let hint = match error {
+        StoreError::Newer { .. } => "use the program that wrote it",
+        StoreError::Full => "free some space on this disk",
+        StoreError::Open { .. } | StoreError::Failed { .. } | StoreError::Stopped => {
+            "run as the owner of the home, and no other program on this file"
+        }
+    };
     OperatorError::new(Exit::Resource, "open the store", error, hint)
 }
 

@@ -1,12 +1,12 @@
 //! Rollouts: planned by a pure function, made so in one transaction with the assignments that
 //! follow from them. Never sends before the commit.
 
-use muster_protocol::id::DeviceId;
+use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
 use crate::clock;
-use crate::dispatch::{Director, When, dispatch};
+use crate::dispatch::{Director, DispatchError, When, dispatch_one_of_many};
 use crate::rollout::{self, Members, NewRollout, Plan, Retry};
 use crate::store::{Page, Paged, RolloutRow, RolloutToStore, StoredAssignment, Tx};
 
@@ -32,6 +32,21 @@ impl Controller {
         let (row, assignments) = self.store.write(work).await?;
         self.send_assignments(assignments).await;
         Ok(row)
+    }
+
+    /// Takes a model off a device: its next assignment no longer names it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a device that is not there or shall not run the model.
+    pub(crate) async fn unassign(&self, device: DeviceId, model: ModelId) -> Result<(), Error> {
+        let (director, now) = (self.director(), clock::now());
+        let work = move |tx: &Tx<'_>| -> Result<_, Error> {
+            let assignment = take_off(tx, &director, &device, &model, now)?;
+            Ok(assignment.map(|assignment| (device, assignment)))
+        };
+        let made = self.store.write(work).await?;
+        self.send_assignments(made.into_iter().collect()).await;
+        Ok(())
     }
 
     /// Rollouts in the order in which they were made.
@@ -73,13 +88,9 @@ fn create(
     new: &NewRollout,
     now: UnixSeconds,
 ) -> Result<(RolloutRow, Made), Error> {
-    let devices = members(tx, new)?.devices;
+    let Members { matched, devices } = members(tx, new)?;
     if devices.is_empty() {
-        let why = format!(
-            "the selector {:?} reaches no device",
-            new.selector.to_string()
-        );
-        return Err(Error::Conflict { why });
+        return Err(reaches_nobody(new, matched));
     }
     let wanted = RolloutToStore {
         model: new.model.clone(),
@@ -93,13 +104,52 @@ fn create(
     for device in devices {
         let attempt = attempt(tx, &device, new)?;
         tx.set_desired(&device, rollout, &wanted, attempt)?;
-        let assignment = dispatch(tx, director, &device, When::Changed, now)?;
+        let assignment = assign(tx, director, &device, now)?;
         made.extend(assignment.map(|assignment| (device, assignment)));
     }
     let missing = || Error::NotFound {
         what: format!("rollout {rollout}"),
     };
     Ok((tx.rollout(rollout)?.ok_or_else(missing)?, made))
+}
+
+fn reaches_nobody(new: &NewRollout, matched: usize) -> Error {
+    let percent = u8::from(new.percent);
+    let why = match new.selector.to_string() {
+        all if all.is_empty() && matched == 0 => "no device is enrolled".to_owned(),
+        some if matched == 0 => format!("the selector {some:?} matches no device"),
+        _ => format!("{percent} % of {matched} devices is none"),
+    };
+    Error::Conflict { why }
+}
+
+/// The next assignment of a device; what it cannot be composed for names the device.
+fn assign(
+    tx: &Tx<'_>,
+    director: &Director,
+    device: &DeviceId,
+    now: UnixSeconds,
+) -> Result<Option<StoredAssignment>, Error> {
+    dispatch_one_of_many(tx, director, device, When::Changed, now).map_err(|error| match error {
+        DispatchError::Compose(why) => Error::Refused {
+            why: format!("{device}: {why}"),
+        },
+        DispatchError::Store(error) => Error::Store(error),
+    })
+}
+
+fn take_off(
+    tx: &Tx<'_>,
+    director: &Director,
+    device: &DeviceId,
+    model: &ModelId,
+    now: UnixSeconds,
+) -> Result<Option<StoredAssignment>, Error> {
+    if !tx.remove_desired(device, model)? {
+        let what = format!("the model {model} on the device {device}");
+        return Err(Error::NotFound { what });
+    }
+    assign(tx, director, device, now)
 }
 
 /// The attempt of a device: raised by a deliberate retry of the version that it has.
@@ -114,3 +164,6 @@ fn attempt(tx: &Tx<'_>, device: &DeviceId, new: &NewRollout) -> Result<u32, Erro
         (Some(row), Retry::Again) => row.attempt.saturating_add(1),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What a hello says about one stream: that it exists, whose place it takes, what it no longer
 //! keeps. Never takes a document.
 
-use muster_protocol::id::{DeviceId, Sequence, StreamId};
+use muster_protocol::id::{DeviceId, Sequence};
 use muster_protocol::message::StreamState;
 use muster_protocol::time::UnixSeconds;
 
@@ -28,7 +28,7 @@ pub(super) fn heard(
             return Ok(None);
         }
         Some(row) => {
-            replace(tx, device, state)?;
+            take_place(tx, device, state, now)?;
             row
         }
         None => match open(tx, device, state, now)? {
@@ -48,7 +48,6 @@ fn open(
     state: &StreamState,
     now: UnixSeconds,
 ) -> Result<Option<StreamRow>, StoreError> {
-    let live = tx.live_streams(device, state.kind)?;
     let named = state
         .predecessor
         .map(|stream| tx.stream(device, stream))
@@ -62,24 +61,30 @@ fn open(
         tx.raise_incident(device, IncidentKind::Clone, &detail, now)?;
         return Ok(None);
     }
-    for row in live {
+    take_place(tx, device, state, now)?;
+    tx.open_stream(device, state.id, state.kind, state.predecessor, now)
+        .map(Some)
+}
+
+/// Every other live stream of the kind must not speak again. Also for a stream that is known: a
+/// document may have opened it before a hello named it.
+fn take_place(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    state: &StreamState,
+    now: UnixSeconds,
+) -> Result<(), StoreError> {
+    for row in tx.live_streams(device, state.kind)? {
+        if row.stream == state.id {
+            continue;
+        }
         if state.predecessor != Some(row.stream) {
             let detail = format!("stream {} took the place of {}", state.id, row.stream);
             tx.raise_incident(device, IncidentKind::StreamLost, &detail, now)?;
         }
         tx.supersede(device, row.stream)?;
     }
-    let predecessor: Option<StreamId> = state.predecessor;
-    tx.open_stream(device, state.id, state.kind, predecessor, now)
-        .map(Some)
-}
-
-/// A stream that a document opened is named by a hello later.
-fn replace(tx: &Tx<'_>, device: &DeviceId, state: &StreamState) -> Result<(), StoreError> {
-    match state.predecessor.filter(|stream| *stream != state.id) {
-        Some(predecessor) => tx.supersede(device, predecessor),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The highest number that the device no longer keeps and the fleet never got: recorded as

@@ -159,6 +159,21 @@ fn a_stream_that_two_continue_is_a_clone_and_a_lost_one_is_told() {
 }
 
 #[test]
+fn a_stream_that_a_document_opened_replaces_the_other_at_its_hello() {
+    let check = |predecessor, expect: &[&str]| {
+        let bench = Bench::new();
+        bench.document(&Say::window(1, 30));
+        let next = stream(7);
+        assert!(acknowledged(&bench.document(&Say::window(1, 5).in_stream(next))).is_some());
+        bench.hello(|hello| hello.streams = vec![(Kind::Windows, next, 1, 2, predecessor)]);
+        assert_eq!(acknowledged(&bench.document(&Say::window(2, 30))), None);
+        assert_eq!(bench.incidents(), expect);
+    };
+    check(Some(WINDOWS), &["clone"]);
+    check(None, &["stream_lost", "clone"]);
+}
+
+#[test]
 fn receipts_are_taken_into_account_in_their_order() {
     let bench = Bench::new();
     let active = |expect: Option<&str>| {

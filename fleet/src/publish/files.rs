@@ -9,7 +9,16 @@ use muster_protocol::tuf::{FleetDocument, Hex32, Role, Search, TargetFile};
 use super::online::refused;
 use super::stage::Staged;
 use super::{Current, Publication};
+use crate::authority;
 use crate::controller::{Error, Keys};
+
+/// What `fleet.json` must name, or devices would turn away from this controller.
+pub(super) struct Ours<'a> {
+    /// The keys that it signs with.
+    pub(super) keys: &'a Keys,
+    /// The sha256 of its CA's certificate, in DER.
+    pub(super) ca_root: Digest,
+}
 
 /// The role that lists a file, after checking that the file is what is listed.
 pub(super) fn listed_by(staged: &Staged, name: &str, bytes: &[u8]) -> Result<Role, Error> {
@@ -38,7 +47,7 @@ pub(super) fn fleet_document(
     staged: &Staged,
     current: &Current,
     publication: &Publication,
-    keys: &Keys,
+    ours: &Ours<'_>,
 ) -> Result<Option<(FleetDocument, Vec<u8>)>, Error> {
     let brought = publication
         .target_files
@@ -63,7 +72,8 @@ pub(super) fn fleet_document(
     if let Some(before) = current.fleet.as_deref().filter(|before| before != bytes) {
         follows(&FleetDocument::parse(before).map_err(refused)?, &next)?;
     }
-    names_our_keys(&next, keys)?;
+    names_our_keys(&next, ours.keys)?;
+    accepts_our_ca(&next, ours.ca_root)?;
     Ok(Some((next, bytes.clone())))
 }
 
@@ -96,4 +106,15 @@ fn names_our_keys(document: &FleetDocument, keys: &Keys) -> Result<(), Error> {
         return Err(Error::Refused { why });
     }
     Ok(())
+}
+
+/// Devices would no longer connect to a server under a CA that is not named.
+fn accepts_our_ca(document: &FleetDocument, ca_root: Digest) -> Result<(), Error> {
+    let named = document.ca_certificates.iter();
+    let mut named = named.filter_map(|pem| authority::certificate_digest(pem));
+    if named.any(|digest| digest == ca_root) {
+        return Ok(());
+    }
+    let why = format!("{PATH} does not name the CA of this controller");
+    Err(Error::Refused { why })
 }

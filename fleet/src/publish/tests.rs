@@ -11,7 +11,7 @@ use muster_protocol::message::{Requirements, Statement, statement_name};
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::author::{key_of, read_unverified};
 use muster_protocol::tuf::{
-    Delegation, Envelope, Expiry, Role, TargetFile, Targets, Timestamp, Trusted,
+    Delegation, Envelope, Expiry, FleetDocument, Role, TargetFile, Targets, Timestamp, Trusted,
 };
 
 use super::*;
@@ -298,6 +298,48 @@ async fn versions_and_ranks_only_rise() {
     assert!(refusal(bench.publish(prepared).await).contains("does not follow version 1"));
     let prepared = bench.prepare("1.1.0", 6, |_| {}).await;
     bench.publish(prepared).await.expect("published");
+}
+
+#[tokio::test]
+async fn a_fleet_document_must_not_turn_devices_away() {
+    let bench = Bench::new().await;
+    let newest = bench.newest("fleet.json").await.expect("published by init");
+    let newest = FleetDocument::parse(&newest).expect("ours");
+    let check = async |change: &dyn Fn(&mut FleetDocument), expect: Result<(), &str>| {
+        let mut document = newest.clone();
+        document.version += 1;
+        change(&mut document);
+        let file = document.encode().expect("in range");
+        let targets = bench.newest("targets").await.expect("published by init");
+        let mut targets: Targets = read_unverified(&Role::Targets, &targets).expect("ours");
+        targets.header.version += 1;
+        targets.add_target("fleet.json", TargetFile::of(&file, None));
+        let key = key_file::read(&bench.home.targets_key()).expect("a key");
+        let publication = Publication {
+            targets: Some(Envelope::signed_bytes(&targets, &[&key]).expect("canonical")),
+            target_files: vec![("fleet.json".to_owned(), file)],
+            ..Publication::default()
+        };
+        let published = bench.controller.publish(publication).await;
+        let said = published.map(drop).map_err(|error| error.to_string());
+        match expect {
+            Ok(()) => assert_eq!(said, Ok(())),
+            Err(expect) => assert!(
+                said.as_ref().is_err_and(|why| why.contains(expect)),
+                "{said:?}"
+            ),
+        }
+    };
+    let key = muster_protocol::tuf::Hex32([9; 32]);
+    let same_version = |f: &mut FleetDocument| (f.version, f.issued_at_s) = (1, f.issued_at_s + 1);
+    check(&same_version, Err("goes back")).await;
+    check(&|f| f.director_epoch -= 1, Err("goes back")).await;
+    check(&|f| f.director.keys = vec![key], Err("the director key")).await;
+    check(&|f| f.ack_keys = vec![key], Err("the ack key")).await;
+    check(&|f| f.time_keys = vec![key], Err("the time key")).await;
+    check(&|f| f.ca_certificates = vec!["other".into()], Err("the CA")).await;
+    check(&|f| f.director_epoch += 1, Ok(())).await;
+    assert_eq!(bench.controller.director().epoch.0, 2);
 }
 
 #[tokio::test]

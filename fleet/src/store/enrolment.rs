@@ -40,6 +40,15 @@ pub(crate) struct IssuedCertificate {
     pub(crate) chain: String,
 }
 
+/// The certificate with which a device may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewestSerial {
+    /// Its place in the enrolment log.
+    pub(crate) issue: i64,
+    /// Lower-case hexadecimal, as the broker names it.
+    pub(crate) serial: String,
+}
+
 impl Tx<'_> {
     /// Adds a token that nobody used.
     pub(crate) fn add_token(
@@ -77,12 +86,13 @@ impl Tx<'_> {
         Ok(self.0.query_row(sql, [secret.0], row).optional()?)
     }
 
-    /// Records the first use of a token: the device exists from now on, with this document key.
+    /// Records the first use of a token: the device exists from now on, with this document key
+    /// and this certificate.
     pub(crate) fn enrol(
         &self,
         token: &TokenRow,
         issued: &IssuedCertificate,
-    ) -> Result<(), StoreError> {
+    ) -> Result<NewestSerial, StoreError> {
         self.add_device(&token.device, issued.issued_at)?;
         self.set_document_key(&token.device, issued.document_key, issued.issued_at)?;
         self.0.execute(
@@ -99,6 +109,7 @@ impl Tx<'_> {
                 issued.chain,
             ],
         )?;
+        let issue = self.0.last_insert_rowid();
         self.0.execute(
             "UPDATE tokens SET document_key = ?2, tls_key = ?3, serial = ?4 WHERE secret = ?1",
             params![
@@ -108,16 +119,22 @@ impl Tx<'_> {
                 issued.serial
             ],
         )?;
-        Ok(())
+        Ok(NewestSerial {
+            issue,
+            serial: issued.serial.clone(),
+        })
     }
 
     /// For each device the serial of the certificate that was issued last: older ones may not
     /// connect.
-    pub(crate) fn newest_serials(&self) -> Result<Vec<(DeviceId, String)>, StoreError> {
-        let mut statement = self
-            .0
-            .prepare_cached("SELECT device, serial FROM certificates ORDER BY device, issued_at")?;
-        let rows = statement.query_map([], |row| Ok((column::id(row, 0)?, row.get(1)?)))?;
+    pub(crate) fn newest_serials(&self) -> Result<Vec<(DeviceId, NewestSerial)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT device, serial, MAX(issue) FROM certificates GROUP BY device",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let (serial, issue) = (row.get(1)?, row.get(2)?);
+            Ok((column::id(row, 0)?, NewestSerial { issue, serial }))
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum StoreError {
     /// The file cannot be opened.
-    #[error("failed to open the store {}: because {because}: hint: is the disk writable, \
-             and does no other controller use this home?", path.display())]
+    #[error("{}: {because}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -15,16 +14,16 @@ pub(crate) enum StoreError {
         because: String,
     },
     /// The file was written by a newer program.
-    #[error(
-        "failed to open the store: because its schema {found} is newer than {known}, the \
-             newest that this program knows: hint: use the program that wrote it"
-    )]
+    #[error("its schema {found} is newer than {known}, the newest that this program knows")]
     Newer {
         /// Schema of the file.
         found: i64,
         /// Newest known schema.
         known: i64,
     },
+    /// The disk has no room.
+    #[error("the disk with the store is full")]
+    Full,
     /// A statement or a commit failed.
     #[error("the store failed: because {because}")]
     Failed {
@@ -38,6 +37,9 @@ pub(crate) enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
+            return Self::Full;
+        }
         Self::Failed {
             because: error.to_string(),
         }

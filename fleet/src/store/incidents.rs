@@ -17,6 +17,8 @@ pub(crate) enum IncidentKind {
     ControllerBehind,
     /// A device names an epoch that this controller does not know.
     UnknownEpoch,
+    /// No assignment can be composed for a device.
+    NotComposed,
     /// A device lost its queue and opened a stream that names no predecessor.
     StreamLost,
 }
@@ -27,6 +29,7 @@ impl IncidentKind {
             Self::Clone => "clone",
             Self::ControllerBehind => "controller_behind",
             Self::UnknownEpoch => "unknown_epoch",
+            Self::NotComposed => "not_composed",
             Self::StreamLost => "stream_lost",
         }
     }
@@ -39,7 +42,7 @@ pub(crate) struct Incident {
     pub(crate) incident: i64,
     /// The device.
     pub(crate) device: String,
-    /// `clone`, `controller_behind`, `unknown_epoch` or `stream_lost`.
+    /// `clone`, `controller_behind`, `unknown_epoch`, `not_composed` or `stream_lost`.
     pub(crate) kind: String,
     /// A sentence.
     pub(crate) detail: String,

@@ -44,7 +44,7 @@ pub(crate) struct RolloutRow {
     /// Unix seconds.
     pub(crate) created_at: u64,
     /// Devices by their last step with it; `unheard` without a receipt, `superseded` when a
-    /// newer rollout of the model has the say.
+    /// newer rollout of the model has the say, `unassigned` when the model was taken off.
     pub(crate) steps: BTreeMap<String, u64>,
 }
 
@@ -116,6 +116,16 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// A device shall no longer run a model; whether it should have.
+    pub(crate) fn remove_desired(
+        &self,
+        device: &DeviceId,
+        model: &ModelId,
+    ) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM desired WHERE device = ? AND model = ?";
+        Ok(self.0.execute(sql, [device.as_str(), model.as_str()])? == 1)
+    }
+
     /// What a device shall run, by model.
     pub(crate) fn desired(&self, device: &DeviceId) -> Result<Vec<DesiredRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
@@ -161,7 +171,8 @@ impl Tx<'_> {
 
     fn with_steps(&self, mut row: RolloutRow) -> Result<RolloutRow, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT CASE WHEN d.rollout <> r.rollout THEN 'superseded'
+            "SELECT CASE WHEN d.rollout IS NULL THEN 'unassigned'
+                         WHEN d.rollout <> r.rollout THEN 'superseded'
                          WHEN m.step IS NULL THEN 'unheard' ELSE m.step END AS state, COUNT(*)
              FROM rollout_devices r
              JOIN devices v ON v.device = r.device

@@ -72,6 +72,26 @@ async fn a_job_that_fails_or_panics_undoes_itself_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_said_as_such_and_the_store_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
+    let limit = async |pages: u32| {
+        let limit = move |tx: &Tx<'_>| -> Result<(), StoreError> {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            Ok(tx.0.query_row(&sql, [], |_| Ok(()))?)
+        };
+        store.write(limit).await.expect("limited");
+    };
+    let fill = || store.write(|tx| tx.add_metadata("root", 1, &[7; 1 << 20]));
+    limit(1).await;
+    assert!(matches!(fill().await, Err(StoreError::Full)));
+    add(&store, 1).await.expect("there is room for little");
+    limit(u32::MAX - 1).await;
+    fill().await.expect("there is room");
+    assert_eq!(names(&store).await, ["press-001"]);
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_without_a_gap() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(&folder.path().join("muster.db")).expect("a new file");

@@ -97,21 +97,20 @@ fn run_all(
 ) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for job in batch {
-        answers.extend(run_one(connection, job)?);
+        run_one(connection, job, answers)?;
     }
     Ok(connection.execute_batch("COMMIT")?)
 }
 
 /// A job that panics answers nobody: its caller sees [`StoreError::Stopped`].
-fn run_one(connection: &Connection, job: Job) -> Result<Option<Answer>, StoreError> {
+fn run_one(connection: &Connection, job: Job, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
     connection.execute_batch("SAVEPOINT job")?;
     let done = catch_unwind(AssertUnwindSafe(|| job(&Tx(connection)))).ok();
-    if done
-        .as_ref()
-        .is_none_or(|done| done.outcome == Outcome::Undo)
-    {
+    let outcome = done.as_ref().map_or(Outcome::Undo, |done| done.outcome);
+    answers.extend(done.map(|done| done.answer));
+    if outcome == Outcome::Undo {
+        // A full disk has undone the whole transaction already, and all jobs of it fail.
         connection.execute_batch("ROLLBACK TO job")?;
     }
-    connection.execute_batch("RELEASE job")?;
-    Ok(done.map(|done| done.answer))
+    Ok(connection.execute_batch("RELEASE job")?)
 }

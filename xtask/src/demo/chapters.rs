@@ -43,20 +43,22 @@ impl Chapters<'_> {
     pub(super) fn tell(&mut self) -> anyhow::Result<Form> {
         let [first, second] = VERSIONS;
         self.release(0)?;
-        self.stage.watch("every device connected", ROLLOUT_MAX, |views| {
-            views.iter().all(|view| view.agent_bytes.is_some())
-        })?;
+        self.stage
+            .watch("every device connected", ROLLOUT_MAX, |views| {
+                views.iter().all(|view| view.agent_bytes.is_some())
+            })?;
         self.roll_out(first, 100)?;
         let form = Form::ask(&self.stage.agents[0].socket, self.subject.model.as_str())?;
         self.compare_golden(0, &form)?;
 
-        let title = "sensors feed every device; one machine will fail";
+        let title = self.subject.replay_title();
         self.stage.screen.chapter(title);
         let rate = self.args.rows_per_second;
         self.stage.replay(self.subject, &form, rate)?;
         let begun = clock::now();
         let first_rows = |_: &[DeviceView]| clock::now() - begun >= BEFORE_SECOND;
-        self.stage.watch("the first rows", ROLLOUT_MAX, first_rows)?;
+        self.stage
+            .watch("the first rows", ROLLOUT_MAX, first_rows)?;
 
         self.release(1)?;
         self.roll_out(second, 50)?;
@@ -78,7 +80,9 @@ impl Chapters<'_> {
         let title = format!("{model} {version} is packed and signed: muster bundle build, release");
         self.stage.screen.chapter(&title);
         let bundle = self.folder.join(format!("bundle-{version}"));
-        self.stage.controller.release(self.subject, release, &bundle)
+        self.stage
+            .controller
+            .release(self.subject, release, &bundle)
     }
 
     /// A rollout, until the last of its devices has committed.
@@ -92,7 +96,9 @@ impl Chapters<'_> {
         let mut active_at: Option<Instant> = None;
         let what = format!("{version} committed on {devices} devices");
         let views = self.stage.watch(&what, ROLLOUT_MAX, |views| {
-            let serving = views.iter().filter(|view| view.serves.as_deref() == Some(version));
+            let serving = views
+                .iter()
+                .filter(|view| view.serves.as_deref() == Some(version));
             if serving.count() >= devices && active_at.is_none() {
                 active_at = Some(clock::now());
             }
@@ -100,8 +106,11 @@ impl Chapters<'_> {
             active_at.is_some() && committed.count() >= devices
         })?;
         let seconds = active_at.map_or(0.0, |at| (at - begun).as_secs_f64());
-        let reached = views.iter().filter(|view| view.serves.as_deref() == Some(version));
+        let reached = views
+            .iter()
+            .filter(|view| view.serves.as_deref() == Some(version));
         let reached = reached.count();
+        self.stage.screen.draw_now(&views);
         let claim = format!("{version} at {percent} % serves on exactly {devices} devices");
         let seen = format!("{seconds:.1} s from `muster rollout` to the last of {reached}");
         self.claims.claim(&claim, reached == devices, seen);
@@ -110,7 +119,9 @@ impl Chapters<'_> {
 
     fn compare_golden(&mut self, place: usize, form: &Form) -> anyhow::Result<()> {
         let release = &self.subject.releases[place];
-        let Some(golden) = &release.golden else { return Ok(()) };
+        let Some(golden) = &release.golden else {
+            return Ok(());
+        };
         let arrays = npz::read(golden)?;
         let (mut all, mut rows) = (Comparison::default(), 0);
         for (agent, record) in self.stage.agents.iter().zip(&self.stage.records) {
@@ -127,13 +138,17 @@ impl Chapters<'_> {
     }
 
     fn replay_to_the_end(&mut self, form: &Form) -> anyhow::Result<()> {
-        self.stage.screen.chapter("the rest of the data is replayed");
+        self.stage
+            .screen
+            .chapter("the rest of the data is replayed");
         let rows = self.subject.rows(0, form.width)?.len();
         let left = Duration::from_secs_f64(rows as f64 / self.args.rows_per_second);
         let records = self.stage.records.clone();
         let within = left * 2 + ROLLOUT_MAX;
         self.stage.watch("every row replayed", within, |_| {
-            records.iter().all(|record| record.lock().answers.len() >= rows)
+            records
+                .iter()
+                .all(|record| record.lock().answers.len() >= rows)
         })?;
         Ok(())
     }
@@ -141,14 +156,20 @@ impl Chapters<'_> {
     /// What both ends have counted.
     fn count(&mut self) -> anyhow::Result<()> {
         self.stage.screen.chapter("both ends count");
-        let counted = self.stage.watch("equal counts at both ends", COUNTING_MAX, |views| {
-            views.iter().all(is_counted)
-        });
+        let counted = self
+            .stage
+            .watch("equal counts at both ends", COUNTING_MAX, |views| {
+                views.iter().all(is_counted)
+            });
         let (equal, views) = match counted {
             Ok(views) => (true, views),
             Err(error) if error.is::<super::stage::Interrupted>() => return Err(error),
-            Err(_) => (false, self.stage.watch("the counts", COUNTING_MAX, |_| true)?),
+            Err(_) => (
+                false,
+                self.stage.watch("the counts", COUNTING_MAX, |_| true)?,
+            ),
         };
+        self.stage.screen.draw_now(&views);
         let sum = |of: fn(&DeviceView) -> u64| views.iter().map(of).sum::<u64>();
         let seen = format!(
             "{} closed on devices, {} stored by the controller",
@@ -156,15 +177,19 @@ impl Chapters<'_> {
             sum(|view| view.windows_stored)
         );
         let some = views.iter().all(|view| view.windows_closed > 0);
-        self.claims.claim("closed windows are equal at both ends", equal && some, seen);
+        self.claims
+            .claim("closed windows are equal at both ends", equal && some, seen);
         let seen = format!(
             "{} answered, {} counted on devices, {} in stored windows",
             sum(|view| view.answered),
             sum(|view| view.predictions_counted),
             sum(|view| view.predictions_stored)
         );
-        let all = views.iter().all(|view| view.answered == view.predictions_stored);
-        self.claims.claim("every prediction is in a stored window", all, seen);
+        let all = views
+            .iter()
+            .all(|view| view.answered == view.predictions_stored);
+        self.claims
+            .claim("every prediction is in a stored window", all, seen);
         self.claim_no_failure(&views);
         self.claim_workers(&views);
         Ok(())
@@ -173,16 +198,26 @@ impl Chapters<'_> {
     fn claim_no_failure(&mut self, views: &[DeviceView]) {
         let failed: u64 = views.iter().map(|view| view.failed).sum();
         let answered: u64 = views.iter().map(|view| view.answered).sum();
-        let reasons = self.stage.records.iter().map(|record| record.lock().first_failure.clone());
+        let reasons = self
+            .stage
+            .records
+            .iter()
+            .map(|record| record.lock().first_failure.clone());
         let first = reasons.flatten().next();
         let seen = match first {
-            None => format!("{answered} answered across two swaps of every device"),
+            None => format!("{answered} answered while every device swapped"),
             Some(first) => format!("{failed} failed, first {first}"),
         };
-        self.claims.claim("no prediction failed, also while models were swapped", failed == 0, seen);
+        self.claims.claim(
+            "no prediction failed, also while models were swapped",
+            failed == 0,
+            seen,
+        );
         let both = self.stage.records.iter().all(|record| {
             let record = record.lock();
-            VERSIONS.iter().all(|version| record.by_version.contains_key(*version))
+            VERSIONS
+                .iter()
+                .all(|version| record.by_version.contains_key(*version))
         });
         let seen = self.stage.records.iter().map(|record| {
             let record = record.lock();
@@ -190,7 +225,8 @@ impl Chapters<'_> {
             counts.collect::<Vec<_>>().join("+")
         });
         let seen = seen.collect::<Vec<_>>().join(", ");
-        self.claims.claim("both versions answered rows on every device", both, seen);
+        self.claims
+            .claim("both versions answered rows on every device", both, seen);
     }
 
     fn claim_workers(&mut self, views: &[DeviceView]) {
@@ -202,7 +238,8 @@ impl Chapters<'_> {
             bytes(highest(|view| view.agent_bytes)),
             bytes(highest(|view| view.worker_bytes))
         );
-        self.claims.claim("no worker had to be started again", died == 0, seen);
+        self.claims
+            .claim("no worker had to be started again", died == 0, seen);
     }
 
     fn claim_alarms(&mut self) {
@@ -214,7 +251,9 @@ impl Chapters<'_> {
             );
             let seen = alarm.map_or("no alarm".into(), |row| format!("alarm from row {row}"));
             let (what, holds) = match self.subject.onset(place) {
-                None if self.args.expect_alarm.is_some() || self.args.threshold.is_none() => continue,
+                None if self.args.expect_alarm.is_some() || self.args.threshold.is_none() => {
+                    continue;
+                }
                 None => ("first sustained alarm", true),
                 Some(Onset::Never) => ("the machine is well: no alarm", alarm.is_none()),
                 Some(Onset::Row(onset)) => (
@@ -228,20 +267,29 @@ impl Chapters<'_> {
 
     /// The replayed rows against `--expect`.
     fn claim_expected(&mut self, form: &Form) -> anyhow::Result<()> {
-        let Some(expect) = &self.args.expect else { return Ok(()) };
+        let Some(expect) = &self.args.expect else {
+            return Ok(());
+        };
         let arrays = npz::read(expect)?;
         let rows = self.subject.rows(0, form.width)?.len();
         let mut all = Comparison::default();
         let known = arrays.get(&form.score).map_or(0, Vec::len);
         if known != rows {
-            all.miss(format!("{rows} rows were replayed, it has {known} of {:?}", form.score));
+            all.miss(format!(
+                "{rows} rows were replayed, it has {known} of {:?}",
+                form.score
+            ));
         }
         for record in &self.stage.records {
             for (row, answer) in record.lock().answers.iter().enumerate() {
                 answer.compare(row, &arrays, &mut all);
             }
         }
-        self.claims.claim("replayed rows are answered as expected", all.is_equal(), all.words());
+        self.claims.claim(
+            "replayed rows are answered as expected",
+            all.is_equal(),
+            all.words(),
+        );
         Ok(())
     }
 
@@ -258,11 +306,17 @@ impl Chapters<'_> {
             self.claims.claim(&claim, highest < threshold, seen);
         }
         if let Some(rows) = &self.args.expect_alarm {
-            let alarms = self.stage.records.iter().map(|record| record.lock().alarm.first_row);
+            let alarms = self
+                .stage
+                .records
+                .iter()
+                .map(|record| record.lock().alarm.first_row);
             let alarms: Vec<_> = alarms.collect();
             let within = |row: &usize| rows.exclusive().contains(row);
             let holds = alarms.iter().all(|row| row.as_ref().is_some_and(within));
-            let seen = alarms.iter().map(|row| row.map_or("none".into(), |row| row.to_string()));
+            let seen = alarms
+                .iter()
+                .map(|row| row.map_or("none".into(), |row| row.to_string()));
             let seen = format!("from rows {}", seen.collect::<Vec<_>>().join(", "));
             let claim = format!("the sustained alarm begins in rows {rows}");
             self.claims.claim(&claim, holds, seen);
@@ -274,7 +328,9 @@ impl Chapters<'_> {
         for receipt in self.stage.controller.receipts()? {
             let measured = receipt.measured;
             let bytes = [measured.fetched_bytes, measured.written_bytes];
-            let most = fetched.entry((receipt.version, receipt.device)).or_default();
+            let most = fetched
+                .entry((receipt.version, receipt.device))
+                .or_default();
             for (most, bytes) in most.iter_mut().zip(bytes) {
                 *most = (*most).max(bytes.unwrap_or(0));
             }

@@ -66,6 +66,10 @@ mod tests {
         claims.claim("bb", false, "2");
         assert!(!claims.hold());
         assert!(claims.text().contains("FAILED  bb  2\n"));
-        assert!(claims.text().ends_with("1 of 2 claims do not hold, first: bb: 2"));
+        assert!(
+            claims
+                .text()
+                .ends_with("1 of 2 claims do not hold, first: bb: 2")
+        );
     }
 }

@@ -22,7 +22,11 @@ impl Comparison {
     /// Compares one row of one output.
     pub(super) fn row(&mut self, what: &str, got: &[f64], expect: &[f64]) {
         if got.len() != expect.len() {
-            self.miss(format!("{what}: {} numbers, not {}", got.len(), expect.len()));
+            self.miss(format!(
+                "{what}: {} numbers, not {}",
+                got.len(),
+                expect.len()
+            ));
         }
         for (got, expect) in got.iter().zip(expect) {
             self.numbers += 1;

@@ -102,7 +102,9 @@ mod tests {
     fn a_folder_too_deep_for_a_socket_is_refused_before_it_is_made() -> anyhow::Result<()> {
         let parent = tempfile::tempdir()?;
         let deep = parent.path().join("x".repeat(80));
-        let error = Folder::new(Some(&deep)).err().map(|error| error.to_string());
+        let error = Folder::new(Some(&deep))
+            .err()
+            .map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.contains("too long a path")));
         assert!(!deep.exists());
         Ok(())

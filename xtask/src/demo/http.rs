@@ -40,7 +40,10 @@ impl<S: Read + Write> Http<S> {
     /// # Errors
     /// The connection breaks, or the answer is none that is expected.
     pub(super) fn get(&mut self, path: &str) -> anyhow::Result<Value> {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"), b"")
+        self.ask(
+            &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            b"",
+        )
     }
 
     /// Sends `body` to `path`.

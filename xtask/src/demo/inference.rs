@@ -76,15 +76,20 @@ impl Form {
 
     fn of(model: &str, metadata: Metadata) -> anyhow::Result<Self> {
         let only = |because: &str| {
-            format!("failed to replay rows: because the model takes {because}: hint: the demo \
-                 replays models of one FP32 input [batch, features]")
+            format!(
+                "failed to replay rows: because the model takes {because}: hint: the demo \
+                 replays models of one FP32 input [batch, features]"
+            )
         };
         ensure!(metadata.inputs.len() == 1, only("several inputs"));
         let input = &metadata.inputs[0];
         ensure!(input.datatype == "FP32", only(&input.datatype));
         ensure!(input.shape.len() == 2, only(&format!("{:?}", input.shape)));
         let width = usize::try_from(input.shape[1]).with_context(|| only("rows of any width"))?;
-        let named = metadata.outputs.iter().find(|output| output.name == "score");
+        let named = metadata
+            .outputs
+            .iter()
+            .find(|output| output.name == "score");
         let score = named.or(metadata.outputs.first());
         Ok(Self {
             model: model.to_owned(),
@@ -124,7 +129,9 @@ impl Inference {
         let outputs = reply.outputs.into_iter();
         Ok(Answer {
             version: reply.model_version,
-            outputs: outputs.map(|output| (output.name, numbers(output.data))).collect(),
+            outputs: outputs
+                .map(|output| (output.name, numbers(output.data)))
+                .collect(),
         })
     }
 
@@ -137,9 +144,8 @@ impl Inference {
         arrays: &BTreeMap<String, Array>,
     ) -> anyhow::Result<(usize, Comparison)> {
         let inputs = arrays.get(&self.form.input);
-        let inputs = inputs.with_context(|| {
-            format!("the golden vectors have no array {:?}", self.form.input)
-        })?;
+        let inputs = inputs
+            .with_context(|| format!("the golden vectors have no array {:?}", self.form.input))?;
         let mut comparison = Comparison::default();
         for (row, input) in inputs.iter().enumerate() {
             let input: Vec<f32> = input.iter().map(|&value| value as f32).collect();
@@ -161,7 +167,9 @@ impl Answer {
         comparison: &mut Comparison,
     ) {
         for (name, got) in &self.outputs {
-            let Some(array) = arrays.get(name) else { continue };
+            let Some(array) = arrays.get(name) else {
+                continue;
+            };
             let what = format!("row {row} of {name}");
             match array.get(row) {
                 Some(expect) => comparison.row(&what, got, expect),
@@ -199,8 +207,14 @@ mod tests {
         check(&format!("[{rows}]"), Ok(("a", 4)));
         check(&format!("[{rows}, {rows}]"), Err("several inputs"));
         check(&format!("[{}]", input("INT64", "[-1, 4]")), Err("INT64"));
-        check(&format!("[{}]", input("FP32", "[-1, 2, 4]")), Err("[-1, 2, 4]"));
-        check(&format!("[{}]", input("FP32", "[-1, -1]")), Err("any width"));
+        check(
+            &format!("[{}]", input("FP32", "[-1, 2, 4]")),
+            Err("[-1, 2, 4]"),
+        );
+        check(
+            &format!("[{}]", input("FP32", "[-1, -1]")),
+            Err("any width"),
+        );
     }
 
     #[test]

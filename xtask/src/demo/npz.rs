@@ -89,14 +89,21 @@ fn array(npy: &[u8]) -> anyhow::Result<Array> {
     let width = shape.iter().skip(1).product::<usize>().max(1);
     let rows: Array = values.chunks(width).map(<[f64]>::to_vec).collect();
     let whole = shape.first() == Some(&rows.len()) && values.len() == rows.len() * width;
-    ensure!(whole, "it has {} numbers, its shape is {shape:?}", values.len());
+    ensure!(
+        whole,
+        "it has {} numbers, its shape is {shape:?}",
+        values.len()
+    );
     Ok(rows)
 }
 
 fn shape(head: &str) -> Option<Vec<usize>> {
     let (_, behind) = head.split_once("'shape': (")?;
     let (inside, _) = behind.split_once(')')?;
-    let sizes = inside.split(',').map(str::trim).filter(|size| !size.is_empty());
+    let sizes = inside
+        .split(',')
+        .map(str::trim)
+        .filter(|size| !size.is_empty());
     sizes.map(|size| size.parse().ok()).collect()
 }
 
@@ -126,7 +133,11 @@ mod tests {
             .collect();
         assert_eq!(
             forms,
-            [("features", 16, 4), ("reconstruction", 16, 4), ("score", 16, 1)]
+            [
+                ("features", 16, 4),
+                ("reconstruction", 16, 4),
+                ("score", 16, 1)
+            ]
         );
         let [quiet, ill] = [0, 15].map(|row: usize| arrays["score"][row][0]);
         assert!(quiet < 8.0 && ill > 8.0, "{quiet} and {ill}");

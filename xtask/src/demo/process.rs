@@ -172,12 +172,17 @@ mod tests {
         let mut process = Process::start("b", &mut shell(script), folder.path())?;
         assert!(process.wait_until(clock::now() + ENDING_MAX).is_some());
         assert_eq!(process.printed()?, "out\n");
-        let said = process.expect_running().err().map(|error| error.to_string());
+        let said = process
+            .expect_running()
+            .err()
+            .map(|error| error.to_string());
         assert_eq!(
             said.as_deref(),
             Some("b ended with exit status: 3\n    | why")
         );
-        let said = output(&mut shell(script)).err().map(|error| error.to_string());
+        let said = output(&mut shell(script))
+            .err()
+            .map(|error| error.to_string());
         assert!(said.is_some_and(|said| said.ends_with("| why")));
         assert_eq!(output(&mut shell("echo out"))?, "out\n");
         Ok(())

@@ -163,11 +163,7 @@ fn replay(tape: &Tape, record: &Shared, stop: &Interrupt) {
 }
 
 /// Over the connection that there is; one that failed is not used again.
-fn ask(
-    connection: &mut Option<Inference>,
-    tape: &Tape,
-    row: &[f32],
-) -> anyhow::Result<Answer> {
+fn ask(connection: &mut Option<Inference>, tape: &Tape, row: &[f32]) -> anyhow::Result<Answer> {
     let mut inference = match connection.take() {
         Some(inference) => inference,
         None => Inference::connect(&tape.socket, &tape.form)?,
@@ -207,7 +203,12 @@ mod tests {
     fn failures_are_counted_with_the_first_reason() {
         let (shared, tape) = (Shared::new(2), tape());
         let mut record = shared.lock();
-        let results = [answer(0.5), Err(anyhow::anyhow!("a")), answer(2.0), answer(2.0)];
+        let results = [
+            answer(0.5),
+            Err(anyhow::anyhow!("a")),
+            answer(2.0),
+            answer(2.0),
+        ];
         for (result, micros) in results.into_iter().zip([10, 0, 20, 30]) {
             record.take(result, Duration::from_micros(micros), &tape);
         }
@@ -216,7 +217,10 @@ mod tests {
         assert_eq!(record.first_failure.as_deref(), Some("row 1: a"));
         assert_eq!(record.alarm.first_row, Some(2));
         assert_eq!(record.answers.len(), 3, "the first time through");
-        assert_eq!((record.latency_us(50), record.latency_us(95)), (Some(20), Some(30)));
+        assert_eq!(
+            (record.latency_us(50), record.latency_us(95)),
+            (Some(20), Some(30))
+        );
         assert_eq!(record.highest_score("score", 2..3), Some(2.0));
         assert!(record.highest_score("score", 0..9).is_none());
     }

@@ -112,7 +112,10 @@ impl Stage {
                 self.screen.draw_now(&views);
                 let step = view.step.as_deref().unwrap_or_default();
                 let reason = view.reason.as_deref().unwrap_or("without a reason");
-                bail!("failed to see {what}: because {} says {step}: {reason}", view.device);
+                bail!(
+                    "failed to see {what}: because {} says {step}: {reason}",
+                    view.device
+                );
             }
             if clock::now() >= deadline {
                 self.screen.draw_now(&views);
@@ -156,7 +159,8 @@ impl Stage {
                 interval: Duration::from_secs_f64(1.0 / rows_per_second),
                 thresholds: subject.thresholds(),
             };
-            self.replays.push(Replay::start(tape, self.records[place].clone()));
+            self.replays
+                .push(Replay::start(tape, self.records[place].clone()));
         }
         Ok(())
     }
@@ -169,10 +173,14 @@ impl Stage {
     fn look(&mut self) -> anyhow::Result<Vec<DeviceView>> {
         self.expect_undisturbed()?;
         self.controller.process.expect_running()?;
-        let due = self.summary_at.is_none_or(|at| clock::now() - at >= SUMMARY_EVERY);
+        let due = self
+            .summary_at
+            .is_none_or(|at| clock::now() - at >= SUMMARY_EVERY);
         if due {
             let summary = self.controller.summary()?;
-            let named = summary.into_iter().map(|device| (device.device.clone(), device));
+            let named = summary
+                .into_iter()
+                .map(|device| (device.device.clone(), device));
             self.summary = named.collect();
             self.summary_at = Some(clock::now());
         }

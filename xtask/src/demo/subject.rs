@@ -105,6 +105,14 @@ impl Subject {
         Ok(rows)
     }
 
+    /// What is replayed, in words.
+    pub(super) fn replay_title(&self) -> &'static str {
+        match self.source {
+            Source::File(_) => "every device is asked about each row of the data",
+            Source::Story => "sensors feed every device; one machine will fail",
+        }
+    }
+
     /// First row in which a device's machine may be called ill, of the story's machines.
     pub(super) fn onset(&self, device: usize) -> Option<Onset> {
         match self.source {

@@ -72,7 +72,11 @@ impl Screen {
     pub(super) fn new() -> Self {
         let is_terminal = io::stdout().is_terminal();
         Self {
-            kind: if is_terminal { Kind::Terminal } else { Kind::Plain },
+            kind: if is_terminal {
+                Kind::Terminal
+            } else {
+                Kind::Plain
+            },
             start: clock::now(),
             chapter: String::new(),
             drawn_lines: 0,
@@ -156,7 +160,9 @@ pub(super) fn table(devices: &[DeviceView]) -> Vec<String> {
 fn cells(view: &DeviceView) -> [String; HEADINGS.len()] {
     let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".into());
     let millis = |micros: Option<u32>| {
-        micros.map_or("-".into(), |micros| format!("{:.2}", f64::from(micros) / 1e3))
+        micros.map_or("-".into(), |micros| {
+            format!("{:.2}", f64::from(micros) / 1e3)
+        })
     };
     [
         view.device.clone(),
@@ -168,7 +174,8 @@ fn cells(view: &DeviceView) -> [String; HEADINGS.len()] {
         millis(view.latency_p50_us),
         millis(view.latency_p95_us),
         view.score.map_or("-".into(), |score| format!("{score:.2}")),
-        view.alarm_row.map_or("-".into(), |row| format!("row {row}")),
+        view.alarm_row
+            .map_or("-".into(), |row| format!("row {row}")),
         format!("{}/{}", view.windows_stored, view.windows_closed),
     ]
 }

@@ -2,10 +2,10 @@
 //!
 //! A document that is on disk already is not fetched again.
 
-use super::{Held, Purpose, Stage};
+use super::{Held, Purpose, Stage, is_under_way};
 use crate::clock;
 use crate::supervisor::Supervisor;
-use muster_device::updater::{Capabilities, Input, Listing, Release, Verdict};
+use muster_device::updater::{Capabilities, Input, Listing, ModelState, Release, Verdict};
 use muster_protocol::bundle::HashList;
 use muster_protocol::bundle::manifest::{LayerKind, Manifest};
 use muster_protocol::cbor;
@@ -13,13 +13,17 @@ use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
 use muster_protocol::limits::PIECE_BYTES_MAX;
-use muster_protocol::message::{Answer, Reason, Statement, What, statement_name};
+use muster_protocol::message::{Answer, Reason, Statement, Swap, What, statement_name};
 use muster_protocol::time::Millis;
 use muster_protocol::tuf::Search;
 
 /// How long a document may take before the updater backs off.
 const DOCUMENT_MS_MAX: u64 = 10_000;
+/// How long a statement waits for metadata that lists it before the updater backs off.
+const STATEMENT_MS_MAX: u64 = 30_000;
 const MIB: u64 = 1024 * 1024;
+/// Nothing is late while there is no connection.
+const NEVER: Millis = Millis(u64::MAX);
 
 impl Supervisor {
     pub(in crate::supervisor) fn fetch_statement(&mut self, model: &ModelId, digest: Digest) {
@@ -37,7 +41,7 @@ impl Supervisor {
         if let Ok(Some(bytes)) = self.store.document(&digest) {
             return self.document_here(model, purpose, &bytes);
         }
-        let deadline = clock::monotonic().plus(DOCUMENT_MS_MAX);
+        let deadline = self.answer_by(DOCUMENT_MS_MAX);
         self.downloads.of(model).stage = Stage::Document {
             digest,
             purpose,
@@ -64,7 +68,10 @@ impl Supervisor {
             return false;
         };
         match answer {
-            Answer::NotFound => self.unavailable(&model, "the fleet does not have it"),
+            Answer::NotFound => {
+                self.ask_hello();
+                self.unavailable(&model, "the fleet does not have it");
+            }
             Answer::Bytes { bytes, .. } if Digest::of(bytes) != digest => {
                 self.unavailable(&model, "what came is not what was asked for");
             }
@@ -134,6 +141,7 @@ impl Supervisor {
             .check_hash_list(&list)
             .map_err(|misfit| bad(misfit.to_string()))?;
         download.hash_list = bytes.to_vec();
+        download.piece_size = list.piece_size;
         Ok(Some((manifest.card.digest, Purpose::Card)))
     }
 
@@ -152,7 +160,7 @@ impl Supervisor {
         let bundle = cose::peek::<Statement>(&bytes)
             .ok()
             .map(|statement| statement.bundle);
-        let deadline = clock::monotonic().plus(3 * DOCUMENT_MS_MAX);
+        let deadline = self.answer_by(STATEMENT_MS_MAX);
         self.downloads.statements.insert(
             model.clone(),
             Held {
@@ -177,7 +185,7 @@ impl Supervisor {
                 continue;
             };
             if let Some(held) = self.downloads.statements.remove(&model) {
-                let capabilities = self.capabilities(&model);
+                let capabilities = self.capabilities(&model, held.bundle.as_ref());
                 let (bytes, capabilities) = (&held.bytes, &capabilities);
                 self.feed(
                     &model,
@@ -191,7 +199,8 @@ impl Supervisor {
         }
     }
 
-    /// `None` while that cannot be said yet.
+    /// `None` while that cannot be said yet. Newer metadata may be withheld, so that absence is
+    /// a verdict only once `accept_by` has passed.
     fn listing(&self, model: &ModelId) -> Option<Listing> {
         let held = self.downloads.statements.get(model)?;
         let entry = self.updaters.get(model)?.state().entry.as_ref()?;
@@ -204,24 +213,35 @@ impl Supervisor {
                     return Some(Listing::Listed);
                 }
                 tracing::warn!(%model, %digest, "metadata lists another statement");
-                self.refresh.complete.then_some(Listing::Absent)
+                self.absence()
             }
-            Ok(Search::Absent) => self.refresh.complete.then_some(Listing::Absent),
-            Ok(Search::Needs(_)) | Err(_) => None,
+            Ok(Search::Absent) if self.refresh.complete => {
+                tracing::info!(%model, %digest, "metadata does not list it yet");
+                self.absence()
+            }
+            Ok(Search::Absent | Search::Needs(_)) | Err(_) => None,
         }
     }
 
+    fn absence(&self) -> Option<Listing> {
+        (self.refresh.complete && self.accept_by_passed()).then_some(Listing::Absent)
+    }
+
     /// What is left for one more release beside everything that is planned.
-    fn capabilities(&self, model: &ModelId) -> Capabilities {
-        let stop_first = self.config.swap == crate::config::SwapSetting::StopFirst;
-        let planned: u64 = self
-            .updaters
-            .iter()
-            .filter(|(other, _)| !(stop_first && *other == model))
-            .filter_map(|(_, updater)| updater.state().active.as_ref())
-            .map(|slot| slot.release.peak_memory_bytes)
-            .sum();
-        let free = self.store.free_bytes().unwrap_or(0);
+    fn capabilities(&self, model: &ModelId, bundle: Option<&Digest>) -> Capabilities {
+        let planned = self.updaters.values().map(|updater| {
+            let state = updater.state();
+            let whose = if state.model == *model {
+                Whose::Own
+            } else {
+                Whose::Other
+            };
+            planned_bytes(state, whose, self.swap_of(state))
+        });
+        let planned = planned.fold(0, u64::saturating_add);
+        // Space that an earlier attempt reserved is there for the same bundle.
+        let there = bundle.map_or(0, |bundle| self.bytes_on_disk(bundle));
+        let free = self.store.free_bytes().unwrap_or(0).saturating_add(there);
         Capabilities {
             class: self.config.class.clone(),
             memory_bytes: (self.config.memory_mib_max * MIB)
@@ -231,21 +251,56 @@ impl Supervisor {
         }
     }
 
+    fn bytes_on_disk(&self, bundle: &Digest) -> u64 {
+        let layers = self.layers(bundle).unwrap_or_default();
+        let digests = layers.iter().flat_map(|l| [l.digest, l.blob_digest]);
+        self.store.allocated_bytes(&digests.collect())
+    }
+
+    /// How a model swaps: of own setting and entry, what takes less memory.
+    fn swap_of(&self, state: &ModelState) -> Swap {
+        let own = self.config.swap;
+        let asked = state.entry.as_ref().and_then(|entry| entry.settings.swap);
+        own.no_more_than(asked.unwrap_or(own.into()))
+    }
+
     /// What was asked for on an earlier connection, or on none, is asked for again.
     pub(super) fn documents_connected(&mut self) {
-        let later = clock::monotonic().plus(DOCUMENT_MS_MAX);
+        let now = clock::monotonic();
+        for held in self.downloads.statements.values_mut() {
+            held.deadline = now.plus(STATEMENT_MS_MAX);
+        }
         let mut digests = Vec::new();
         for download in self.downloads.models.values_mut() {
             if let Stage::Document {
                 digest, deadline, ..
             } = &mut download.stage
             {
-                *deadline = later;
+                *deadline = now.plus(DOCUMENT_MS_MAX);
                 digests.push(*digest);
             }
         }
         for digest in digests {
             self.request_document(digest);
+        }
+    }
+
+    /// Silence says nothing while nobody can be heard.
+    pub(super) fn documents_disconnected(&mut self) {
+        for held in self.downloads.statements.values_mut() {
+            held.deadline = NEVER;
+        }
+        for download in self.downloads.models.values_mut() {
+            if let Stage::Document { deadline, .. } = &mut download.stage {
+                *deadline = NEVER;
+            }
+        }
+    }
+
+    fn answer_by(&self, timeout_ms: u64) -> Millis {
+        match self.connected {
+            true => clock::monotonic().plus(timeout_ms),
+            false => NEVER,
         }
     }
 
@@ -267,6 +322,10 @@ impl Supervisor {
         late.iter()
             .for_each(|model| self.unavailable(model, "no answer"));
         let statements = &self.downloads.statements;
+        if statements.values().any(|held| held.deadline <= now) {
+            self.judge_statements();
+        }
+        let statements = &self.downloads.statements;
         let late = statements.iter().filter(|(_, held)| held.deadline <= now);
         let late: Vec<_> = late.map(|(model, _)| model.clone()).collect();
         for model in late {
@@ -279,6 +338,32 @@ impl Supervisor {
         tracing::info!(%model, because, "not to be had now");
         self.downloads.of(model).stage = Stage::Resting;
         self.feed(model, Input::Unavailable);
+    }
+}
+
+/// Whose memory is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Of the model that something new is judged for.
+    Own,
+    /// Of another one.
+    Other,
+}
+
+/// Memory that a model may come to take, without what is judged now.
+pub(super) fn planned_bytes(state: &ModelState, whose: Whose, swap: Swap) -> u64 {
+    let active = state.active.as_ref().map(|slot| &slot.release);
+    let active_bytes = active.map_or(0, |release| release.peak_memory_bytes);
+    let unfinished = state
+        .candidate
+        .as_ref()
+        .filter(|_| is_under_way(state.progress));
+    let candidate_bytes = unfinished.map_or(0, |release| release.peak_memory_bytes);
+    match (whose, swap) {
+        (Whose::Own, Swap::Overlap) => active_bytes,
+        (Whose::Own, Swap::StopFirst) => 0,
+        (Whose::Other, Swap::Overlap) => active_bytes.saturating_add(candidate_bytes),
+        (Whose::Other, Swap::StopFirst) => active_bytes.max(candidate_bytes),
     }
 }
 

@@ -5,78 +5,80 @@
 
 use super::Stage;
 use crate::clock;
-use crate::supervisor::Supervisor;
+use crate::store::Store;
+use crate::store::atomic::DiskError;
+use crate::supervisor::{Effect, Supervisor};
 use muster_device::fetcher::{self, Fetcher, Wanted};
 use muster_device::updater::{Input, Release, Verdict};
 use muster_protocol::bundle::HashList;
-use muster_protocol::bundle::manifest::{Layer, LayerKind};
+use muster_protocol::bundle::manifest::{Layer, LayerKind, Manifest};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
 use muster_protocol::message::{Answer, Reason, What};
 use muster_protocol::time::Millis;
+use std::path::Path;
+use std::sync::PoisonError;
 
 impl Supervisor {
     pub(in crate::supervisor) fn fetch_pieces(&mut self, model: &ModelId, release: &Release) {
-        match self.missing_layers(model) {
+        let download = self.downloads.models.get(model);
+        let plan = download.and_then(|d| Some((d.manifest.clone()?, d.hash_list.clone())));
+        let Some((manifest, hash_list)) = plan else {
+            // The plan is not in memory: this is a retry after it was forgotten.
+            return self.fetch_plan(model, release);
+        };
+        let (effects, model, bundle) = (self.effects.clone(), model.clone(), release.bundle);
+        let (folder, lock) = (self.store.folder().to_owned(), self.downloads.layers_lock());
+        // Hashing what an earlier attempt left takes long, and predictions do not wait for it.
+        tokio::task::spawn_blocking(move || {
+            let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = missing_layers(&folder, &manifest, &hash_list);
+            // The receiver lives as long as the agent.
+            let _ = effects.blocking_send(Effect::Surveyed {
+                model,
+                bundle,
+                result,
+            });
+        });
+    }
+
+    /// Asks for the pieces that are missing, if the same bundle is still wanted.
+    pub(in crate::supervisor) fn surveyed(
+        &mut self,
+        model: &ModelId,
+        bundle: Digest,
+        result: Result<Option<Vec<Wanted>>, DiskError>,
+    ) {
+        let download = self.downloads.models.get_mut(model).filter(|download| {
+            let release = download.release.as_ref();
+            matches!(download.stage, Stage::Resting) && release.is_some_and(|r| r.bundle == bundle)
+        });
+        let Some(download) = download else { return };
+        match result {
             Ok(Some(wanted)) => {
                 let mut fetcher = Fetcher::new(wanted, self.downloads.seed);
                 if self.connected {
                     fetcher.handle(fetcher::Input::Connected, clock::monotonic());
                 }
-                self.downloads.of(model).stage = Stage::Pieces(Box::new(fetcher));
+                download.stage = Stage::Pieces(Box::new(fetcher));
             }
-            // The plan is not in memory: this is a retry after it was forgotten.
-            Ok(None) => self.fetch_plan(model, release),
+            Ok(None) => {
+                let verdict = Verdict::new(Reason::HashList, "it does not list every layer");
+                self.feed(model, Input::Failed { bundle, verdict });
+            }
             Err(error) => {
                 let verdict = Verdict::new(Reason::Disk, &error.to_string());
-                let bundle = release.bundle;
                 self.feed(model, Input::Failed { bundle, verdict });
             }
         }
-    }
-
-    /// Layers that are not there yet, with their space reserved.
-    fn missing_layers(
-        &self,
-        model: &ModelId,
-    ) -> Result<Option<Vec<Wanted>>, crate::store::atomic::DiskError> {
-        let download = self.downloads.models.get(model);
-        let Some((download, manifest)) = download.and_then(|d| Some((d, d.manifest.as_ref()?)))
-        else {
-            return Ok(None);
-        };
-        let Ok(list) = cbor::decode::<HashList<'_>>(&download.hash_list) else {
-            return Ok(None);
-        };
-        let mut wanted = Vec::new();
-        for layer in manifest
-            .layers
-            .iter()
-            .filter(|layer| layer.kind != LayerKind::HashList)
-        {
-            // Verified whole before it is used; a damaged one is found and fetched then.
-            if self.store.blob_path(&layer.blob_digest).exists() {
-                continue;
-            }
-            let Some(hashes) = list.layer(&layer.digest) else {
-                return Ok(None);
-            };
-            let have = self.store.pieces_on_disk(&hashes, list.piece_size)?;
-            self.store.reserve(&layer.digest, layer.size)?;
-            wanted.push(Wanted {
-                digest: layer.digest,
-                pieces: hashes.len(),
-                have,
-            });
-        }
-        Ok(Some(wanted))
     }
 
     pub(in crate::supervisor) fn take_blob(
         &mut self,
         digest: Digest,
         index: u32,
+        piece_size: u32,
         answer: &Answer<'_>,
     ) {
         if self.take_document_answer(digest, answer) {
@@ -84,12 +86,17 @@ impl Supervisor {
         }
         let fetching = self.downloads.models.iter().filter(|(_, download)| {
             matches!(download.stage, Stage::Pieces(_))
+                // Pieces of another size have other numbers.
+                && download.piece_size == piece_size
                 && download
                     .manifest
                     .iter()
                     .any(|m| m.layers.iter().any(|l| l.digest == digest))
         });
         let models: Vec<_> = fetching.map(|(model, _)| model.clone()).collect();
+        if !models.is_empty() && *answer == Answer::NotFound {
+            self.ask_hello();
+        }
         for model in models {
             let input = match answer {
                 Answer::NotFound => fetcher::Input::Unusable { layer: digest },
@@ -140,10 +147,8 @@ impl Supervisor {
         let mut outputs = Vec::new();
         for (model, download) in &mut self.downloads.models {
             if let Stage::Pieces(fetcher) = &mut download.stage {
-                let piece_size = cbor::decode::<HashList<'_>>(&download.hash_list)
-                    .map_or(0, |list| list.piece_size);
                 while let Some(output) = fetcher.poll_output(now) {
-                    outputs.push((model.clone(), piece_size, output));
+                    outputs.push((model.clone(), download.piece_size, output));
                 }
             }
         }
@@ -186,6 +191,7 @@ impl Supervisor {
     }
 
     pub(in crate::supervisor) fn downloads_disconnected(&mut self) {
+        self.documents_disconnected();
         self.each_fetcher(fetcher::Input::Disconnected, clock::monotonic());
     }
 
@@ -200,7 +206,39 @@ impl Supervisor {
     /// The layers of a bundle whose manifest is on disk.
     pub(in crate::supervisor) fn layers(&self, bundle: &Digest) -> Option<Vec<Layer>> {
         let manifest = self.store.document(bundle).ok().flatten()?;
-        let manifest = muster_protocol::bundle::manifest::Manifest::parse(&manifest).ok()?;
+        let manifest = Manifest::parse(&manifest).ok()?;
         Some(manifest.layers)
     }
+}
+
+/// Layers that are not there yet, with their space reserved; `None` when the hash list is not one
+/// of this manifest.
+fn missing_layers(
+    folder: &Path,
+    manifest: &Manifest,
+    hash_list: &[u8],
+) -> Result<Option<Vec<Wanted>>, DiskError> {
+    let store = Store::open_shared(folder)?;
+    let Ok(list) = cbor::decode::<HashList<'_>>(hash_list) else {
+        return Ok(None);
+    };
+    let layers = manifest.layers.iter();
+    let mut wanted = Vec::new();
+    for layer in layers.filter(|layer| layer.kind != LayerKind::HashList) {
+        // Verified whole before it is used; a damaged one is found and fetched then.
+        if store.blob_path(&layer.blob_digest).exists() {
+            continue;
+        }
+        let Some(hashes) = list.layer(&layer.digest) else {
+            return Ok(None);
+        };
+        let have = store.pieces_on_disk(&hashes, list.piece_size)?;
+        store.reserve(&layer.digest, layer.size)?;
+        wanted.push(Wanted {
+            digest: layer.digest,
+            pieces: hashes.len(),
+            have,
+        });
+    }
+    Ok(Some(wanted))
 }

@@ -1,26 +1,30 @@
-//! Bodies of documents: written without a number, numbered and signed when frozen, merged while
-//! they have none.
+//! Receipts, windows and gaps on their way: stored without a number, numbered and signed when
+//! frozen, merged while they have none.
 //!
-//! A body is an encoded document with an empty stream and number zero.
+//! Never loses a body that the disk refuses: it waits in memory.
 
-use super::Lane;
+use super::bodies::{self, Content, Signing};
+use super::{DISK_RETRY_MS, Lane, Outbox};
 use crate::clock;
 use crate::serving::Closed;
 use crate::store::atomic::DiskError;
 use crate::supervisor::Supervisor;
-use ed25519_dalek::SigningKey;
-use muster_device::stream::{Handle, MergeClass, Pending, Readiness};
+use muster_device::stream::{Handle, Input, Pending};
 use muster_device::updater::{Release, Verdict};
 use muster_protocol::cbor;
-use muster_protocol::cose;
-use muster_protocol::id::{
-    BootId, DeviceId, EpochGeneration, ModelId, Sequence, StreamId, Version,
-};
-use muster_protocol::message::window::{Merged, Window};
-use muster_protocol::message::{Body, Document, Gap, GapReason, Measured, Receipt, Step};
+use muster_protocol::id::{EpochGeneration, ModelId, Sequence, Version};
+use muster_protocol::message::window::Window;
+use muster_protocol::message::{Measured, Receipt, Step};
+use muster_protocol::time::Millis;
 
-/// The stream of a body that has no number yet.
-const NO_STREAM: StreamId = StreamId([0; 8]);
+/// Where a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Durable.
+    OnDisk,
+    /// The disk refused it: it is tried again.
+    InMemory,
+}
 
 impl Supervisor {
     /// Puts a receipt into its stream.
@@ -61,90 +65,91 @@ impl Supervisor {
         };
         let because = verdict.map_or("", |verdict| verdict.detail.as_str());
         tracing::info!(%model, version = %receipt.version, ?step, because, "step");
-        let body = self.body(Content::Receipt(receipt));
-        if let Err(error) = self.outbox.receipts.put(&body) {
-            tracing::error!("{error}");
-        }
+        let body = self.outbox.body(Content::Receipt(receipt));
+        self.outbox.put_receipt(body);
     }
 
     /// Puts a closed window into its stream.
-    pub(in crate::supervisor) fn put_window(&mut self, closed: &Closed) -> Result<(), DiskError> {
+    pub(in crate::supervisor) fn put_window(&mut self, closed: &Closed) {
         let Ok(mut window) = cbor::decode::<Window<'_>>(&closed.window) else {
-            return Ok(());
+            return;
         };
         window.unix = self.time().unix(clock::monotonic());
-        let body = self.body(Content::Window(window));
-        self.outbox.windows.put(&body)
-    }
-
-    /// Reports that counts of a model are lost.
-    pub(in crate::supervisor) fn put_gap(&mut self, gap: Gap) {
-        let body = self.body(Content::Gap(gap));
-        if let Err(error) = self.outbox.windows.put(&body) {
-            tracing::error!("{error}");
+        let body = self.outbox.body(Content::Window(window));
+        // After the window is durable: cut in between, the queue tells that it was counted.
+        if self.outbox.put_window(body.clone()) == Kept::OnDisk {
+            self.outbox.remove_checkpoint_of(&self.store, &body);
         }
     }
-
-    fn body(&self, content: Content<'_>) -> Vec<u8> {
-        encode(
-            content,
-            &self.outbox.device,
-            self.outbox.boot,
-            NO_STREAM,
-            Sequence(0),
-        )
-    }
 }
 
-/// What a document carries.
-enum Content<'b> {
-    Receipt(Receipt<'b>),
-    Window(Window<'b>),
-    Gap(Gap),
-}
-
-fn encode(
-    content: Content<'_>,
-    device: &DeviceId,
-    boot: BootId,
-    stream: StreamId,
-    sequence: Sequence,
-) -> Vec<u8> {
-    let (mut receipt, mut window, mut gap) = (None, None, None);
-    match content {
-        Content::Receipt(content) => receipt = Some(content),
-        Content::Window(content) => window = Some(content),
-        Content::Gap(content) => gap = Some(content),
+impl Outbox {
+    pub(super) fn put_window(&mut self, body: Vec<u8>) -> Kept {
+        self.windows.put(body, &self.signing, clock::monotonic())
     }
-    let device = device.clone();
-    cbor::to_vec(&Document {
-        device,
-        stream,
-        sequence,
-        boot,
-        receipt,
-        window,
-        gap,
-    })
+
+    pub(super) fn body(&self, content: Content<'_>) -> Vec<u8> {
+        bodies::encode(content, &self.signing.device, self.signing.boot)
+    }
+
+    fn put_receipt(&mut self, body: Vec<u8>) -> Kept {
+        self.receipts.put(body, &self.signing, clock::monotonic())
+    }
 }
 
 impl Lane {
-    /// Stores a body, then hands it to the stream.
-    pub(super) fn put(&mut self, body: &[u8]) -> Result<(), DiskError> {
+    /// Stores a body and hands it to the stream; one that the disk refuses waits in memory, and
+    /// those that come after it too.
+    pub(super) fn put(&mut self, body: Vec<u8>, signing: &Signing, now: Millis) -> Kept {
+        if self.unstored.is_empty() {
+            match self.store(&body, now) {
+                Ok(()) => return Kept::OnDisk,
+                Err(error) => self.disk_refused(&error, now),
+            }
+        }
+        self.unstored.push(body, signing);
+        Kept::InMemory
+    }
+
+    /// Stores the oldest body that waits in memory, if it is time, and gives it.
+    pub(super) fn store_oldest(&mut self, now: Millis) -> Option<Vec<u8>> {
+        if self.retry_at.is_some_and(|at| at > now) {
+            return None;
+        }
+        self.retry_at = None;
+        let body = self.unstored.oldest()?.to_vec();
+        match self.store(&body, now) {
+            Ok(()) => self.unstored.remove_oldest(),
+            Err(error) => {
+                self.disk_refused(&error, now);
+                None
+            }
+        }
+    }
+
+    fn store(&mut self, body: &[u8], now: Millis) -> Result<(), DiskError> {
         let handle = self.queue.add(body)?;
-        let pending = describe(handle, body);
-        self.add(pending, clock::monotonic());
+        self.add(bodies::describe(handle, body), now);
         Ok(())
     }
 
-    /// What the stream must know of a body on disk; a damaged one becomes a gap.
+    pub(super) fn disk_refused(&mut self, error: &DiskError, now: Millis) {
+        tracing::error!("{error}");
+        self.retry_at = Some(now.plus(DISK_RETRY_MS));
+    }
+
+    /// What the stream must know of a body on disk; a damaged one is sent as a gap.
     pub(super) fn describe(&mut self, body: Handle) -> Result<Pending, DiskError> {
-        let bytes = self.queue.body(body)?;
-        let readable = bytes.filter(|bytes| cbor::decode::<Document<'_>>(bytes).is_ok());
-        match readable {
-            Some(bytes) => Ok(describe(body, &bytes)),
-            None => self.write_gap(body, GapReason::Damaged, None),
-        }
+        let bytes = match self.queue.body(body) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!("{error}");
+                // A place that cannot be read must not stop the stream again and again.
+                self.queue.replace(body, &[], None)?;
+                Vec::new()
+            }
+        };
+        Ok(bodies::describe(body, &bytes))
     }
 
     /// The signed bytes of a body under its number.
@@ -152,152 +157,84 @@ impl Lane {
         &self,
         body: Handle,
         sequence: Sequence,
-        device: &DeviceId,
-        boot: BootId,
-        signer: &SigningKey,
+        signing: &Signing,
     ) -> Result<Vec<u8>, DiskError> {
-        let (stream, bytes) = (self.stream.id(), self.queue.body(body)?.unwrap_or_default());
-        let document = match cbor::decode::<Document<'_>>(&bytes) {
-            Ok(document) => Document {
-                device: device.clone(),
-                stream,
-                sequence,
-                ..document
-            },
-            Err(_) => lost(device, boot, stream, sequence),
-        };
-        Ok(cose::seal_vec(&document, signer))
+        let bytes = self.queue.body(body)?.unwrap_or_default();
+        Ok(bodies::sign(&bytes, self.stream.id(), sequence, signing))
     }
 
-    /// Signs a gap under the number of a document that the disk lost.
+    /// Signs a gap under a number whose document the disk lost, and stores it.
     pub(super) fn replace_lost(
-        &self,
+        &mut self,
         sequence: Sequence,
-        device: &DeviceId,
-        boot: BootId,
-        signer: &SigningKey,
+        signing: &Signing,
     ) -> Result<(), DiskError> {
-        let document = lost(device, boot, self.stream.id(), sequence);
-        self.queue
-            .replace_document(sequence, &cose::seal_vec(&document, signer))
+        let gap = bodies::damaged(signing);
+        let document = bodies::sign(&gap, self.stream.id(), sequence, signing);
+        self.queue.replace_document(sequence, &document)
     }
 
-    /// Two adjacent windows become one, under the name of the later.
-    pub(super) fn merge(&mut self, earlier: Handle, later: Handle) -> Result<Pending, DiskError> {
+    /// Two windows of one class become one, under the name of the later. Of a pair that does not
+    /// merge what can be read is kept, and the rest reported.
+    pub(super) fn merge(
+        &mut self,
+        earlier: Handle,
+        later: Handle,
+        signing: &Signing,
+        now: Millis,
+    ) -> Result<Pending, DiskError> {
+        let mut damaged = false;
+        let merged = self.join(earlier, later, |first, second| {
+            bodies::merge(first, second).unwrap_or_else(|| {
+                let readable = |b: &&[u8]| bodies::describe(later, b).class.is_some();
+                let mut kept = [first, second].into_iter().filter(readable);
+                match (kept.next(), kept.next()) {
+                    (Some(kept), None) => {
+                        damaged = true;
+                        kept.to_vec()
+                    }
+                    _ => bodies::give_up(first, second, signing),
+                }
+            })
+        })?;
+        if damaged {
+            self.put(bodies::damaged(signing), signing, now);
+        }
+        Ok(merged)
+    }
+
+    /// There is no room and nothing merges: counts of both are given up, and said so.
+    pub(super) fn give_up(
+        &mut self,
+        earlier: Handle,
+        later: Handle,
+        signing: &Signing,
+    ) -> Result<Pending, DiskError> {
+        self.join(earlier, later, |first, second| {
+            bodies::give_up(first, second, signing)
+        })
+    }
+
+    fn join(
+        &mut self,
+        earlier: Handle,
+        later: Handle,
+        one_of: impl FnOnce(&[u8], &[u8]) -> Vec<u8>,
+    ) -> Result<Pending, DiskError> {
         let first = self.queue.body(earlier)?.unwrap_or_default();
         let second = self.queue.body(later)?.unwrap_or_default();
-        let Some(merged) = merge(&first, &second) else {
-            // One of them is damaged: what is left of the pair is the other.
-            let kept = if cbor::decode::<Document<'_>>(&second).is_ok() {
-                second
-            } else {
-                first
-            };
-            self.queue.replace(later, &kept, Some(earlier))?;
-            return Ok(describe(later, &kept));
-        };
-        self.queue.replace(later, &merged, Some(earlier))?;
-        Ok(describe(later, &merged))
+        let one = one_of(&first, &second);
+        self.queue.replace(later, &one, Some(earlier))?;
+        Ok(bodies::describe(later, &one))
     }
 
-    /// There is no room and nothing merges: counts of the oldest body are given up, and said so.
-    pub(super) fn replace_by_gap(&mut self, body: Handle) -> Result<Pending, DiskError> {
+    /// Stores a held window so that it may be sent alone: no later one will come to merge with.
+    pub(super) fn release(&mut self, body: Handle, now: Millis) -> Result<(), DiskError> {
         let bytes = self.queue.body(body)?.unwrap_or_default();
-        let document = cbor::decode::<Document<'_>>(&bytes).ok();
-        let window = document.and_then(|document| document.window);
-        self.write_gap(body, GapReason::StoreFull, window.as_ref())
-    }
-
-    fn write_gap(
-        &mut self,
-        body: Handle,
-        reason: GapReason,
-        window: Option<&Window<'_>>,
-    ) -> Result<Pending, DiskError> {
-        let gap = Gap {
-            model: window.map(|window| window.model.clone()),
-            reason,
-            closed_windows: window.map_or(0, |window| window.closed_windows),
-            calls: window.map_or(0, |window| window.calls),
-        };
-        let device = DeviceId::parse("unknown").expect("invariant: a valid id");
-        let bytes = encode(
-            Content::Gap(gap),
-            &device,
-            BootId([0; 8]),
-            NO_STREAM,
-            Sequence(0),
-        );
-        self.queue.replace(body, &bytes, None)?;
-        Ok(describe(body, &bytes))
-    }
-}
-
-/// Whether a body or a signed document is the window that `open` became.
-pub(super) fn holds(bytes: &[u8], open: &Window<'_>) -> bool {
-    let body = cbor::decode::<Document<'_>>(bytes).ok();
-    let document = body.or_else(|| cose::peek::<Document<'_>>(bytes).ok());
-    let window = document.and_then(|document| document.window);
-    window.is_some_and(|window| {
-        let name = |w: &Window<'_>| (w.model.clone(), w.bundle, w.since, w.started);
-        name(&window) == name(open) && window.calls >= open.calls
-    })
-}
-
-fn describe(body: Handle, bytes: &[u8]) -> Pending {
-    let document = cbor::decode::<Document<'_>>(bytes).ok();
-    match document.and_then(Document::body) {
-        Some(Body::Window(window)) => Pending {
-            body,
-            class: Some(MergeClass {
-                bundle: window.bundle,
-                since: window.since,
-                reference: window.reference,
-            }),
-            readiness: Readiness::of_samples(window.calls),
-            closed_windows: window.closed_windows,
-        },
-        Some(Body::Receipt(_) | Body::Gap(_)) | None => Pending {
-            body,
-            class: None,
-            readiness: Readiness::Ready,
-            closed_windows: 0,
-        },
-    }
-}
-
-fn merge(earlier: &[u8], later: &[u8]) -> Option<Vec<u8>> {
-    let first = cbor::decode::<Document<'_>>(earlier).ok()?.window?;
-    let document = cbor::decode::<Document<'_>>(later).ok()?;
-    let second = document.window.as_ref()?;
-    let window = cbor::to_vec(&Merged::of(&first, second).ok()?);
-    let window = cbor::decode::<Window<'_>>(&window).ok()?;
-    Some(cbor::to_vec(&Document {
-        window: Some(window),
-        ..document.clone()
-    }))
-}
-
-fn lost(
-    device: &DeviceId,
-    boot: BootId,
-    stream: StreamId,
-    sequence: Sequence,
-) -> Document<'static> {
-    let gap = Gap {
-        model: None,
-        reason: GapReason::Damaged,
-        closed_windows: 0,
-        calls: 0,
-    };
-    Document {
-        device: device.clone(),
-        stream,
-        sequence,
-        boot,
-        receipt: None,
-        window: None,
-        gap: Some(gap),
+        let alone = bodies::without_features(&bytes).unwrap_or_default();
+        self.queue.replace(body, &alone, None)?;
+        self.tell(Input::Released(bodies::describe(body, &alone)), now);
+        Ok(())
     }
 }
 

@@ -115,6 +115,9 @@ pub(super) fn text(plan: &Value) -> String {
         more => format!("and {more} more\n"),
     };
     let (reached, matched) = (devices.len(), show::cell(plan.get("matched")));
+    if reached == 0 {
+        return format!("{model} {to} to 0 of {matched} devices: nothing would move\n");
+    }
     let bytes = plan.get("bytes_max").and_then(Value::as_u64);
     let bytes = bytes.map_or_else(String::new, |bytes| {
         let all = bytes.saturating_mul(reached as u64);
@@ -139,6 +142,13 @@ mod tests {
         });
         let expect = "bearing 2.0.0 to 2 of 4 devices, at most 2.0 KiB each, 4.0 KiB together\n\
                       DEVICE  FROM   TO\na       1.0.0  2.0.0\nb       -      2.0.0\n";
+        assert_eq!(text(&plan), expect);
+    }
+
+    #[test]
+    fn a_plan_that_reaches_nobody_says_so() {
+        let plan = json!({ "model": "bearing", "version": "2.0.0", "matched": 4, "devices": [] });
+        let expect = "bearing 2.0.0 to 0 of 4 devices: nothing would move\n";
         assert_eq!(text(&plan), expect);
     }
 

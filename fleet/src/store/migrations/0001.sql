@@ -28,17 +28,19 @@ CREATE TABLE device_keys (
     PRIMARY KEY (device, document_key)
 ) STRICT, WITHOUT ROWID;
 
--- The enrolment log: one row for each certificate that was issued.
+-- The enrolment log: one row for each certificate that was issued, in their order: two may have
+-- been issued in one second.
 CREATE TABLE certificates (
-    serial TEXT PRIMARY KEY,
+    issue INTEGER PRIMARY KEY,
+    serial TEXT NOT NULL UNIQUE,
     device TEXT NOT NULL,
     tls_key BLOB NOT NULL,
     document_key BLOB NOT NULL,
     issued_at INTEGER NOT NULL,
     expires INTEGER NOT NULL,
     chain TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX certificates_of_device ON certificates (device, issued_at);
+) STRICT;
+CREATE INDEX certificates_of_device ON certificates (device, issue);
 
 CREATE TABLE tokens (
     -- sha256 of the secret: the store alone enrols nobody.

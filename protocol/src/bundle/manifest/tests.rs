@@ -151,7 +151,9 @@ fn a_defect_in_the_layers_is_named() {
     use BadManifest::{HashListPlace, Missing, TooManyLayers, Twice};
     check_layers(
         "no golden",
-        |all| drop(all.remove(2)),
+        |all| {
+            all.remove(2);
+        },
         Missing(LayerKind::Golden),
     );
     check_layers("no layer", Vec::clear, Missing(LayerKind::Model));
@@ -212,7 +214,9 @@ fn check_list(change: fn(&mut Vec<LayerHashes<'_>>), expect: Result<(), Misfit>)
 fn a_hash_list_fits_its_manifest_or_says_why() {
     check_list(|_| {}, Ok(()));
     check_list(
-        |all| drop(all.remove(0)),
+        |all| {
+            all.remove(0);
+        },
         Err(Misfit::Layer(LayerKind::Model)),
     );
     check_list(

@@ -5,6 +5,7 @@
 use super::{ErrorCount, FeatureWindow, LatencyCount, Window};
 use crate::limits::ERROR_CODES_MAX;
 use crate::stats::LatencyFold;
+use crate::time::Millis;
 use core::fmt;
 use minicbor::encode::{Error, Write};
 use minicbor::{Encode, Encoder};
@@ -14,6 +15,7 @@ use minicbor::{Encode, Encoder};
 pub struct Merged<'w, 'b> {
     earlier: &'w Window<'b>,
     later: &'w Window<'b>,
+    started: Millis,
 }
 
 /// Which difference keeps two windows apart.
@@ -35,7 +37,7 @@ impl fmt::Display for CannotMerge {
 }
 
 impl<'w, 'b> Merged<'w, 'b> {
-    /// Pairs two windows, `earlier` first.
+    /// Pairs two windows of one boot, `earlier` first.
     ///
     /// # Errors
     /// [`CannotMerge`] when they count different things.
@@ -49,9 +51,24 @@ impl<'w, 'b> Merged<'w, 'b> {
             && bins(earlier).eq(bins(later))
             && earlier.reference == later.reference;
         if alike {
-            Ok(Self { earlier, later })
+            Ok(Self {
+                earlier,
+                later,
+                started: earlier.started,
+            })
         } else {
             Err(CannotMerge::Reference)
+        }
+    }
+
+    /// The windows are of two boots, whose monotonic clocks have nothing in common: the merged
+    /// one starts where the later one does, and belongs to the boot of the later one. Its counts
+    /// are those of both; its span is too short by that of the earlier.
+    #[must_use]
+    pub const fn across_boots(self) -> Self {
+        Self {
+            started: self.later.started,
+            ..self
         }
     }
 
@@ -96,7 +113,7 @@ impl Encode<()> for Merged<'_, '_> {
         if let Some(reference) = a.reference {
             e.u8(3)?.encode(reference)?;
         }
-        e.u8(4)?.encode(a.started)?.u8(5)?.encode(b.ended)?;
+        e.u8(4)?.encode(self.started)?.u8(5)?.encode(b.ended)?;
         if let Some(unix) = unix {
             e.u8(6)?.encode(unix)?;
         }
