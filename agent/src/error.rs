@@ -81,7 +81,7 @@ pub enum Failure {
     },
     /// Something on disk does not verify.
     #[error(
-        "failed to verify: because {0}: hint: the agent fetches damaged parts again by itself; if this stays, check the disk"
+        "failed to verify: because {0}: hint: roll this release out again with `muster rollout create --retry`: the agent then fetches what is damaged; if it comes back, check the disk"
     )]
     Verification(String),
     /// Everything else.

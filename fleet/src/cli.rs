@@ -147,7 +147,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
 /// To standard error; `MUSTER_LOG` chooses what, as in `MUSTER_LOG=muster=debug`.
 fn start_log(command: &Command) {
     let quiet = if matches!(command, Command::Serve) {
-        "info"
+        // The broker's library tells each refusal three times.
+        "info,rmqtt=warn,rmqtt_net=warn"
     } else {
         "warn"
     };

@@ -162,12 +162,7 @@ impl Device {
     /// # Errors
     /// It does not answer, or knows no such model.
     pub fn model(&self, model: &str) -> Result<Value, String> {
-        let status = self.status()?;
-        let models = status["models"].as_array().into_iter().flatten();
-        let found = models.into_iter().find(|row| row["model"] == model);
-        found
-            .cloned()
-            .ok_or_else(|| format!("no {model} in {status}"))
+        find_model(&self.status()?, model)
     }
 
     /// Predicts rows of features.
@@ -210,7 +205,9 @@ impl Device {
     pub fn wait_told(&self, model: &str, calls: u64) -> (u64, u64) {
         let what = format!("{} to have told of {calls} predictions", self.id);
         wait::until(what, wait::LATER, || {
-            let (status, row) = (self.status()?, self.model(model)?);
+            // One picture for both: between two, a window may close.
+            let status = self.status()?;
+            let row = find_model(&status, model)?;
             let number = |value: &Value| value.as_u64().ok_or_else(|| status.to_string());
             let mut waiting = 0;
             for lane in ["receipts", "windows"] {
@@ -236,6 +233,14 @@ impl Device {
             .and_then(|pid| i32::try_from(pid).ok());
         pid.ok_or_else(|| row.to_string())
     }
+}
+
+fn find_model(status: &Value, model: &str) -> Result<Value, String> {
+    let mut models = status["models"].as_array().into_iter().flatten();
+    let found = models.find(|row| row["model"] == model);
+    found
+        .cloned()
+        .ok_or_else(|| format!("no {model} in {status}"))
 }
 
 /// Runs `muster-agent enroll TOKEN`.

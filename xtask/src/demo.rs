@@ -109,11 +109,11 @@ struct RowRange {
 /// Builds the programs, tells the story, and says whether all of it was true.
 ///
 /// # Errors
-/// The programs cannot be built, or signals not be heard.
+/// Signals cannot be heard.
 pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
-    let programs = programs(args, root)?;
     let interrupt = Interrupt::on_signals().context("failed to listen for Ctrl-C")?;
-    match tell(args, root, &programs, &interrupt) {
+    let told = programs(args, root).and_then(|programs| tell(args, root, &programs, &interrupt));
+    match told {
         Err(error) if error.is::<Interrupted>() => {
             println!("interrupted before the story was told; everything has ended");
             Ok(ExitCode::from(INTERRUPTED))
@@ -162,7 +162,7 @@ fn programs(args: &Args, root: &Path) -> anyhow::Result<PathBuf> {
         return Ok(programs.clone());
     }
     if let Outcome::Failed(what) = command(cargo(root).args(["build", "--workspace"])) {
-        bail!("failed to build what the demo starts: because {what}");
+        bail!("the programs do not build: {what}");
     }
     let own = env::current_exe().context("failed to find this program")?;
     let folder = own.parent().context("this program lies in no folder")?;

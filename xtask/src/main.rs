@@ -48,6 +48,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::ExportTrainingData { folder } => {
             let what = format!("failed to write into {}", folder.display());
             story::export_training_data(&folder).context(what)?;
+            return Ok(ExitCode::SUCCESS);
         }
     }
     Ok(report.close())

@@ -24,6 +24,7 @@ impl Supervisor {
                 return self.feed(model, Input::Failed { bundle, verdict });
             }
         };
+        self.end_failing(model, release.bundle);
         let occupied = self.serving.get(model).is_some_and(|handles| !handles.is_empty());
         let start = match swap {
             Swap::StopFirst if occupied => Start::Gated,
@@ -35,6 +36,17 @@ impl Supervisor {
             self.end_tasks(model);
         }
         self.serving.entry(model.clone()).or_default().push(handle);
+    }
+
+    /// A task of the same bundle that has no route never came to serve: the new one replaces it.
+    fn end_failing(&mut self, model: &ModelId, bundle: Digest) {
+        let routed = self.routes.get(model).map(|route| route.requests);
+        for handle in self.serving.get_mut(model).into_iter().flatten() {
+            let serves = routed.as_ref().is_some_and(|r| r.same_channel(&handle.requests));
+            if handle.bundle == bundle && !serves {
+                handle.end();
+            }
+        }
     }
 
     /// While the old worker leaves, requests wait for the new one.

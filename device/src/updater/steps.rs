@@ -69,8 +69,9 @@ impl Updater {
             return self.refuse(verdict);
         }
         let active = self.state.active.as_ref();
-        let serving = active.filter(|slot| slot.release.bundle == release.bundle);
-        if let Some(slot) = serving {
+        // What serves but fails is staged and tried again, so that damage is found and mended.
+        let well = active.filter(|_| !self.told.degraded);
+        if let Some(slot) = well.filter(|slot| slot.release.bundle == release.bundle) {
             return self.stay(release, slot.committed);
         }
         self.phase = Phase::Staging;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Subcommand;
 use muster_protocol::id::{DeviceId, ModelId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::show;
 use crate::cli::Context;
@@ -68,14 +68,15 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
             let device = client
                 .get(&what, &format!("/api/v1/devices/{device}"))
                 .await?;
-            context.output.print(&device, show::record);
+            context.output.print(&device, text);
         }
         Command::Label { device, labels } => {
             let labels: BTreeMap<_, _> = labels.into_iter().collect();
             let what = format!("label the device {device}");
             let path = format!("/api/v1/devices/{device}/labels");
             client.put(&what, &path, &json!(labels)).await?;
-            note(format_args!("{device} has {} labels now", labels.len()));
+            let labels = show::cell(Some(&json!(labels)));
+            note(format_args!("the labels of {device} are now: {labels}"));
         }
         Command::Unassign { device, model } => {
             let what = format!("take {model} off {device}");
@@ -85,4 +86,42 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         }
     }
     Ok(())
+}
+
+/// One device for people: what is known of it, then its models.
+fn text(device: &Value) -> String {
+    const COLUMNS: [&str; 7] = [
+        "model",
+        "desired_version",
+        "active_version",
+        "step",
+        "reason",
+        "detail",
+        "predictions",
+    ];
+    let mut device = device.clone();
+    let models = device.as_object_mut().and_then(|all| all.remove("models"));
+    let known = show::record(&device);
+    match models.as_ref().and_then(Value::as_array) {
+        Some(models) if !models.is_empty() => {
+            format!("{known}\n\n{}", show::table(models, &COLUMNS))
+        }
+        Some(_) | None => known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_shown_with_its_models_below() {
+        let device = json!({ "device": "a", "models": [] });
+        assert_eq!(text(&device), "device  a");
+        let device = json!({ "device": "a", "models": [{ "model": "m", "step": "active" }] });
+        let expect = "device  a\n\nMODEL  DESIRED VERSION  ACTIVE VERSION  STEP    REASON  DETAIL  \
+                      PREDICTIONS\nm      -                -               active  -       -       \
+                      -\n";
+        assert_eq!(text(&device), expect);
+    }
 }

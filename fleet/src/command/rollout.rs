@@ -72,16 +72,19 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
                 "rollout", "model", "version", "selector", "percent", "steps",
             ];
             let rollouts = client.all("list rollouts", "/api/v1/rollouts").await?;
-            context
-                .output
-                .print(&rollouts, |rollouts| show::table(rollouts, &COLUMNS));
+            context.output.print(&rollouts, |rollouts| {
+                let rollouts: Vec<_> = rollouts.iter().map(for_people).collect();
+                show::table(&rollouts, &COLUMNS)
+            });
         }
         Command::Show { rollout } => {
             let what = format!("show the rollout {rollout}");
             let rollout = client
                 .get(&what, &format!("/api/v1/rollouts/{rollout}"))
                 .await?;
-            context.output.print(&rollout, show::record);
+            context
+                .output
+                .print(&rollout, |rollout| show::record(&for_people(rollout)));
         }
     }
     Ok(())
@@ -109,6 +112,15 @@ async fn create(wanted: &Create, client: &Client, context: &Context) -> Result<(
         format!("rollout {} began", show::cell(rollout.get("rollout")))
     });
     Ok(())
+}
+
+/// A rollout with the word that selects all, as it is typed.
+fn for_people(rollout: &Value) -> Value {
+    let mut rollout = rollout.clone();
+    if rollout.get("selector").and_then(Value::as_str) == Some("") {
+        rollout["selector"] = "all".into();
+    }
+    rollout
 }
 
 impl Create {

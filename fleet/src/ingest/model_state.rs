@@ -7,7 +7,8 @@ use muster_protocol::time::UnixSeconds;
 
 use crate::store::{StoreError, Tx};
 
-/// Takes a stored receipt into account; its signature was verified when it came.
+/// Takes a stored receipt into account: which assignment the device has accepted, which version
+/// serves; its signature was verified when it came.
 pub(super) fn apply(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -20,6 +21,9 @@ pub(super) fn apply(
     let Some(receipt) = receipt else {
         return Ok(());
     };
+    if Some(receipt.accepted) > tx.accepted_at(device)? {
+        tx.set_accepted(device, receipt.accepted)?;
+    }
     let before = tx.serving(device, &receipt.model)?;
     let (active, committed) = after(before, &receipt);
     tx.set_device_model(device, &receipt, active.as_ref(), committed.as_ref(), now)

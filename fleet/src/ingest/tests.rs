@@ -190,6 +190,8 @@ fn receipts_are_taken_into_account_in_their_order() {
     active(Some("1.0.0"));
     bench.document(&Say::receipt(2, "1.0.0", Step::Committed));
     active(Some("1.0.0"));
+    let accepted = bench.tx().accepted_at(&bench.device).expect("a store");
+    assert_eq!(accepted, Some(EpochGeneration::new(1, 1)), "as they say");
     let receipts = bench
         .tx()
         .receipts(&ReceiptFilter::default(), &Page::default());

@@ -63,6 +63,21 @@ impl Tx<'_> {
             .optional()?)
     }
 
+    /// Records the place of the assignment that a device has accepted; its digest comes with the
+    /// next hello.
+    pub(crate) fn set_accepted(
+        &self,
+        device: &DeviceId,
+        at: EpochGeneration,
+    ) -> Result<(), StoreError> {
+        self.0.execute(
+            "UPDATE devices SET accepted_epoch = ?2, accepted_generation = ?3,
+             accepted_digest = NULL WHERE device = ?1",
+            params![device.as_str(), bits(at.epoch.0), bits(at.generation.0)],
+        )?;
+        Ok(())
+    }
+
     /// The newest assignment of a device.
     pub(crate) fn newest_assignment(
         &self,

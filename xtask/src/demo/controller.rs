@@ -111,8 +111,8 @@ impl Controller {
         build.args(["--model", subject.model.as_str()]);
         build.args(["--version", release.version]);
         build.arg("--reference").arg(&subject.reference);
-        if !subject.columns.is_empty() {
-            build.arg("--columns").arg(subject.columns.join(","));
+        if !subject.reference_columns.is_empty() {
+            build.arg("--columns").arg(subject.reference_columns.join(","));
         }
         if let Some(golden) = &release.golden {
             build.arg("--golden").arg(golden);

@@ -39,6 +39,8 @@ pub(super) struct Subject {
     pub(super) reference: PathBuf,
     /// Columns of reference and data.
     pub(super) columns: Vec<String>,
+    /// The same of the reference.
+    pub(super) reference_columns: Vec<String>,
     /// Rows above the threshold that make an alarm.
     pub(super) sustained_rows: usize,
     source: Source,
@@ -138,6 +140,7 @@ impl Subject {
             releases: VERSIONS.map(release),
             reference: folder.join("reference.csv"),
             columns: COLUMNS.map(str::to_owned).to_vec(),
+            reference_columns: COLUMNS.map(str::to_owned).to_vec(),
             sustained_rows: thresholds.sustained_rows,
             source: Source::Story,
         })
@@ -167,11 +170,16 @@ impl Subject {
                 score_above: args.threshold2.or(args.threshold),
             },
         ];
+        let chosen = |path: &Path| match args.columns.as_slice() {
+            [] => table::numeric_columns(path),
+            named => Ok(named.to_vec()),
+        };
         Ok(Self {
             model: id_of(model)?,
             releases,
+            columns: chosen(&data)?,
+            reference_columns: chosen(&reference)?,
             reference,
-            columns: args.columns.clone(),
             sustained_rows: args.sustained_rows,
             source: Source::File(data),
         })

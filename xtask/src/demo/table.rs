@@ -19,6 +19,21 @@ pub(super) fn read(path: &Path, columns: &[String], width: usize) -> anyhow::Res
     rows.with_context(|| format!("failed to read {}", path.display()))
 }
 
+/// Names of the columns that have a name and, in the first row, a number: an index without a
+/// name and a column of dates are not what a model was made with.
+///
+/// # Errors
+/// No such file, or no row.
+pub(super) fn numeric_columns(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = fs::read_to_string(path);
+    let text = text.with_context(|| format!("failed to read {}", path.display()))?;
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let (header, first) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let named = cells(header).into_iter().zip(cells(first));
+    let numeric = named.filter(|(name, cell)| !name.is_empty() && cell.parse::<f32>().is_ok());
+    Ok(numeric.map(|(name, _)| name.to_owned()).collect())
+}
+
 fn parse(text: &str, columns: &[String], width: usize) -> anyhow::Result<Rows> {
     let mut lines = text.lines();
     let header = cells(lines.next().context("it is empty")?);
@@ -69,6 +84,14 @@ fn cells(line: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_without_a_name_or_a_number_are_not_chosen() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("data.csv");
+        fs::write(&path, ",Datetime,Bearing 1,b\n0,2004.02.12,0.5,1\n").expect("writes");
+        assert_eq!(numeric_columns(&path).expect("reads"), ["Bearing 1", "b"]);
+    }
 
     fn check(text: &str, columns: &[&str], expect: Result<&[&[f32]], &str>) {
         let columns: Vec<_> = columns.iter().map(|&column| column.to_owned()).collect();
