@@ -12,6 +12,7 @@ mod http;
 mod inference;
 mod interrupt;
 mod npz;
+pub(crate) mod overhead;
 mod process;
 mod replay;
 mod stage;
@@ -97,6 +98,15 @@ pub(crate) struct Args {
     /// Use the programs of this folder instead of building them.
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+}
+
+impl Default for Args {
+    /// The story, as without any argument.
+    fn default() -> Self {
+        use clap::{Args as _, FromArgMatches as _};
+        let matches = Self::augment_args(clap::Command::new("demo")).get_matches_from(["demo"]);
+        Self::from_arg_matches(&matches).expect("invariant: every argument has a default")
+    }
 }
 
 /// The first and the last row of a range, counted from 0.

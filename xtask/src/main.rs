@@ -23,8 +23,21 @@ struct Cli {
     task: Task,
 }
 
+/// What can be measured.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Bench {
+    /// The local server against the bare call of the runtime.
+    Serve,
+}
+
 #[derive(Subcommand)]
 enum Task {
+    /// Measure: ratios against a peer or a limit, in one run.
+    Bench {
+        /// What.
+        #[arg(value_enum)]
+        name: Bench,
+    },
     /// Format, lints, invariants, supply chain, documentation.
     Check(tidy::Args),
     /// Show it all: a controller, four devices, two versions, live predictions.
@@ -41,6 +54,10 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     let (root, mut report) = (run::root(), Report::default());
     match Cli::parse().task {
+        Task::Bench { name: Bench::Serve } => {
+            demo::overhead::run(&root)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Demo(args) => return demo::run(&args, &root),
         Task::Test(args) => return test::run(&args, &root),

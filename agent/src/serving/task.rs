@@ -166,7 +166,9 @@ impl Task {
         let (path, digest) = (self.plan.model_path.clone(), self.plan.model_digest);
         let bytes = self.plan.model_bytes;
         let verified = tokio::task::spawn_blocking(move || verify_file(&path, &digest, bytes));
-        verified.await.is_ok_and(|verified| verified.is_ok_and(|same| same))
+        verified
+            .await
+            .is_ok_and(|verified| verified.is_ok_and(|same| same))
     }
 
     async fn damaged(&mut self) {

@@ -25,7 +25,10 @@ impl Supervisor {
             }
         };
         self.end_failing(model, release.bundle);
-        let occupied = self.serving.get(model).is_some_and(|handles| !handles.is_empty());
+        let occupied = self
+            .serving
+            .get(model)
+            .is_some_and(|handles| !handles.is_empty());
         let start = match swap {
             Swap::StopFirst if occupied => Start::Gated,
             Swap::StopFirst | Swap::Overlap => Start::Now,
@@ -42,7 +45,9 @@ impl Supervisor {
     fn end_failing(&mut self, model: &ModelId, bundle: Digest) {
         let routed = self.routes.get(model).map(|route| route.requests);
         for handle in self.serving.get_mut(model).into_iter().flatten() {
-            let serves = routed.as_ref().is_some_and(|r| r.same_channel(&handle.requests));
+            let serves = routed
+                .as_ref()
+                .is_some_and(|r| r.same_channel(&handle.requests));
             if handle.bundle == bundle && !serves {
                 handle.end();
             }
@@ -54,7 +59,14 @@ impl Supervisor {
         if let Some(old) = self.routes.get(model) {
             let requests = next.requests.clone();
             let readiness = Readiness::Starting;
-            self.routes.set(model.clone(), Route { requests, readiness, ..old });
+            self.routes.set(
+                model.clone(),
+                Route {
+                    requests,
+                    readiness,
+                    ..old
+                },
+            );
         }
     }
 
@@ -178,7 +190,10 @@ impl Supervisor {
     }
 
     fn window_closed(&mut self, closed: &Closed) {
-        let counters = self.counters.entry(closed.subject.model.clone()).or_default();
+        let counters = self
+            .counters
+            .entry(closed.subject.model.clone())
+            .or_default();
         counters.closed_windows += 1;
         counters.calls += closed.calls;
         self.put_window(closed);
@@ -190,7 +205,10 @@ impl Supervisor {
         {
             handles.remove(oldest);
             // Whatever waited for it may start once it is the oldest itself.
-            handles.iter_mut().take(1).for_each(model_task::Handle::open);
+            handles
+                .iter_mut()
+                .take(1)
+                .for_each(model_task::Handle::open);
         }
     }
 }

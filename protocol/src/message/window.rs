@@ -1,6 +1,7 @@
 //! The window: counts of one model over one span of time. No float, no raw value.
 //!
-//! A window with fewer than [`crate::limits::WINDOW_SAMPLES_MIN`] samples is held, never sent.
+//! A window whose features hold fewer than [`crate::limits::WINDOW_SAMPLES_MIN`] samples waits to be
+//! merged; one that never can be is sent without its features.
 
 use crate::cbor::List;
 use crate::digest::Digest;

@@ -195,11 +195,6 @@ impl FeatureFold {
         self.scale.bins()
     }
 
-    /// Takes over counts that an earlier fold of the same scale left behind.
-    pub fn resume(&mut self, counts: FeatureCounts) {
-        self.counts = counts;
-    }
-
     /// Starts the next window.
     pub fn reset(&mut self) {
         self.counts = FeatureCounts::default();

@@ -64,6 +64,7 @@ pub(super) struct Receipt {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Measured {
+    pub(super) latency_us: Option<u64>,
     pub(super) fetched_bytes: Option<u64>,
     pub(super) written_bytes: Option<u64>,
 }
@@ -112,7 +113,9 @@ impl Controller {
         build.args(["--version", release.version]);
         build.arg("--reference").arg(&subject.reference);
         if !subject.reference_columns.is_empty() {
-            build.arg("--columns").arg(subject.reference_columns.join(","));
+            build
+                .arg("--columns")
+                .arg(subject.reference_columns.join(","));
         }
         if let Some(golden) = &release.golden {
             build.arg("--golden").arg(golden);

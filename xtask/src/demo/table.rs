@@ -28,7 +28,10 @@ pub(super) fn numeric_columns(path: &Path) -> anyhow::Result<Vec<String>> {
     let text = fs::read_to_string(path);
     let text = text.with_context(|| format!("failed to read {}", path.display()))?;
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let (header, first) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let (header, first) = (
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+    );
     let named = cells(header).into_iter().zip(cells(first));
     let numeric = named.filter(|(name, cell)| !name.is_empty() && cell.parse::<f32>().is_ok());
     Ok(numeric.map(|(name, _)| name.to_owned()).collect())
