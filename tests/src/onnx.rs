@@ -1,6 +1,6 @@
 //! Models made on the spot: as much of ONNX's protobuf as a few operators and weights take.
 //!
-//! All have the signature `features` f32 [N,4] -> `score` f32 [N,1].
+//! All have the signature `features` f32 `[N,4]` -> `score` f32 `[N,1]`.
 
 use crate::random::Random;
 

@@ -186,7 +186,8 @@ mod tests {
         check(
             9,
             "",
-            "the worker needed more than 1000 bytes at stage analyse: ",
+            "the worker died at stage analyse (signal 9: the kernel was out of memory, or \
+             somebody killed it): ",
         );
         check(24, "", "the worker used up 7 s of CPU at stage analyse");
         check(11, "", "the worker died at stage analyse (signal 11): ");
