@@ -67,7 +67,7 @@ pub enum Failure {
         because: String,
     },
     /// The agent refused a request.
-    #[error("failed to predict: because {0}")]
+    #[error("{0}")]
     Prediction(String),
     /// Input data.
     #[error("failed to read {what}: because {because}: hint: {hint}")]

@@ -12,9 +12,10 @@ pub fn data(text: &str) {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     if let Err(error) = written {
-        if error.kind() != std::io::ErrorKind::BrokenPipe {
-            eprintln!("failed to print: because {error}: hint: is the disk of the output full?");
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
         }
-        std::process::exit(i32::from(crate::error::exit::UNEXPECTED));
+        eprintln!("failed to print: because {error}: hint: is the disk of the output full?");
+        std::process::exit(i32::from(crate::error::exit::RESOURCE));
     }
 }

@@ -32,10 +32,14 @@ pub async fn run(args: &StateArgs) -> Result<(), Failure> {
 /// One model in one line.
 pub(super) fn line(model: &Value) -> String {
     let version = |slot: &str| model[slot]["version"].as_str().unwrap_or("-").to_owned();
+    let serves = match model["answers"].as_bool() {
+        Some(false) => "nothing".to_owned(),
+        Some(true) | None => version("active"),
+    };
     format!(
         "model       {}  serves {}  desired {}  previous {}  {}{}\n",
         model["model"].as_str().unwrap_or("?"),
-        version("active"),
+        serves,
         model["desired"].as_str().unwrap_or("-"),
         version("previous"),
         model["progress"].as_str().unwrap_or("?"),

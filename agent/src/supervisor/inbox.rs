@@ -186,6 +186,10 @@ impl Supervisor {
         let mut scratch = vec![0; scratch_len(payload.len())];
         let time = match cose::open::<SignedTime>(payload, self.facts.time.as_set(), &mut scratch) {
             Ok(time) => time,
+            // Before the first fleet.json nobody's time counts; it is asked for again then.
+            Err(because) if self.fleet.is_none() => {
+                return tracing::debug!(%because, "signed time not accepted yet");
+            }
             Err(because) => return tracing::warn!(%because, "signed time not accepted"),
         };
         if time.device != self.identity.device || !self.hellos.answered(time.nonce) {

@@ -23,12 +23,16 @@ use muster_protocol::limits::STREAMS_MAX;
 use muster_protocol::message::{Ack, Kind, StreamState};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Up;
+use std::collections::BTreeMap;
 use unstored::Unstored;
 
 /// Bodies without a number that one stream keeps; beyond it windows merge.
 pub(super) const ROOM: usize = 256;
 /// Pause before the disk is asked again.
 const DISK_RETRY_MS: u64 = 5_000;
+/// Windows of time that a window of few samples waits for others, before it is told without its
+/// features.
+const HELD_WINDOWS_MAX: u64 = 3;
 
 /// Both streams.
 #[derive(Debug)]
@@ -36,6 +40,10 @@ pub(super) struct Outbox {
     pub(super) receipts: Lane,
     pub(super) windows: Lane,
     signing: Signing,
+    /// Since when windows of few samples wait for others to merge with.
+    held_since: BTreeMap<stream::Handle, Millis>,
+    /// When the first of them has waited long enough.
+    held_due: Option<Millis>,
 }
 
 /// One stream and its queue.
@@ -68,6 +76,8 @@ impl Outbox {
                 boot,
                 key: identity.document_key.clone(),
             },
+            held_since: BTreeMap::new(),
+            held_due: None,
         })
     }
 
@@ -86,7 +96,9 @@ impl Outbox {
         let disk = lanes
             .iter()
             .flat_map(|lane| [lane.refused.map(|(at, _)| at), lane.retry_at]);
-        streams.chain(disk.flatten()).min()
+        // On a disk that refuses, the pause comes first.
+        let held = self.held_due.filter(|_| self.windows.retry_at.is_none());
+        streams.chain(disk.flatten()).chain(held).min()
     }
 
     pub(super) fn tick(&mut self, now: Millis) {
@@ -245,15 +257,22 @@ impl Supervisor {
         busy
     }
 
-    /// A held window of a bundle that serves no more waits for nothing: its counts must not be
-    /// kept from the fleet for ever.
+    /// A held window of a bundle that serves no more, or that hardly anybody asks, waits for
+    /// nothing: its counts must not be kept from the fleet for ever.
     fn release_orphans(&mut self) -> bool {
         let now = clock::monotonic();
         if self.outbox.windows.retry_at.is_some_and(|at| at > now) {
             return false;
         }
+        self.note_held(now);
+        let held_ms_max = HELD_WINDOWS_MAX * self.config.window_s * 1000;
+        let late = |body| {
+            let since = self.outbox.held_since.get(&body);
+            since.is_some_and(|since| now.since(*since) >= held_ms_max)
+        };
         let held = self.outbox.windows.stream.held();
-        let orphans = held.filter(|b| b.class.is_none_or(|class| !self.may_count(&class.bundle)));
+        let orphans = held
+            .filter(|b| late(b.body) || b.class.is_none_or(|class| !self.may_count(&class.bundle)));
         let orphans: Vec<_> = orphans.map(|body| body.body).collect();
         for body in &orphans {
             if let Err(error) = self.outbox.windows.release(*body, now) {
@@ -262,6 +281,17 @@ impl Supervisor {
             }
         }
         !orphans.is_empty()
+    }
+
+    /// Remembers since when each window is held.
+    fn note_held(&mut self, now: Millis) {
+        let held: Vec<_> = self.outbox.windows.stream.held().map(|b| b.body).collect();
+        let before = std::mem::take(&mut self.outbox.held_since);
+        let since = |body| (body, before.get(&body).copied().unwrap_or(now));
+        self.outbox.held_since = held.into_iter().map(since).collect();
+        let held_ms_max = HELD_WINDOWS_MAX * self.config.window_s * 1000;
+        let first = self.outbox.held_since.values().min();
+        self.outbox.held_due = first.map(|since| since.plus(held_ms_max));
     }
 
     /// Whether windows of a bundle may still be closed: it serves, or a task of it has not ended.

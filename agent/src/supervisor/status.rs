@@ -76,6 +76,7 @@ impl Supervisor {
             "tries": state.map(|state| state.tries),
             "active": state.and_then(|state| state.active.as_ref()).map(slot),
             "previous": state.and_then(|state| state.previous.as_ref()).map(slot),
+            "answers": self.routes.get(model).is_some(),
             "calls": counters.calls,
             "closed_windows": counters.closed_windows,
             "worker": vitals,

@@ -25,9 +25,12 @@ pub(crate) enum Command {
     Label {
         /// The device.
         device: DeviceId,
-        /// Its labels from now on; none removes them all.
-        #[arg(value_name = "KEY=VALUE", value_parser = label)]
+        /// Its labels from now on, all of them.
+        #[arg(value_name = "KEY=VALUE", value_parser = label, required_unless_present = "clear")]
         labels: Vec<(String, String)>,
+        /// Remove all labels.
+        #[arg(long, conflicts_with = "labels")]
+        clear: bool,
     },
     /// Take a model off one.
     Unassign {
@@ -70,7 +73,12 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
                 .await?;
             context.output.print(&device, text);
         }
-        Command::Label { device, labels } => {
+        // Without labels the flag was given: the list is empty, and that is what is meant.
+        Command::Label {
+            device,
+            labels,
+            clear: _,
+        } => {
             let labels: BTreeMap<_, _> = labels.into_iter().collect();
             let what = format!("label the device {device}");
             let path = format!("/api/v1/devices/{device}/labels");

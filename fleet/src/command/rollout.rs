@@ -40,7 +40,7 @@ pub(crate) struct Create {
     #[arg(long)]
     version: Version,
     /// Which devices: terms over labels such as `site=berlin,line=2|3`, or `all`.
-    #[arg(long, default_value = "all")]
+    #[arg(long, default_value = "all", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     selector: String,
     /// How many of them, in percent.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]

@@ -35,8 +35,9 @@ type Serving = (Option<Version>, Option<Version>);
 fn after((active, committed): Serving, receipt: &Receipt<'_>) -> Serving {
     let version = Some(receipt.version.clone());
     match receipt.step {
-        Step::Active => (version, committed),
-        Step::Committed | Step::Recovered => (version.clone(), version),
+        // Doing well again proves nothing about probation.
+        Step::Active | Step::Recovered => (version, committed),
+        Step::Committed => (version.clone(), version),
         Step::Reverted => (committed.clone(), committed),
         Step::Removed => (None, None),
         Step::Stopped => (None, committed),
