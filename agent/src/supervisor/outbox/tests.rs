@@ -22,7 +22,7 @@ fn open(store: &Store) -> Outbox {
         receipts: lane(Kind::Receipts, 1),
         windows: lane(Kind::Windows, 2),
         signing: signing(),
-        held_since: std::collections::BTreeMap::new(),
+        held_since: BTreeMap::new(),
         held_due: None,
     }
 }
