@@ -30,6 +30,7 @@ fn predictions_go_on_without_the_controller_and_every_window_is_stored_once() {
         fleet.serve();
     }
     wait_windows(&device, 1);
+    wait_connected(&device);
     let tally = load.end();
     assert_eq!((tally.failed(), tally.wrong.len()), (0, 0), "{tally:?}");
     counts_agree(&fleet, &device, tally.answered() * FEATURES.len() as u64);
@@ -77,7 +78,8 @@ fn an_agent_that_starts_without_a_broker_serves_what_it_has() {
 }
 
 fn wait_connected(device: &Device) {
-    wait::until("the link", wait::LATER, || {
+    // After a long outage a device waits up to five minutes before it asks again.
+    wait::until("the link", Duration::from_secs(330), || {
         let status = device.status()?;
         if status["connected"] == true {
             Ok(())
