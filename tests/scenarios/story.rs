@@ -93,11 +93,11 @@ fn rows_answered(line: &str) -> usize {
 fn predictions_too_few_to_show_are_counted_all_the_same_after_a_while() {
     let fleet = Fleet::start();
     let device = Device::start_new(&fleet, "press-01", &Settings::default());
-    fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
+    fleet.ship(&bearing("1.0.0"));
     fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
-    device.scores("score", &FEATURES).expect("it serves");
+    device.scores("bearing", &FEATURES).expect("it serves");
     wait::until("the fleet to count them", wait::SOON, || {
-        match fleet.counted("press-01", "score") {
+        match fleet.counted("press-01", "bearing") {
             Ok((_, calls)) if calls == FEATURES.len() as u64 => Ok(()),
             counted => Err(format!("{counted:?}")),
         }
