@@ -103,6 +103,7 @@ fn router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/summary", get(telemetry::summary))
         .route("/api/v1/windows", get(telemetry::windows))
         .route("/api/v1/receipts", get(telemetry::receipts))
+        .route("/api/v1/drift", get(telemetry::drift))
         .route("/api/v1/incidents", get(telemetry::incidents))
         .route("/api/v1/metadata/{*role}", get(metadata::get))
         .route("/api/v1/publications", post(metadata::publish))

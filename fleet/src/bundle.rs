@@ -28,7 +28,7 @@ pub(crate) mod sample;
 pub(crate) use build::BuildArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use layout::Layout;
-pub(crate) use verify::{Verified, VerifyArgs, verify};
+pub(crate) use verify::{Verified, VerifyArgs, unpacked, verify};
 
 use crate::cli::Context;
 use crate::error::OperatorError;

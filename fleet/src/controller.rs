@@ -19,6 +19,7 @@ use crate::broker::Retain;
 use crate::clock;
 use crate::config::Config;
 use crate::dispatch::{Director, When, dispatch_one_of_many};
+use crate::drift::References;
 use crate::error::OperatorError;
 use crate::home::Home;
 use crate::ingest::Rates;
@@ -26,6 +27,7 @@ use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
 mod connections;
 mod content;
+mod drift;
 mod enrolment;
 mod error;
 mod open;
@@ -94,6 +96,7 @@ pub(crate) struct Controller {
     rates: Mutex<Rates>,
     outgoing: OnceLock<mpsc::Sender<Outgoing>>,
     publishing: tokio::sync::Mutex<()>,
+    references: Arc<References>,
 }
 
 impl Controller {

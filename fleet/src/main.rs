@@ -17,6 +17,7 @@ mod compose;
 mod config;
 mod controller;
 mod dispatch;
+mod drift;
 mod enroll;
 mod error;
 mod home;

@@ -4,8 +4,12 @@
 //! Floats come in, integers go out: no raw value leaves this module. `libm` only, never the
 //! float functions of `std`, whose last bits differ between platforms.
 
+pub mod comparison;
 pub mod feature;
 pub mod latency;
+pub mod sum;
 
+pub use comparison::{Comparison, Measures};
 pub use feature::{FeatureCounts, FeatureFold, Scale, Transform};
 pub use latency::LatencyFold;
+pub use sum::FeatureSum;

@@ -135,7 +135,11 @@ fn layer(layout: &Layout, manifest: &Manifest, kind: LayerKind) -> Result<Vec<u8
     unpacked(layer, layout.blob(&layer.descriptor())?)
 }
 
-fn unpacked(layer: &Layer, sent: Vec<u8>) -> Result<Vec<u8>, Broken> {
+/// The blob of a layer, from the layer as sent.
+///
+/// # Errors
+/// It cannot be unpacked, or gives another blob.
+pub(crate) fn unpacked(layer: &Layer, sent: Vec<u8>) -> Result<Vec<u8>, Broken> {
     if layer.compression == Compression::Plain {
         return Ok(sent);
     }

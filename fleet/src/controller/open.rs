@@ -9,6 +9,7 @@ use super::{Controller, Endpoints, Error, Keys, Publication};
 use crate::authority::Authority;
 use crate::blobs::Blobs;
 use crate::config::Config;
+use crate::drift::References;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::ingest::Rates;
@@ -57,6 +58,7 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
         rates: Mutex::new(Rates::default()),
         outgoing: OnceLock::new(),
         publishing: tokio::sync::Mutex::new(()),
+        references: Arc::new(References::default()),
         store,
     };
     Ok(controller)

@@ -4,9 +4,15 @@
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::{StoreError, Tx};
 
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
+
+/// The migration after which the windows that are there must be summed.
+const FEATURE_SUMS: i64 = 2;
 
 /// Brings the store to the newest schema.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
@@ -18,6 +24,9 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     for (number, migration) in (1..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        if number == FEATURE_SUMS {
+            Tx(&transaction).sum_all_windows()?;
+        }
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
     }

@@ -97,7 +97,8 @@ impl Tx<'_> {
             bits(now.0),
             stored.document,
         ])?;
-        self.count_window(stored.device, window)
+        self.count_window(stored.device, window)?;
+        self.sum_window(stored.device, window, now)
     }
 
     fn count_window(&self, device: &DeviceId, window: &Window<'_>) -> Result<(), StoreError> {

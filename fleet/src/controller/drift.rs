@@ -1,0 +1,109 @@
+//! Drift: sums of the store beside the references of their bundles. Changes nothing, judges
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use muster_protocol::digest::Digest;
+use muster_protocol::time::UnixSeconds;
+
+use super::{Controller, Error};
+use crate::clock;
+use crate::drift::{BundleReference, DriftQuery, DriftRow, Merged, Of};
+use crate::store::{Page, Paged, Tx};
+
+/// What the store has: sums, the versions of bundles, the cursor of the next page.
+type Summed = (Merged, BTreeMap<String, String>, Option<String>);
+
+impl Controller {
+    /// What a model's features lie from their reference. Without a device, the first page begins
+    /// with all devices together; each device follows, and the page's limit counts devices.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a model, version or device that is not known.
+    pub(crate) async fn drift(
+        &self,
+        query: DriftQuery,
+        page: Page,
+    ) -> Result<Paged<DriftRow>, Error> {
+        let (asked, now) = (query.clone(), clock::now());
+        let work = move |tx: &Tx<'_>| summed(tx, &asked, &page, now);
+        let (merged, versions, next) = self.store.read(work).await?;
+        let references = self.references_of(&merged).await?;
+        let known = |bundle: &Digest| {
+            let version = versions.get(&bundle.to_string()).cloned();
+            (version, references.get(bundle).map(Arc::as_ref))
+        };
+        let mut items = merged.rows(query.model.as_str(), known, query.histograms);
+        if let Some(version) = &query.version {
+            items.retain(|row| row.version.as_deref() == Some(version.as_str()));
+        }
+        Ok(Paged { items, next })
+    }
+
+    async fn references_of(
+        &self,
+        merged: &Merged,
+    ) -> Result<BTreeMap<Digest, Arc<BundleReference>>, Error> {
+        let (bundles, blobs) = (merged.bundles(), self.blobs.clone());
+        let references = Arc::clone(&self.references);
+        let read = tokio::task::spawn_blocking(move || {
+            let each = bundles.into_iter();
+            each.filter_map(|bundle| Some((bundle, references.get(&blobs, bundle)?)))
+                .collect()
+        });
+        read.await.map_err(|_| Error::Stopping)
+    }
+}
+
+fn summed(tx: &Tx<'_>, query: &DriftQuery, page: &Page, now: UnixSeconds) -> Result<Summed, Error> {
+    let versions = versions(tx, query)?;
+    let mut merged = Merged::default();
+    let (mut each, mut next) = (Vec::new(), None);
+    match &query.device {
+        Some(device) => {
+            let missing = || Error::NotFound {
+                what: format!("the device {device}"),
+            };
+            tx.device(device)?.ok_or_else(missing)?;
+            each.push(device.to_string());
+        }
+        None => {
+            let devices = tx.devices_with_windows(&query.model, page)?;
+            (each, next) = (devices.items, devices.next);
+            if page.cursor.is_none() {
+                tx.each_feature_hour(&query.model, None, query.since_s, now, |hour| {
+                    merged.add(Of::All, hour);
+                })?;
+            }
+        }
+    }
+    for device in each {
+        tx.each_feature_hour(&query.model, Some(&device), query.since_s, now, |hour| {
+            merged.add(Of::Device(device.clone()), hour);
+        })?;
+    }
+    Ok((merged, versions, next))
+}
+
+/// The versions of a model by the bundles that were released.
+fn versions(tx: &Tx<'_>, query: &DriftQuery) -> Result<BTreeMap<String, String>, Error> {
+    let releases = tx.releases(Some(&query.model))?;
+    if releases.is_empty() {
+        let what = format!("a release of the model {}", query.model);
+        return Err(Error::NotFound { what });
+    }
+    let wanted = query.version.as_ref();
+    let unknown = wanted.filter(|version| {
+        let mut all = releases.iter();
+        !all.any(|release| release.version == version.as_str())
+    });
+    if let Some(version) = unknown {
+        let what = format!("the release {} {version}", query.model);
+        return Err(Error::NotFound { what });
+    }
+    let pairs = releases
+        .into_iter()
+        .map(|release| (release.bundle, release.version));
+    Ok(pairs.collect())
+}

@@ -1,0 +1,111 @@
+//! Sums of hours become sums of devices and bundles: exactly, in any order. Sums over different
+//! references, or features that are not alike, are kept apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muster_protocol::digest::Digest;
+
+use super::{BundleReference, DriftRow, Histograms, feature};
+use crate::store::{FeatureHour, WindowSums};
+
+/// Whose sums.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Of {
+    /// Of all devices together.
+    All,
+    /// Of one device.
+    Device(String),
+}
+
+/// What may be added up: sums of one reference and one shape.
+type Alike = (Option<Digest>, Vec<usize>);
+
+/// All sums of one model.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Merged(BTreeMap<(Of, Digest), OfBundle>);
+
+/// Sums of one bundle.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct OfBundle {
+    devices: BTreeSet<String>,
+    sums: BTreeMap<Alike, WindowSums>,
+}
+
+impl Merged {
+    /// Adds an hour to the sums `of`.
+    pub(crate) fn add(&mut self, of: Of, hour: FeatureHour) {
+        let bundle = self.0.entry((of, hour.bundle)).or_default();
+        bundle.devices.insert(hour.device);
+        let alike = (hour.reference, hour.sums.shape());
+        match bundle.sums.get_mut(&alike) {
+            Some(sums) => sums.merge(&hour.sums),
+            None => {
+                bundle.sums.insert(alike, hour.sums);
+            }
+        }
+    }
+
+    /// The bundles in here.
+    pub(crate) fn bundles(&self) -> BTreeSet<Digest> {
+        self.0.keys().map(|(_, bundle)| *bundle).collect()
+    }
+
+    /// The rows, all devices first; `known` gives version and reference of a bundle.
+    pub(crate) fn rows<'r>(
+        &self,
+        model: &str,
+        known: impl Fn(&Digest) -> (Option<String>, Option<&'r BundleReference>),
+        histograms: Histograms,
+    ) -> Vec<DriftRow> {
+        let row = |((of, bundle), sums): (&(Of, Digest), &OfBundle)| {
+            let (version, reference) = known(bundle);
+            DriftRow {
+                model: model.to_owned(),
+                version,
+                bundle: bundle.to_string(),
+                device: match of {
+                    Of::All => None,
+                    Of::Device(device) => Some(device.clone()),
+                },
+                ..sums.row(reference, histograms)
+            }
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+impl OfBundle {
+    /// Everything of a row but its names.
+    fn row(&self, reference: Option<&BundleReference>, histograms: Histograms) -> DriftRow {
+        let right = reference.map(|reference| (Some(reference.digest), reference.shape()));
+        let mut row = DriftRow {
+            model: String::new(),
+            version: None,
+            bundle: String::new(),
+            device: None,
+            devices: self.devices.len(),
+            closed_windows: 0,
+            calls: 0,
+            calls_without_features: 0,
+            windows_left_out: 0,
+            reference_rows: reference.map(|reference| reference.rows),
+            features: Vec::new(),
+        };
+        for (alike, sums) in &self.sums {
+            row.closed_windows = row.closed_windows.saturating_add(sums.closed_windows);
+            row.calls = row.calls.saturating_add(sums.calls);
+            if Some(alike) == right.as_ref() {
+                let pairs = reference.into_iter().flat_map(|known| &known.features);
+                let pairs = pairs.zip(&sums.features);
+                row.features = pairs.map(|(r, sum)| feature(r, sum, histograms)).collect();
+                row.windows_left_out = row.windows_left_out.saturating_add(sums.misfits);
+            } else if alike.0.is_none() {
+                row.calls_without_features = row.calls_without_features.saturating_add(sums.calls);
+            } else {
+                let left_out = row.windows_left_out.saturating_add(sums.closed_windows);
+                row.windows_left_out = left_out;
+            }
+        }
+        row
+    }
+}

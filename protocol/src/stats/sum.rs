@@ -1,0 +1,129 @@
+//! Counts of one feature over many windows and devices: wide enough that a fleet's day does not
+//! reach their end.
+//!
+//! Merging is addition, so it is exact, commutative and associative. Never adds counts of other
+//! bins: that is refused, and nothing is changed.
+
+use crate::limits::BINS_MAX;
+use crate::message::window::FeatureWindow;
+use core::fmt;
+
+/// Counts of one feature, summed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FeatureSum {
+    /// Values in each bin of the reference.
+    pub bins: heapless::Vec<u64, BINS_MAX>,
+    /// See [`crate::stats::FeatureCounts::missing`].
+    pub missing: u64,
+    /// See [`crate::stats::FeatureCounts::non_finite`].
+    pub non_finite: u64,
+    /// See [`crate::stats::FeatureCounts::out_of_range`].
+    pub out_of_range: u64,
+    /// See [`crate::stats::FeatureCounts::sum`].
+    pub sum: i64,
+    /// See [`crate::stats::FeatureCounts::sum_of_squares`].
+    pub sum_of_squares: u64,
+}
+
+/// Counts over different bins, which have no sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherBins;
+
+impl fmt::Display for OtherBins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the counts are over different bins")
+    }
+}
+
+impl FeatureSum {
+    /// The counts of one window.
+    #[must_use]
+    pub fn of(window: &FeatureWindow<'_>) -> Self {
+        Self {
+            bins: window.bins.iter().map(u64::from).collect(),
+            missing: u64::from(window.missing),
+            non_finite: u64::from(window.non_finite),
+            out_of_range: u64::from(window.out_of_range),
+            sum: window.sum,
+            sum_of_squares: window.sum_of_squares,
+        }
+    }
+
+    /// Finite values counted.
+    #[must_use]
+    pub fn n(&self) -> u64 {
+        self.bins
+            .iter()
+            .fold(0, |n, count| u64::saturating_add(n, *count))
+    }
+
+    /// Adds the counts of `other`; counts stop at their maximum instead of wrapping.
+    ///
+    /// # Errors
+    /// [`OtherBins`].
+    pub fn merge(&mut self, other: &Self) -> Result<(), OtherBins> {
+        if self.bins.len() != other.bins.len() {
+            return Err(OtherBins);
+        }
+        for (mine, theirs) in self.bins.iter_mut().zip(&other.bins) {
+            *mine = mine.saturating_add(*theirs);
+        }
+        self.missing = self.missing.saturating_add(other.missing);
+        self.non_finite = self.non_finite.saturating_add(other.non_finite);
+        self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::FeatureCounts;
+    use proptest::prelude::*;
+
+    fn sum(bins: &[u32], missing: u32) -> FeatureSum {
+        let mut counts = FeatureCounts {
+            missing,
+            ..FeatureCounts::default()
+        };
+        counts.bins[..bins.len()].copy_from_slice(bins);
+        FeatureSum::of(&FeatureWindow::of(&counts, bins.len()))
+    }
+
+    #[test]
+    fn counts_of_other_bins_are_refused_and_nothing_is_changed() {
+        let mut mine = sum(&[1, 2], 3);
+        assert_eq!(mine.merge(&sum(&[1, 2, 3], 0)), Err(OtherBins));
+        assert_eq!(mine, sum(&[1, 2], 3));
+    }
+
+    #[test]
+    fn full_windows_add_up_beyond_32_bits() {
+        let mut many = sum(&[u32::MAX, 1], u32::MAX);
+        many.merge(&many.clone()).expect("the same bins");
+        assert_eq!((many.bins[0], many.n()), (8_589_934_590, 8_589_934_592));
+        assert_eq!(many.missing, 8_589_934_590);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_merging_does_not_show(
+            windows in proptest::collection::vec(proptest::array::uniform4(any::<u32>()), 1..20),
+            turn in any::<prop::sample::Index>(),
+        ) {
+            let all = |windows: &[[u32; 4]]| {
+                let mut total = sum(&[0; 3], 0);
+                for [a, b, c, missing] in windows {
+                    total.merge(&sum(&[*a, *b, *c], *missing)).expect("the same bins");
+                }
+                total
+            };
+            let mut turned = windows.clone();
+            turned.rotate_left(turn.index(windows.len()));
+            turned.reverse();
+            prop_assert_eq!(all(&windows), all(&turned));
+        }
+    }
+}
