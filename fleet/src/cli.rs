@@ -10,7 +10,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
-use crate::command::{device, enroll_token, init, receipt, rollout, serve, summary, window};
+use crate::command::{
+    device, drift, enroll_token, incident, init, receipt, rollout, serve, summary, window,
+};
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::{self, Output};
@@ -62,6 +64,11 @@ enum Command {
     /// Signed reports of what devices did.
     #[command(subcommand)]
     Receipt(receipt::Command),
+    /// What a person must look at.
+    #[command(subcommand)]
+    Incident(incident::Command),
+    /// How far features lie from the reference of their bundle: measures, not verdicts.
+    Drift(drift::Args),
     /// Each device with its models, predictions and windows.
     Summary,
     /// Sign a bundle and publish it as a release.
@@ -138,6 +145,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Rollout(command) => rollout::run(command, context).await,
         Command::Window(command) => window::run(command, context).await,
         Command::Receipt(command) => receipt::run(command, context).await,
+        Command::Incident(command) => incident::run(command, context).await,
+        Command::Drift(args) => drift::run(args, context).await,
         Command::Summary => summary::run(context).await,
         Command::Release(command) => release::run(command, context).await,
         Command::Bundle(command) => bundle::run(command, context).await,
@@ -210,6 +219,14 @@ mod tests {
             ("muster rollout show 1", true),
             ("muster window list --device press-07 --model m", true),
             ("muster receipt list", true),
+            ("muster incident list --device press-07", true),
+            ("muster drift --model m", true),
+            (
+                "muster drift --model m --version 1.0.0 --device press-07 --since 7d",
+                true,
+            ),
+            ("muster drift", false),
+            ("muster drift --model m --since 1w", false),
             ("muster summary", true),
             ("muster release ./bundle --yes", true),
             ("muster release", false),

@@ -3,7 +3,9 @@
 //! Commands ask the API and show what it answers; only `init` and `serve` touch a home's keys.
 
 pub(crate) mod device;
+pub(crate) mod drift;
 pub(crate) mod enroll_token;
+pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod receipt;
 pub(crate) mod rollout;

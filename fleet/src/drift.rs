@@ -66,8 +66,8 @@ pub(crate) struct DriftRow {
     pub(crate) calls: u64,
     /// Of those, rows in windows without features: too few to be sent.
     pub(crate) calls_without_features: u64,
-    /// Windows that were counted against something else than the bundle's reference: they are
-    /// left out.
+    /// Windows that were counted against something else than the bundle's reference, which is
+    /// known: they are left out.
     pub(crate) windows_left_out: u64,
     /// Rows that the reference was made from; none when the controller cannot read it.
     pub(crate) reference_rows: Option<u64>,

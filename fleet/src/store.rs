@@ -38,13 +38,13 @@ pub(crate) use enrolment::{IssuedCertificate, NewestSerial, TokenRow};
 pub(crate) use error::StoreError;
 pub(crate) use feature_hours::{FeatureHour, WindowSums};
 pub(crate) use incidents::{Incident, IncidentKind};
-pub(crate) use page::{Page, Paged};
-pub(crate) use receipts::{ReceiptFilter, ReceiptRow, ReceiptToStore};
+pub(crate) use page::{ListFilter, Page, Paged};
+pub(crate) use receipts::{ReceiptRow, ReceiptToStore};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use rollouts::{DesiredRow, RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::DeviceSummary;
-pub(crate) use windows::{WindowFilter, WindowRow, WindowToStore};
+pub(crate) use windows::{WindowRow, WindowToStore};
 
 /// Jobs that may wait for the writer: beyond it, callers wait.
 const QUEUE_JOBS_MAX: usize = 1024;

@@ -26,6 +26,7 @@ mod sample;
 
 pub use canonical::{NotCanonical, canonical_bytes};
 pub use client::{Dropped, Expiry, Restored, Search, Stored, Trusted, Unjudged, Update, Wanted};
+pub use date::format as date_time;
 pub use envelope::{Envelope, Signature};
 pub use fleet_document::FleetDocument;
 pub use hex::Hex32;

@@ -12,7 +12,7 @@ use super::error::Answer;
 use super::parse::{self, Filter};
 use crate::controller::Controller;
 use crate::drift::{DriftQuery, Histograms, SINCE_S_DEFAULT, SINCE_S_MAX};
-use crate::store::{ReceiptFilter, WindowFilter};
+use crate::store::{ListFilter, Page};
 
 /// That this listener answers.
 pub(super) async fn health() -> Json<Value> {
@@ -32,11 +32,7 @@ pub(super) async fn windows(
     State(controller): State<Arc<Controller>>,
     filter: Filter,
 ) -> Answer<Json<Value>> {
-    let page = filter.page(&["device", "model"])?;
-    let wanted = WindowFilter {
-        device: filter.get("device")?,
-        model: filter.get("model")?,
-    };
+    let (wanted, page) = wanted(&filter)?;
     parse::json(&controller.windows(wanted, page).await?)
 }
 
@@ -45,11 +41,7 @@ pub(super) async fn receipts(
     State(controller): State<Arc<Controller>>,
     filter: Filter,
 ) -> Answer<Json<Value>> {
-    let page = filter.page(&["device", "model"])?;
-    let wanted = ReceiptFilter {
-        device: filter.get("device")?,
-        model: filter.get("model")?,
-    };
+    let (wanted, page) = wanted(&filter)?;
     parse::json(&controller.receipts(wanted, page).await?)
 }
 
@@ -84,5 +76,15 @@ pub(super) async fn incidents(
     State(controller): State<Arc<Controller>>,
     filter: Filter,
 ) -> Answer<Json<Value>> {
-    parse::json(&controller.incidents(filter.page(&[])?).await?)
+    let page = filter.page(&["device"])?;
+    parse::json(&controller.incidents(filter.get("device")?, page).await?)
+}
+
+fn wanted(filter: &Filter) -> Answer<(ListFilter, Page)> {
+    let page = filter.page(&["device", "model"])?;
+    let wanted = ListFilter {
+        device: filter.get("device")?,
+        model: filter.get("model")?,
+    };
+    Ok((wanted, page))
 }

@@ -31,10 +31,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         ("device", device.map(|device| device.to_string())),
         ("model", model.map(|model| model.to_string())),
     ];
-    let path = show::filtered("/api/v1/receipts", &filters);
-    let receipts = context.client()?.all("list receipts", &path).await?;
-    context
-        .output
-        .print(&receipts, |receipts| show::table(receipts, &COLUMNS));
-    Ok(())
+    let (what, path) = ("list receipts", "/api/v1/receipts");
+    show::list(context, what, path, &filters, &COLUMNS).await
 }

@@ -1,10 +1,14 @@
 //! How a command shows what the API answered: rows of JSON as columns of text.
 //!
-//! A column is a field by its name; a field that is absent shows as `-`.
+//! A column is a field by its name; a field that is absent shows as `-`, one whose name ends in
+//! `_at` as a date.
 
-use serde_json::Value;
+use muster_protocol::tuf;
+use serde_json::{Number, Value};
 
+use crate::cli::Context;
 use crate::client::percent_encoded;
+use crate::error::OperatorError;
 use crate::output::Table;
 
 /// A table of these fields of each row.
@@ -16,9 +20,29 @@ pub(super) fn table(rows: &[Value], columns: &[&str]) -> String {
     let headings: Vec<_> = headings.iter().map(String::as_str).collect();
     let mut table = Table::new(&headings);
     for row in rows {
-        table.row(columns.iter().map(|column| cell(row.get(column))));
+        let cells = columns.iter().map(|column| match row.get(column) {
+            Some(Value::Number(at)) if column.ends_with("_at") => date_time(at),
+            value => cell(value),
+        });
+        table.row(cells);
     }
     table.to_string()
+}
+
+/// Lists what devices said: all pages of `path`, of the filters that are given.
+pub(super) async fn list(
+    context: &Context,
+    what: &str,
+    path: &str,
+    filters: &[(&str, Option<String>)],
+    columns: &[&str],
+) -> Result<(), OperatorError> {
+    let rows = context
+        .client()?
+        .all(what, &filtered(path, filters))
+        .await?;
+    context.output.print(&rows, |rows| table(rows, columns));
+    Ok(())
 }
 
 /// One row as lines of `name  value`.
@@ -35,15 +59,20 @@ pub(super) fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(values)) => list(values.iter().map(|value| cell(Some(value)))),
-        Some(Value::Object(fields)) => list(fields.iter().map(pair)),
+        Some(Value::Array(values)) => joined(values.iter().map(|value| cell(Some(value)))),
+        Some(Value::Object(fields)) => joined(fields.iter().map(pair)),
         Some(Value::Bool(_) | Value::Number(_)) => {
             value.map(ToString::to_string).unwrap_or_default()
         }
     }
 }
 
-fn list(cells: impl Iterator<Item = String>) -> String {
+/// Unix seconds for people.
+fn date_time(at: &Number) -> String {
+    at.as_u64().map_or_else(|| at.to_string(), tuf::date_time)
+}
+
+fn joined(cells: impl Iterator<Item = String>) -> String {
     let cells: Vec<_> = cells.collect();
     if cells.is_empty() {
         return "-".to_owned();
@@ -77,6 +106,13 @@ mod tests {
             [json!({"device": "a", "labels": {"site": "x", "line": "2"}, "last_seen": null})];
         let expect = "DEVICE  LABELS         LAST SEEN\na       line=2 site=x  -\n";
         assert_eq!(table(&rows, &["device", "labels", "last_seen"]), expect);
+    }
+
+    #[test]
+    fn what_ends_in_at_is_a_date() {
+        let rows = [json!({"raised_at": 1_800_000_000, "n": 5})];
+        let expect = "RAISED AT             N\n2027-01-15T08:00:00Z  5\n";
+        assert_eq!(table(&rows, &["raised_at", "n"]), expect);
     }
 
     #[test]

@@ -36,10 +36,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         ("device", device.map(|device| device.to_string())),
         ("model", model.map(|model| model.to_string())),
     ];
-    let path = show::filtered("/api/v1/windows", &filters);
-    let windows = context.client()?.all("list windows", &path).await?;
-    context
-        .output
-        .print(&windows, |windows| show::table(windows, &COLUMNS));
-    Ok(())
+    let (what, path) = ("list windows", "/api/v1/windows");
+    show::list(context, what, path, &filters, &COLUMNS).await
 }

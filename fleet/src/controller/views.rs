@@ -6,8 +6,7 @@ use muster_protocol::id::DeviceId;
 
 use super::{Controller, Error};
 use crate::store::{
-    DeviceRow, DeviceSummary, Incident, Page, Paged, ReceiptFilter, ReceiptRow, WindowFilter,
-    WindowRow,
+    DeviceRow, DeviceSummary, Incident, ListFilter, Page, Paged, ReceiptRow, WindowRow,
 };
 
 impl Controller {
@@ -62,7 +61,7 @@ impl Controller {
     /// [`Error::Store`].
     pub(crate) async fn windows(
         &self,
-        filter: WindowFilter,
+        filter: ListFilter,
         page: Page,
     ) -> Result<Paged<WindowRow>, Error> {
         self.store
@@ -76,7 +75,7 @@ impl Controller {
     /// [`Error::Store`].
     pub(crate) async fn receipts(
         &self,
-        filter: ReceiptFilter,
+        filter: ListFilter,
         page: Page,
     ) -> Result<Paged<ReceiptRow>, Error> {
         self.store
@@ -92,11 +91,17 @@ impl Controller {
         self.store.read(move |tx| Ok(tx.summary(&page)?)).await
     }
 
-    /// Incidents in the order in which they were raised.
+    /// Incidents, of one device or of all, in the order in which they were raised.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub(crate) async fn incidents(&self, page: Page) -> Result<Paged<Incident>, Error> {
-        self.store.read(move |tx| Ok(tx.incidents(&page)?)).await
+    pub(crate) async fn incidents(
+        &self,
+        device: Option<DeviceId>,
+        page: Page,
+    ) -> Result<Paged<Incident>, Error> {
+        self.store
+            .read(move |tx| Ok(tx.incidents(device.as_ref(), &page)?))
+            .await
     }
 }

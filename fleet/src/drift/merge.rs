@@ -101,7 +101,7 @@ impl OfBundle {
                 row.windows_left_out = row.windows_left_out.saturating_add(sums.misfits);
             } else if alike.0.is_none() {
                 row.calls_without_features = row.calls_without_features.saturating_add(sums.calls);
-            } else {
+            } else if reference.is_some() {
                 let left_out = row.windows_left_out.saturating_add(sums.closed_windows);
                 row.windows_left_out = left_out;
             }

@@ -6,7 +6,7 @@ use muster_protocol::id::{EpochGeneration, Sequence, StreamId};
 use muster_protocol::message::{Kind, RejectReason, Step};
 
 use super::{document, fetch, hello};
-use crate::store::{Page, ReceiptFilter, WindowFilter};
+use crate::store::{ListFilter, Page};
 
 mod bench;
 
@@ -40,7 +40,7 @@ fn check(said: &[Say], expect: Acknowledged, stored: (usize, u64), incidents: &[
     assert_eq!(last, expect, "{said:?}");
     let tx = bench.tx();
     let windows = tx
-        .windows(&WindowFilter::default(), &Page::default())
+        .windows(&ListFilter::default(), &Page::default())
         .expect("a store");
     let models = tx.models_of("press-07").expect("a store");
     let calls = models.iter().map(|model| model.predictions).sum();
@@ -194,7 +194,7 @@ fn receipts_are_taken_into_account_in_their_order() {
     assert_eq!(accepted, Some(EpochGeneration::new(1, 1)), "as they say");
     let receipts = bench
         .tx()
-        .receipts(&ReceiptFilter::default(), &Page::default());
+        .receipts(&ListFilter::default(), &Page::default());
     assert_eq!(receipts.expect("a store").items.len(), 4);
 }
 

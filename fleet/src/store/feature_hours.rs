@@ -6,7 +6,7 @@ use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::limits::BINS_MAX;
-use muster_protocol::message::{Document, FeatureWindow, Window};
+use muster_protocol::message::{Document, Window};
 use muster_protocol::stats::FeatureSum;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
@@ -52,7 +52,7 @@ impl WindowSums {
             features: window
                 .features
                 .iter()
-                .map(|feature: FeatureWindow<'_>| FeatureSum::of(&feature))
+                .map(|feature| FeatureSum::of(&feature.counts(), feature.bins.len()))
                 .collect(),
         }
     }

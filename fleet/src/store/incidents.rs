@@ -2,7 +2,7 @@
 
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde::Serialize;
 
 use super::column::{self, bits};
@@ -69,23 +69,25 @@ impl Tx<'_> {
     }
 
     /// Incidents in the order in which they were raised.
-    pub(crate) fn incidents(&self, page: &Page) -> Result<Paged<Incident>, StoreError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT incident, device, kind, detail, raised_at FROM incidents
-             WHERE incident > ? ORDER BY incident LIMIT ?",
-        )?;
-        let rows = statement.query_map(params![page.after_row(), page.limit()], |row| {
-            Ok(Incident {
-                incident: row.get(0)?,
-                device: row.get(1)?,
-                kind: row.get(2)?,
-                detail: row.get(3)?,
-                raised_at: column::number(row, 4)?,
-            })
-        })?;
-        let items = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Paged::of(items, page, |incident: &Incident| {
-            incident.incident.to_string()
-        }))
+    pub(crate) fn incidents(
+        &self,
+        device: Option<&DeviceId>,
+        page: &Page,
+    ) -> Result<Paged<Incident>, StoreError> {
+        let sql = "SELECT incident, device, kind, detail, raised_at FROM incidents
+                   WHERE incident > ?1 AND (?3 IS NULL OR device = ?3)
+                   ORDER BY incident LIMIT ?2";
+        let device = device.map(DeviceId::as_str);
+        self.list(sql, &[device], page, read, |row| row.incident)
     }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    Ok(Incident {
+        incident: row.get(0)?,
+        device: row.get(1)?,
+        kind: row.get(2)?,
+        detail: row.get(3)?,
+        raised_at: column::number(row, 4)?,
+    })
 }

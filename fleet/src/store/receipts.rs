@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::column::{self, bits};
-use super::{Page, Paged, StoreError, Tx};
+use super::{ListFilter, Page, Paged, StoreError, Tx};
 
 /// A receipt with its number and its signed bytes.
 #[derive(Debug, Clone)]
@@ -24,15 +24,6 @@ pub(crate) struct ReceiptToStore<'a> {
     pub(crate) receipt: &'a Receipt<'a>,
     /// Exactly the signed bytes.
     pub(crate) document: &'a [u8],
-}
-
-/// Which receipts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ReceiptFilter {
-    /// Of this device.
-    pub(crate) device: Option<DeviceId>,
-    /// Of this model.
-    pub(crate) model: Option<ModelId>,
 }
 
 /// A receipt as lists show it.
@@ -189,25 +180,14 @@ impl Tx<'_> {
     /// Receipts in the order in which they came.
     pub(crate) fn receipts(
         &self,
-        filter: &ReceiptFilter,
+        filter: &ListFilter,
         page: &Page,
     ) -> Result<Paged<ReceiptRow>, StoreError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT receipt, device, sequence, model, version, bundle, since_epoch,
-             since_generation, step, reason, detail, unix, received_at, measured FROM receipts
-             WHERE receipt > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
-             ORDER BY receipt LIMIT ?2",
-        )?;
-        let (device, model) = (
-            filter.device.as_ref().map(DeviceId::as_str),
-            filter.model.as_ref().map(ModelId::as_str),
-        );
-        let rows =
-            statement.query_map(params![page.after_row(), page.limit(), device, model], read)?;
-        let items = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Paged::of(items, page, |row: &ReceiptRow| {
-            row.receipt.to_string()
-        }))
+        let sql = "SELECT receipt, device, sequence, model, version, bundle, since_epoch,
+                   since_generation, step, reason, detail, unix, received_at, measured FROM receipts
+                   WHERE receipt > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
+                   ORDER BY receipt LIMIT ?2";
+        self.list(sql, &filter.values(), page, read, |row| row.receipt)
     }
 }
 

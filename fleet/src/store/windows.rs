@@ -1,7 +1,7 @@
 //! Windows as they were signed, and sums over them that each window adds to. Never a judgement.
 
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{BootId, DeviceId, ModelId, Sequence, StreamId};
+use muster_protocol::id::{BootId, DeviceId, Sequence, StreamId};
 use muster_protocol::message::Window;
 use muster_protocol::stats::LatencyFold;
 use muster_protocol::time::UnixSeconds;
@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::column::{self, bits};
-use super::{Page, Paged, StoreError, Tx};
+use super::{ListFilter, Page, Paged, StoreError, Tx};
 
 /// A window with its number and its signed bytes.
 #[derive(Debug, Clone)]
@@ -26,15 +26,6 @@ pub(crate) struct WindowToStore<'a> {
     pub(crate) window: &'a Window<'a>,
     /// Exactly the signed bytes.
     pub(crate) document: &'a [u8],
-}
-
-/// Which windows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct WindowFilter {
-    /// Of this device.
-    pub(crate) device: Option<DeviceId>,
-    /// Of this model.
-    pub(crate) model: Option<ModelId>,
 }
 
 /// A window as lists show it.
@@ -141,25 +132,15 @@ impl Tx<'_> {
     /// Windows in the order in which they came.
     pub(crate) fn windows(
         &self,
-        filter: &WindowFilter,
+        filter: &ListFilter,
         page: &Page,
     ) -> Result<Paged<WindowRow>, StoreError> {
-        let mut statement = self.0.prepare_cached(
+        let sql =
             "SELECT window, device, stream, sequence, model, bundle, started_ms, ended_ms, unix,
-             closed_windows, calls, errors, received_at FROM windows
-             WHERE window > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
-             ORDER BY window LIMIT ?2",
-        )?;
-        let (device, model) = (
-            filter.device.as_ref().map(DeviceId::as_str),
-            filter.model.as_ref().map(ModelId::as_str),
-        );
-        let rows =
-            statement.query_map(params![page.after_row(), page.limit(), device, model], read)?;
-        let items = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Paged::of(items, page, |row: &WindowRow| {
-            row.window.to_string()
-        }))
+                   closed_windows, calls, errors, received_at FROM windows
+                   WHERE window > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
+                   ORDER BY window LIMIT ?2";
+        self.list(sql, &filter.values(), page, read, |row| row.window)
     }
 }
 

@@ -5,7 +5,7 @@
 //! bins: that is refused, and nothing is changed.
 
 use crate::limits::BINS_MAX;
-use crate::message::window::FeatureWindow;
+use crate::stats::FeatureCounts;
 use core::fmt;
 
 /// Counts of one feature, summed.
@@ -13,15 +13,15 @@ use core::fmt;
 pub struct FeatureSum {
     /// Values in each bin of the reference.
     pub bins: heapless::Vec<u64, BINS_MAX>,
-    /// See [`crate::stats::FeatureCounts::missing`].
+    /// See [`FeatureCounts::missing`].
     pub missing: u64,
-    /// See [`crate::stats::FeatureCounts::non_finite`].
+    /// See [`FeatureCounts::non_finite`].
     pub non_finite: u64,
-    /// See [`crate::stats::FeatureCounts::out_of_range`].
+    /// See [`FeatureCounts::out_of_range`].
     pub out_of_range: u64,
-    /// See [`crate::stats::FeatureCounts::sum`].
+    /// See [`FeatureCounts::sum`].
     pub sum: i64,
-    /// See [`crate::stats::FeatureCounts::sum_of_squares`].
+    /// See [`FeatureCounts::sum_of_squares`].
     pub sum_of_squares: u64,
 }
 
@@ -36,16 +36,17 @@ impl fmt::Display for OtherBins {
 }
 
 impl FeatureSum {
-    /// The counts of one window.
+    /// The counts of one window, over its first `bins` bins.
     #[must_use]
-    pub fn of(window: &FeatureWindow<'_>) -> Self {
+    pub fn of(counts: &FeatureCounts, bins: usize) -> Self {
+        let bins = counts.bins.iter().take(bins);
         Self {
-            bins: window.bins.iter().map(u64::from).collect(),
-            missing: u64::from(window.missing),
-            non_finite: u64::from(window.non_finite),
-            out_of_range: u64::from(window.out_of_range),
-            sum: window.sum,
-            sum_of_squares: window.sum_of_squares,
+            bins: bins.map(|count| u64::from(*count)).collect(),
+            missing: u64::from(counts.missing),
+            non_finite: u64::from(counts.non_finite),
+            out_of_range: u64::from(counts.out_of_range),
+            sum: counts.sum,
+            sum_of_squares: counts.sum_of_squares,
         }
     }
 
@@ -80,7 +81,6 @@ impl FeatureSum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::FeatureCounts;
     use proptest::prelude::*;
 
     fn sum(bins: &[u32], missing: u32) -> FeatureSum {
@@ -89,7 +89,7 @@ mod tests {
             ..FeatureCounts::default()
         };
         counts.bins[..bins.len()].copy_from_slice(bins);
-        FeatureSum::of(&FeatureWindow::of(&counts, bins.len()))
+        FeatureSum::of(&counts, bins.len())
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> Option<u64> {
 }
 
 /// The date of unix seconds; after the year 9999, its last second.
-pub(super) fn format(unix_s: u64) -> String {
+pub fn format(unix_s: u64) -> String {
     const LAST_S: u64 = 253_402_300_799;
     let unix_s = unix_s.min(LAST_S);
     let (mut days, seconds) = (unix_s / DAY_S, unix_s % DAY_S);

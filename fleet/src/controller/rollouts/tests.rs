@@ -118,7 +118,7 @@ fn a_device_that_lies_about_its_place_does_not_hinder_the_others() {
         let (_, made) = create(&tx, &director(), &new, NOW).expect("created");
         let made: Vec<_> = made.iter().map(|(device, _)| device.as_str()).collect();
         assert_eq!(made, ["b"], "{at}");
-        let incidents = tx.incidents(&Page::default()).expect("a store").items;
+        let incidents = tx.incidents(None, &Page::default()).expect("a store").items;
         let told: Vec<_> = incidents
             .iter()
             .map(|incident| (incident.device.as_str(), incident.kind.as_str()))

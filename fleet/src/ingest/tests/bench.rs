@@ -350,7 +350,10 @@ impl Bench {
     }
 
     pub(super) fn incidents(&self) -> Vec<String> {
-        let incidents = self.tx().incidents(&Page::default()).expect("a store");
+        let incidents = self
+            .tx()
+            .incidents(None, &Page::default())
+            .expect("a store");
         incidents
             .items
             .into_iter()

@@ -1,0 +1,301 @@
+//! `muster drift`: how far what devices count lies from the reference. Measures, never a verdict.
+
+use std::cmp::Ordering;
+
+use clap::Args as ClapArgs;
+use muster_protocol::id::{DeviceId, ModelId, Version};
+use serde_json::Value;
+
+use super::show;
+use crate::cli::Context;
+use crate::drift::SINCE_S_MAX;
+use crate::error::OperatorError;
+use crate::output::{Output, Table, note};
+
+/// What is looked at.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// The model.
+    #[arg(long)]
+    model: ModelId,
+    /// Only this version of it.
+    #[arg(long)]
+    version: Option<Version>,
+    /// Only this device; without it, all devices together and each.
+    #[arg(long)]
+    device: Option<DeviceId>,
+    /// Windows of the last while: 90m, 24h, 7d. It begins with a full hour.
+    #[arg(long, default_value = "24h", value_parser = span)]
+    since: Span,
+}
+
+/// A while, as it was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Span {
+    said: String,
+    seconds: u64,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let wrong = || "a while is a number with s, m, h or d, at most ten years: 90m, 24h".to_owned();
+    let (unit_at, unit) = text.char_indices().last().ok_or_else(wrong)?;
+    let unit_s = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..unit_at].parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(unit_s);
+    let seconds = seconds.filter(|seconds| (1..=SINCE_S_MAX).contains(seconds));
+    Ok(Span {
+        said: text.to_owned(),
+        seconds: seconds.ok_or_else(wrong)?,
+    })
+}
+
+/// Runs it.
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
+    let filters = [
+        ("model", Some(args.model.to_string())),
+        ("version", args.version.map(|version| version.to_string())),
+        ("device", args.device.map(|device| device.to_string())),
+        ("since_s", Some(args.since.seconds.to_string())),
+    ];
+    let path = show::filtered("/api/v1/drift", &filters);
+    let what = format!("compare {} with its reference", args.model);
+    let rows = context.client()?.all(&what, &path).await?;
+    let lines = lines(&rows);
+    context.output.print(&rows, |_| table(&lines));
+    if context.output == Output::Text {
+        let span = &args.since.said;
+        notes(&rows, &lines, &args.model, span)
+            .iter()
+            .for_each(note);
+    }
+    Ok(())
+}
+
+/// One feature of one row of the API.
+#[derive(Debug, Clone, Copy)]
+struct Line<'a> {
+    row: &'a Value,
+    feature: &'a Value,
+}
+
+/// Every feature, the least likely first; those without numbers last.
+fn lines(rows: &[Value]) -> Vec<Line<'_>> {
+    let mut lines: Vec<_> = rows
+        .iter()
+        .flat_map(|row| {
+            let features = row["features"].as_array().into_iter().flatten();
+            features.map(move |feature| Line { row, feature })
+        })
+        .collect();
+    lines.sort_by(Line::order);
+    lines
+}
+
+impl Line<'_> {
+    fn number(&self, name: &str) -> Option<f64> {
+        self.feature[name].as_f64()
+    }
+
+    /// X² for each degree of freedom: it still tells apart what p no longer does.
+    fn x2_share(&self) -> Option<f64> {
+        Some(self.number("x2")? / self.number("df").filter(|df| *df > 0.0)?)
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let p = |line: &Self| line.number("p").unwrap_or(f64::INFINITY);
+        let share = |line: &Self| line.x2_share().unwrap_or(-1.0);
+        let by_p = p(self).total_cmp(&p(other));
+        by_p.then(share(other).total_cmp(&share(self)))
+    }
+
+    fn cells(&self) -> [String; 10] {
+        let version = match &self.row["version"] {
+            Value::String(version) => version.clone(),
+            // A bundle that was not released here.
+            _ => show::cell(self.row.get("bundle"))
+                .chars()
+                .take(19)
+                .collect(),
+        };
+        let text = |name: &str| show::cell(self.feature.get(name));
+        let decimals = |name: &str, places: usize| {
+            let number = self.number(name);
+            number.map_or("-".to_owned(), |number| format!("{number:.places$}"))
+        };
+        [
+            self.row["device"].as_str().unwrap_or("all").to_owned(),
+            version,
+            text("feature"),
+            text("n"),
+            decimals("x2", 1),
+            text("df"),
+            self.number("p").map_or("-".to_owned(), p_text),
+            decimals("psi", 3),
+            text("missing"),
+            text("out_of_range"),
+        ]
+    }
+}
+
+fn p_text(p: f64) -> String {
+    match p {
+        p if p < 1e-300 => "<1e-300".to_owned(),
+        p if p < 1e-3 => format!("{p:.1e}"),
+        p => format!("{p:.3}"),
+    }
+}
+
+fn table(lines: &[Line<'_>]) -> String {
+    let mut table = Table::new(&[
+        "device",
+        "version",
+        "feature",
+        "n",
+        "x²",
+        "df",
+        "p",
+        "psi",
+        "missing",
+        "out of range",
+    ]);
+    lines.iter().for_each(|line| table.row(line.cells()));
+    table.to_string()
+}
+
+/// What the table does not say.
+fn notes(rows: &[Value], lines: &[Line<'_>], model: &ModelId, span: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    let count = |name: &str| rows.iter().map(|row| row[name].as_u64().unwrap_or(0)).max();
+    if rows.is_empty() {
+        notes.push(format!(
+            "no windows of {model} in the last {span}: a device sends one after its window_s, once \
+             it has predicted (`muster-agent predict`); `muster window list --model {model}` shows \
+             all that came, --since looks further back"
+        ));
+        return notes;
+    }
+    if rows.iter().any(|row| row["reference_rows"].is_null()) {
+        notes.push(
+            "a bundle has no reference that the controller can read: its rows are left out, and \
+             the log of `muster serve` says why"
+                .to_owned(),
+        );
+    } else if lines.is_empty() {
+        notes.push(
+            "no window carries features yet: one of fewer than 20 predictions is sent without \
+             them, and a bundle built without --reference has none"
+                .to_owned(),
+        );
+    }
+    let few = |line: &&Line<'_>| line.feature["state"] == "too_few";
+    let too_few = lines.iter().filter(few).count();
+    if let Some(line) = lines.iter().find(few) {
+        let all = lines.len();
+        let n_min = &line.feature["n_min"];
+        notes.push(format!(
+            "{too_few} of {all} rows have fewer than {n_min} samples, too few for numbers"
+        ));
+    }
+    if count("windows_left_out") > Some(0) {
+        notes.push(
+            "some windows were counted against another reference and are left out: see \
+             windows_left_out with --output json"
+                .to_owned(),
+        );
+    }
+    if !lines.is_empty() {
+        notes.push(
+            "these are measures, not verdicts: p holds for independent samples, which those of a \
+             sensor seldom are, and PSI is a size of effect that few samples inflate"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check_span(text: &str, expect: Option<u64>) {
+        assert_eq!(span(text).ok().map(|span| span.seconds), expect, "{text}");
+    }
+
+    #[test]
+    fn a_while_is_a_number_with_its_unit() {
+        check_span("90s", Some(90));
+        check_span("90m", Some(5400));
+        check_span("24h", Some(86_400));
+        check_span("7d", Some(604_800));
+        for wrong in ["", "h", "24", "0h", "-1h", "1.5h", "1w", "24é", "99999d"] {
+            check_span(wrong, None);
+        }
+        check_span("18446744073709551615d", None);
+    }
+
+    fn feature(name: &str, p: f64, x2: f64) -> Value {
+        json!({ "feature": name, "n": 300, "missing": 1, "out_of_range": 2,
+                "state": "measured", "x2": x2, "df": 17, "p": p, "psi": 0.0625 })
+    }
+
+    fn row(device: Option<&str>, features: &[Value]) -> Value {
+        json!({ "device": device, "version": "1.0.0", "reference_rows": 5, "features": features,
+                "windows_left_out": 0 })
+    }
+
+    #[test]
+    fn the_least_likely_come_first_and_what_has_no_numbers_last() {
+        let few = json!({ "feature": "few", "n": 20, "missing": 0, "out_of_range": 0,
+                          "state": "too_few", "n_min": 200 });
+        let rows = [
+            row(
+                None,
+                &[few, feature("b", 0.5, 16.0), feature("c", 0.0, 3e3)],
+            ),
+            row(
+                Some("press-1"),
+                &[feature("d", 0.0, 4e3), feature("e", 1.5e-9, 99.0)],
+            ),
+        ];
+        let expect = "\
+DEVICE   VERSION  FEATURE  N    X²      DF  P        PSI    MISSING  OUT OF RANGE
+press-1  1.0.0    d        300  4000.0  17  <1e-300  0.062  1        2
+all      1.0.0    c        300  3000.0  17  <1e-300  0.062  1        2
+press-1  1.0.0    e        300  99.0    17  1.5e-9   0.062  1        2
+all      1.0.0    b        300  16.0    17  0.500    0.062  1        2
+all      1.0.0    few      20   -       -   -        -      0        0
+";
+        let lines = lines(&rows);
+        assert_eq!(table(&lines), expect);
+        check_notes(&rows, &["1 of 5 rows have fewer than 200", "not verdicts"]);
+    }
+
+    fn check_notes(rows: &[Value], expect: &[&str]) {
+        let model = ModelId::parse("bearing").expect("valid");
+        let notes = notes(rows, &lines(rows), &model, "24h");
+        assert_eq!(notes.len(), expect.len(), "{notes:?}");
+        for (note, expect) in notes.iter().zip(expect) {
+            assert!(note.contains(expect), "{note}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_said() {
+        check_notes(&[], &["no windows of bearing in the last 24h"]);
+        check_notes(&[row(None, &[])], &["no window carries features"]);
+        let mut unread = row(None, &[]);
+        unread["reference_rows"] = Value::Null;
+        check_notes(&[unread], &["no reference that the controller can read"]);
+        let mut other = row(None, &[feature("a", 0.5, 1.0)]);
+        other["windows_left_out"] = json!(3);
+        check_notes(&[other], &["another reference", "not verdicts"]);
+    }
+}
