@@ -5,6 +5,7 @@
 mod access;
 mod bad_input;
 mod damage;
+mod drift;
 mod full_disk;
 mod outages;
 mod power_cuts;

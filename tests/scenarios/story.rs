@@ -7,14 +7,25 @@ use muster_tests::load::Load;
 use muster_tests::settings::Settings;
 use muster_tests::wait;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{FEATURES, counts_agree, expect_score};
 
+/// Rows of the table that the story's reference is made from.
+pub(super) const REFERENCE_ROWS: u64 = 2016;
+
+/// That table.
+pub(super) fn reference() -> PathBuf {
+    story().join("reference.csv")
+}
+
+fn story() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story")
+}
+
 /// The models of the story that `cargo xtask demo` tells.
-fn bearing(version: &str) -> bundles::Bundle {
-    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story");
-    let reference = story.join("reference.csv");
+pub(super) fn bearing(version: &str) -> bundles::Bundle {
+    let (story, reference) = (story(), reference());
     Recipe::new(
         &story.join(format!("bearing-{version}.onnx")),
         "bearing",
@@ -62,11 +73,11 @@ fn a_model_of_the_story_passes_its_golden_vectors_and_its_windows_carry_features
     let device = Device::start_new(&fleet, "press-01", &Settings::default());
     fleet.ship(&bearing("1.0.0"));
     fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
-    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/story/reference.csv");
+    let reference = reference();
     let line = [
         "predict",
         "bearing",
-        story.to_str().expect("text"),
+        reference.to_str().expect("text"),
         "--output",
         "json",
     ];

@@ -249,3 +249,6 @@ fn read_sums(row: &Row<'_>, index: usize) -> rusqlite::Result<WindowSums> {
         features: stored.into_iter().map(read).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;
