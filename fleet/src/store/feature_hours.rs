@@ -119,8 +119,10 @@ impl Tx<'_> {
             None => more,
         };
         let mut upsert = self.0.prepare_cached(
-            "INSERT OR REPLACE INTO feature_hours (model, device, hour, bundle, reference,
-             closed_windows, calls, misfits, sums) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO feature_hours (model, device, hour, bundle, reference, closed_windows,
+             calls, misfits, sums) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+             closed_windows = excluded.closed_windows, calls = excluded.calls,
+             misfits = excluded.misfits, sums = excluded.sums",
         )?;
         upsert.execute(params![
             key.0,

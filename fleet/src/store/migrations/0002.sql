@@ -15,6 +15,7 @@ CREATE TABLE feature_hours (
     -- Windows that name this reference and do not have its features: they are in no sum.
     misfits INTEGER NOT NULL,
     sums BLOB NOT NULL,
-    PRIMARY KEY (model, device, hour, bundle, reference)
-) STRICT, WITHOUT ROWID;
+    -- With row numbers: without them, a row of a thousand bytes takes a page of its own.
+    UNIQUE (model, device, hour, bundle, reference)
+) STRICT;
 CREATE INDEX feature_hours_of_model ON feature_hours (model, hour);
