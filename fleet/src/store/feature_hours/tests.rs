@@ -104,7 +104,10 @@ fn hours(store: &InMemory, device: Option<&str>) -> Vec<Row> {
     rows
 }
 
-fn check(said: &[Said], expect: &[(&str, Option<u8>, u64, u64, &[u64])]) {
+/// A row as a test writes it.
+type Expected<'a> = (&'a str, Option<u8>, u64, u64, &'a [u64]);
+
+fn check(said: &[Said], expect: &[Expected<'_>]) {
     let store = store::in_memory();
     say(&store, said);
     let expect: Vec<Row> = expect

@@ -20,7 +20,9 @@ fn cells_of(reference: &[u64], observed: &[u64]) -> Vec<Cell> {
 fn measured(reference: &[u64], observed: &[u64]) -> Measures {
     match compare(&cells_of(reference, observed), 1) {
         Comparison::Measured(measures) => measures,
-        other => panic!("{other:?} for {reference:?} {observed:?}"),
+        other @ (Comparison::NoReference | Comparison::TooFew { .. }) => {
+            panic!("{other:?} for {reference:?} {observed:?}")
+        }
     }
 }
 
