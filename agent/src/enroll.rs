@@ -20,6 +20,7 @@ pub use command::{EnrollArgs, main};
 pub use error::EnrollError;
 pub use identity::{Identity, IdentityError};
 
+use crate::store::worked;
 use address::Endpoint;
 use disk::Folder;
 use keys::Keys;
@@ -41,6 +42,10 @@ pub async fn enroll(token: &Token, state: &Path) -> Result<Identity, EnrollError
     let answer = http::post(&endpoint, token.ca, request(token, &keys)?).await?;
     let accepted = reply::check(&answer, token, &keys)?;
     identity::write(&folder, &accepted)?;
+    // The broker that the fleet names now is tried before one that worked once.
+    if let Err(error) = worked::forget(state) {
+        tracing::warn!("{error}");
+    }
     Ok(Identity::load(state)?)
 }
 

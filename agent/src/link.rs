@@ -4,25 +4,28 @@
 //! come twice. The queue and the fleet's signed acknowledgements are what counts. Nothing that
 //! arrives here is believed: documents carry their own signatures.
 
+mod candidates;
 mod client;
 mod keeper;
 mod progress;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;
 mod tunnel;
 
 use crate::enroll::{Broker, TopicPrefix};
-use crate::tls::{self, BadCredentials, Credentials, TrustedTime};
+use crate::tls::{self, Anchors, BadCredentials, Credentials, TrustedTime};
+use candidates::Candidates;
 use client::{Outlet, Stay};
-use keeper::Keeper;
-use muster_device::backoff::Backoff;
+use keeper::{Keeper, Leg, Orders};
 use muster_protocol::id::DeviceId;
 use muster_protocol::limits::MESSAGE_BYTES_MAX;
 use muster_protocol::topic::{self, Down, Up};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -32,16 +35,14 @@ const EVENTS_MAX: usize = 32;
 /// Longest time that stopping takes.
 const STOP_MS_MAX: u64 = 5000;
 
-/// Who connects where, and how patiently.
+/// Who connects, and how patiently.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
-    /// The broker.
-    pub broker: Broker,
     /// The MQTT client id, which is also the name in the certificate.
     pub device: DeviceId,
     /// First levels of all topics.
     pub topic_prefix: TopicPrefix,
-    /// Certificate, key, and exactly the CAs that the broker's certificate may lead to.
+    /// Certificate and key.
     pub credentials: Credentials,
     /// Where the folder of the local socket is made; its path at most 100 bytes.
     pub state_folder: PathBuf,
@@ -51,6 +52,19 @@ pub struct LinkConfig {
     pub agent_version: String,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+}
+
+/// Where the link leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The broker that is meant.
+    pub broker: Broker,
+    /// Those that stand in for it while it fails; none once it has worked.
+    pub stand_ins: Vec<Broker>,
+    /// Where the first attempt goes: to one of all these.
+    pub first: Broker,
+    /// Exactly the CAs that the certificate of any of them may lead to.
+    pub anchors: Anchors,
 }
 
 /// How long to wait for what.
@@ -70,6 +84,11 @@ pub struct Timeouts {
     pub retry_longest_ms: u64,
     /// A connection that was up for this long starts the delays over.
     pub settled_ms: u64,
+    /// The shortest pause between two looks whether the broker that is meant answers again,
+    /// while another stands in for it.
+    pub return_first_ms: u64,
+    /// The longest.
+    pub return_longest_ms: u64,
 }
 
 impl Timeouts {
@@ -84,6 +103,8 @@ impl Timeouts {
             retry_first_ms: 1000,
             retry_longest_ms: 300_000,
             settled_ms: 60_000,
+            return_first_ms: 30_000,
+            return_longest_ms: 3_600_000,
         }
     }
 }
@@ -92,7 +113,10 @@ impl Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
     /// Connected, and both subscriptions are confirmed.
-    Up,
+    Up {
+        /// To which of the target's brokers.
+        broker: Broker,
+    },
     /// A connection ended or an attempt failed; another follows by itself. May come several
     /// times in a row.
     Down {
@@ -133,11 +157,20 @@ pub enum LinkBusy {
 
 /// The link. Dropping it ends the connection in the background; [`Link::stop`] waits for that.
 pub struct Link {
+    publisher: Publisher,
+    credentials: Credentials,
+    time: TrustedTime,
+    legs: watch::Sender<Leg>,
+    stop: oneshot::Sender<()>,
+    keeper: JoinHandle<()>,
+}
+
+/// The way in for messages, for whoever does not own the link.
+#[derive(Clone)]
+pub struct Publisher {
     device: DeviceId,
     topic_prefix: TopicPrefix,
     outlet: Outlet,
-    stop: oneshot::Sender<()>,
-    keeper: JoinHandle<()>,
 }
 
 impl Link {
@@ -149,32 +182,73 @@ impl Link {
     /// Credentials that do not belong together.
     pub fn start(
         config: LinkConfig,
+        target: &Target,
         time: TrustedTime,
         seed: u64,
     ) -> Result<(Self, mpsc::Receiver<LinkEvent>), BadCredentials> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let (stop, stopped) = oneshot::channel();
-        let limits = config.timeouts;
-        let (device, topic_prefix) = (config.device.clone(), config.topic_prefix.clone());
-        let keeper = Keeper {
-            tls: Arc::new(tls::mutual(&config.credentials, time)?),
-            config: Arc::new(config),
-            events,
+        let leg = leg(target, &config.credentials, &time)?;
+        let (legs, led) = watch::channel(leg.clone());
+        let publisher = Publisher {
+            device: config.device.clone(),
+            topic_prefix: config.topic_prefix.clone(),
             outlet: Outlet::default(),
-            backoff: Backoff::new(limits.retry_first_ms, limits.retry_longest_ms, seed),
         };
-        let outlet = keeper.outlet.clone();
-        let keeper = tokio::spawn(keeper.run(stopped));
+        let credentials = config.credentials.clone();
+        let keeper = Keeper::new(config, leg, events, publisher.outlet.clone(), seed);
         let link = Self {
-            device,
-            topic_prefix,
-            outlet,
+            publisher,
+            credentials,
+            time,
+            legs,
             stop,
-            keeper,
+            keeper: tokio::spawn(keeper.run(Orders::new(stopped, led))),
         };
         Ok((link, receiver))
     }
 
+    /// Leads elsewhere from now on: what is connected ends in good order, and attempts begin
+    /// anew. [`LinkEvent::Down`] and [`LinkEvent::Up`] follow.
+    ///
+    /// # Errors
+    /// The certificate or key cannot be used; the link stays as it is.
+    pub fn lead_to(&self, target: &Target) -> Result<(), BadCredentials> {
+        let leg = leg(target, &self.credentials, &self.time)?;
+        self.legs.send_replace(leg);
+        Ok(())
+    }
+
+    /// The way in for messages.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
+    }
+
+    /// Sends what was taken, leaves the hint that this device is offline, and disconnects;
+    /// within five seconds.
+    pub async fn stop(mut self) {
+        // A keeper that has ended by itself needs no telling.
+        let _ = self.stop.send(());
+        let limit = Duration::from_millis(STOP_MS_MAX);
+        if timeout(limit, &mut self.keeper).await.is_err() {
+            self.keeper.abort();
+        }
+    }
+}
+
+fn leg(
+    target: &Target,
+    credentials: &Credentials,
+    time: &TrustedTime,
+) -> Result<Leg, BadCredentials> {
+    Ok(Leg {
+        candidates: Candidates::of(target),
+        tls: Arc::new(tls::mutual(credentials, &target.anchors, time.clone())?),
+    })
+}
+
+impl Publisher {
     /// Hands a message over, QoS 1. Never waits; taken does not mean delivered.
     ///
     /// # Errors
@@ -189,16 +263,5 @@ impl Link {
             Up::Hello | Up::Doc | Up::Fetch => Stay::Passing,
         };
         self.outlet.publish(&topic, stay, payload)
-    }
-
-    /// Sends what was taken, leaves the hint that this device is offline, and disconnects;
-    /// within five seconds.
-    pub async fn stop(mut self) {
-        // A keeper that has ended by itself needs no telling.
-        let _ = self.stop.send(());
-        let limit = Duration::from_millis(STOP_MS_MAX);
-        if timeout(limit, &mut self.keeper).await.is_err() {
-            self.keeper.abort();
-        }
     }
 }

@@ -52,7 +52,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let server = start_server(serve_config, &supervisor).await?;
     announce(&server);
     let (link, mut link_rx) = start_link(link_config, &supervisor)?;
-    supervisor.set_link(link);
+    supervisor.set_publisher(link.publisher());
     let mut ending = Ending::new()?;
     loop {
         let event = tokio::select! {
@@ -63,9 +63,10 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
             () = until(supervisor.next_due()) => Event::Tick,
         };
         supervisor.handle(event);
+        lead(&link, &mut supervisor);
     }
     tracing::info!("ending");
-    end(&mut supervisor, &mut serving_rx, server).await;
+    end(&mut supervisor, &mut serving_rx, server, link).await;
     Ok(())
 }
 
@@ -78,6 +79,15 @@ fn seed_root(store: &Store, identity: &Identity) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Leads the link where the supervisor wants it from now on.
+fn lead(link: &Link, supervisor: &mut Supervisor) {
+    if let Some(target) = supervisor.link_wanted()
+        && let Err(error) = link.lead_to(target)
+    {
+        tracing::error!("the link stays where it is: because {error}");
+    }
+}
+
 async fn until(due: muster_protocol::time::Millis) {
     tokio::time::sleep(Duration::from_millis(due.since(clock::monotonic()))).await;
 }
@@ -87,6 +97,7 @@ async fn end(
     supervisor: &mut Supervisor,
     serving_rx: &mut mpsc::Receiver<serving::Event>,
     server: Server,
+    link: Link,
 ) {
     let last = async {
         server.stop().await;
@@ -99,9 +110,7 @@ async fn end(
                 None => break,
             }
         }
-        if let Some(link) = supervisor.take_link() {
-            link.stop().await;
-        }
+        link.stop().await;
     };
     if tokio::time::timeout(Duration::from_millis(END_MS_MAX), last)
         .await
@@ -113,7 +122,6 @@ async fn end(
 
 fn link_config(identity: &Identity, state: &Path) -> LinkConfig {
     LinkConfig {
-        broker: identity.broker.clone(),
         device: identity.device.clone(),
         topic_prefix: identity.topic_prefix.clone(),
         credentials: identity.credentials.clone(),
@@ -134,7 +142,8 @@ fn start_link(
         time.unix(clock::monotonic())
     };
     let seed = clock::monotonic_us();
-    Ok(Link::start(config, std::sync::Arc::new(now), seed)?)
+    let target = supervisor.link_target();
+    Ok(Link::start(config, target, std::sync::Arc::new(now), seed)?)
 }
 
 fn serve_config(config: &Config, state: &Path) -> ServeConfig {

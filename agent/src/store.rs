@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod partial;
 pub mod queue;
 pub mod state;
+pub mod worked;
 
 use atomic::DiskError;
 use std::fs::File;

@@ -1,8 +1,9 @@
-//! The supervisor: it owns link, disk, machines and routes, and joins them in one loop.
+//! The supervisor: it owns disk, machines and routes, and joins them and the link in one loop.
 //!
 //! It decides nothing that a machine of `muster-device` decides: it feeds them and does what
 //! they ask. Never loads a model: that is a worker's, in another process.
 
+mod destination;
 mod downloads;
 mod effects;
 mod facts;
@@ -14,13 +15,14 @@ mod serving;
 mod state;
 mod status;
 mod sweep;
+mod wire;
 
 pub use state::StartError;
 
 use crate::clock;
 use crate::config::Config;
 use crate::enroll::Identity;
-use crate::link::{Link, LinkEvent};
+use crate::link::LinkEvent;
 use crate::serve::backend::Routes;
 use crate::serving as model_task;
 use crate::store::Store;
@@ -41,6 +43,7 @@ use refresh::Refresh;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
+use wire::Wire;
 
 /// Facts about all models of a Linux device.
 pub type LinuxFacts = Facts<MODELS_MAX>;
@@ -114,7 +117,7 @@ pub struct Supervisor {
     counters: BTreeMap<ModelId, status::Counters>,
     routes: Routes,
     status: Arc<Mutex<serde_json::Value>>,
-    link: Option<Link>,
+    wire: Wire,
     connected: bool,
     hellos: Hellos,
     challenge: Option<Nonce>,
@@ -168,19 +171,9 @@ impl Supervisor {
         self.serving.values().any(|handles| !handles.is_empty())
     }
 
-    /// Hands over the link that was started for this supervisor.
-    pub fn set_link(&mut self, link: Link) {
-        self.link = Some(link);
-    }
-
     /// The time that handshakes judge certificates by.
     pub fn trusted_time(&self) -> Arc<Mutex<TrustedTime>> {
         self.time.clone()
-    }
-
-    /// The link, to be stopped at the end.
-    pub fn take_link(&mut self) -> Option<Link> {
-        self.link.take()
     }
 
     fn on_tick(&mut self) {

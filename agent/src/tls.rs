@@ -4,6 +4,7 @@
 //! provider, because another crate of the tree brings a second one.
 
 mod anchored;
+mod anchors;
 mod credentials;
 mod dial;
 mod failure;
@@ -15,6 +16,7 @@ mod tests;
 mod validity;
 
 pub use anchored::{Anchored, TrustedTime};
+pub use anchors::Anchors;
 pub use credentials::{BadCredentials, Credentials};
 pub use dial::dial;
 pub use failure::{because, is_silent_close};
@@ -34,12 +36,13 @@ use tokio_rustls::{TlsConnector, rustls};
 /// A client that shows its certificate and trusts exactly the given CAs.
 ///
 /// # Errors
-/// A key that does not belong to the certificate, or no usable CA.
+/// A key that does not belong to the certificate.
 pub fn mutual(
     credentials: &Credentials,
+    anchors: &Anchors,
     time: TrustedTime,
 ) -> Result<ClientConfig, BadCredentials> {
-    let verifier = Anchored::new(&credentials.anchors, time)?;
+    let verifier = Anchored::new(anchors.certificates(), time)?;
     let chain = credentials.chain.clone();
     let mut config = builder(Arc::new(verifier))?
         .with_client_auth_cert(chain, credentials.key.clone_key())

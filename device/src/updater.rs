@@ -137,6 +137,8 @@ pub enum Input<'a> {
     Recovered,
     /// What was asked for is not to be had now: the network, never the bundle.
     Unavailable,
+    /// The link is up again: what was not to be had over the last one may be now.
+    LinkUp,
     /// `accept_by` passed.
     Expired,
     /// The state of [`Output::Persist`] is durable.
@@ -320,6 +322,9 @@ impl Updater {
             (Input::Failed { bundle, verdict }, _) => self.failed(bundle, verdict, facts, now),
             (Input::Recovered, _) => self.recovered(),
             (Input::Unavailable, Phase::Statement | Phase::Plan | Phase::Pieces) => self.pause(now),
+            (Input::LinkUp, Phase::Statement | Phase::Plan | Phase::Pieces) => {
+                self.hurry(now);
+            }
             (Input::Expired, Phase::Statement | Phase::Plan | Phase::Pieces) => {
                 let verdict =
                     Verdict::new(Reason::Expired, "accept_by passed before it was staged");
@@ -336,6 +341,7 @@ impl Updater {
                 | Input::TrialPassed { .. }
                 | Input::Routed(_)
                 | Input::Unavailable
+                | Input::LinkUp
                 | Input::Expired,
                 _,
             ) => {}

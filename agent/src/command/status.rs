@@ -27,13 +27,6 @@ fn text(status: &Value) -> String {
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
     };
-    let yes = |value: &Value, yes: &str, no: &str| {
-        if value.as_bool() == Some(true) {
-            yes.to_owned()
-        } else {
-            no.to_owned()
-        }
-    };
     let queue = |name: &str| {
         let lane = &status["queue"][name];
         format!(
@@ -44,8 +37,12 @@ fn text(status: &Value) -> String {
     let mut text = format!(
         "device      {}\nlink        {}\ntime        {}\nassignment  {}\nreceipts    {}\nwindows     {}\n",
         word(&status["device"]),
-        yes(&status["connected"], "connected", "not connected"),
-        yes(&status["time_trusted"], "trusted", "not known yet"),
+        link(&status["link"]),
+        if status["time_trusted"] == true {
+            "trusted"
+        } else {
+            "not known yet"
+        },
         status["accepted"].as_str().unwrap_or("none"),
         queue("receipts"),
         queue("windows"),
@@ -54,4 +51,58 @@ fn text(status: &Value) -> String {
         text += &super::models::line(model);
     }
     text
+}
+
+/// Which broker, who says so, and since when; the reason when there is none.
+fn link(link: &Value) -> String {
+    let word = |name: &str| link[name].as_str().unwrap_or_default();
+    let (meant, from, since) = (word("meant"), word("from"), &link["since_s"]);
+    let mut text = match link["broker"].as_str() {
+        Some(broker) if broker == meant => {
+            format!("connected to {broker} (by {from}) for {since} s")
+        }
+        Some(broker) => {
+            format!("connected to {broker} for {since} s, which stands in for {meant} (by {from})")
+        }
+        None => format!(
+            "not connected to {meant} (by {from}) for {since} s: because {}",
+            word("because")
+        ),
+    };
+    if let Some(fault) = link["not_followed"].as_str() {
+        text += &format!("\n            fleet.json is not followed: because {fault}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(picture: &Value, expect: &str) {
+        assert_eq!(link(picture), expect);
+    }
+
+    #[test]
+    fn the_link_is_told_in_a_line() {
+        let (old, new) = ("mqtts://old:8883", "mqtts://new:8883");
+        check(
+            &json!({ "broker": new, "meant": new, "from": "fleet.json version 3", "since_s": 4 }),
+            "connected to mqtts://new:8883 (by fleet.json version 3) for 4 s",
+        );
+        check(
+            &json!({ "broker": old, "meant": new, "from": "fleet.json version 3", "since_s": 4 }),
+            "connected to mqtts://old:8883 for 4 s, which stands in for mqtts://new:8883 (by \
+             fleet.json version 3)",
+        );
+        check(
+            &json!({
+                "broker": null, "meant": old, "from": "enrolment", "since_s": 4,
+                "because": "it begins", "not_followed": "\"x\" names no port",
+            }),
+            "not connected to mqtts://old:8883 (by enrolment) for 4 s: because it begins\n            \
+             fleet.json is not followed: because \"x\" names no port",
+        );
+    }
 }

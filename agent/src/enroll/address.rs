@@ -59,7 +59,7 @@ impl Broker {
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(bad("mqtts", text));
         }
-        let port = uri.port_u16().unwrap_or(MQTTS_PORT);
+        let port = port(&uri, MQTTS_PORT).ok_or_else(|| bad("mqtts", text))?;
         Ok(Self { host, port })
     }
 }
@@ -82,7 +82,7 @@ impl Endpoint {
         }
         Ok(Self {
             host,
-            port: uri.port_u16().unwrap_or(HTTPS_PORT),
+            port: port(&uri, HTTPS_PORT).ok_or_else(|| bad("https", text))?,
             authority: uri
                 .authority()
                 .map_or_else(String::new, ToString::to_string),
@@ -136,6 +136,15 @@ fn split(scheme: &'static str, text: &str) -> Result<(Uri, String), BadAddress> 
     }
 }
 
+/// The port that is written, or the usual one when none is. `None` for one that is no port.
+fn port(uri: &Uri, usual: u16) -> Option<u16> {
+    let authority = uri.authority()?;
+    match authority.port_u16() {
+        Some(port) => Some(port),
+        None => (authority.as_str() == authority.host()).then_some(usual),
+    }
+}
+
 fn bad(scheme: &'static str, text: &str) -> BadAddress {
     let text = text.chars().take(200).collect();
     BadAddress { scheme, text }
@@ -160,6 +169,11 @@ mod tests {
         );
         check("mqtts://broker.example", Some(("broker.example", 8883)));
         check("mqtts://[::1]:8883/", Some(("::1", 8883)));
+        check("mqtts://[2001:db8::1]", Some(("2001:db8::1", 8883)));
+        check("mqtts://192.0.2.1:65535", Some(("192.0.2.1", 65535)));
+        check("mqtts://broker.example:65536", None);
+        check("mqtts://broker.example:", None);
+        check("mqtts://broker.example:1x", None);
         check("mqtt://broker.example:1883", None);
         check("mqtts://user@broker.example", None);
         check("mqtts://broker.example/path", None);

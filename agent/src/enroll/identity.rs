@@ -6,7 +6,7 @@ use super::address::{Broker, TopicPrefix};
 use super::disk::Folder;
 use super::reply::Accepted;
 use super::{EnrollError, keys};
-use crate::tls::Credentials;
+use crate::tls::{Anchors, Credentials};
 use ed25519_dalek::SigningKey;
 use muster_protocol::id::DeviceId;
 use muster_protocol::limits::{ENROLMENT_BYTES_MAX, METADATA_BYTES_MAX};
@@ -33,11 +33,13 @@ pub struct Identity {
     pub device: DeviceId,
     /// Signs its documents.
     pub document_key: SigningKey,
-    /// What it shows and trusts in TLS; the CA of enrolment, until `fleet.json` names others.
+    /// What it shows in TLS.
     pub credentials: Credentials,
+    /// Whom it trusts in TLS until there is a `fleet.json`.
+    pub anchors: Anchors,
     /// The root metadata whose digest the token carried.
     pub root: Vec<u8>,
-    /// The broker.
+    /// The broker, until `fleet.json` names one.
     pub broker: Broker,
     /// First levels of all topics.
     pub topic_prefix: TopicPrefix,
@@ -101,6 +103,7 @@ impl Identity {
             device,
             document_key: keys::read_document(&path(DOCUMENT_KEY))?,
             credentials: credentials(&folder)?,
+            anchors: anchors(&path(CA))?,
             root: read(&path(ROOT), METADATA_BYTES_MAX)?,
             broker: Broker::parse(&enrolment.broker).map_err(|error| broken(&error))?,
             topic_prefix: TopicPrefix::parse(&enrolment.topic_prefix)
@@ -156,9 +159,12 @@ pub(super) fn read_secret(path: &Path) -> Result<String, IdentityError> {
 fn credentials(folder: &Path) -> Result<Credentials, IdentityError> {
     let chain = read_text(&folder.join(CHAIN))?;
     let key = read_secret(&folder.join(TLS_KEY))?;
-    let ca = read_text(&folder.join(CA))?;
-    Credentials::from_pem(&chain, &key, &[&ca])
-        .map_err(|error| IdentityError::broken(folder, error))
+    Credentials::from_pem(&chain, &key).map_err(|error| IdentityError::broken(folder, error))
+}
+
+fn anchors(path: &Path) -> Result<Anchors, IdentityError> {
+    let ca = read_text(path)?;
+    Anchors::from_pem(&[ca]).map_err(|error| IdentityError::broken(path, error))
 }
 
 fn read_enrolment(folder: &Path) -> Result<Option<(DeviceId, Enrolment)>, IdentityError> {

@@ -6,6 +6,7 @@
 use super::progress::{Progress, Receiver};
 use super::{LinkBusy, LinkConfig, LinkEvent, Source};
 use crate::clock;
+use crate::enroll::Broker;
 use muster_protocol::limits::MESSAGE_BYTES_MAX;
 use muster_protocol::topic::{self, TopicText, Up};
 use rumqttc::{
@@ -32,6 +33,8 @@ pub(super) struct Outlet(Arc<Mutex<Option<AsyncClient>>>);
 /// What the client of one connection needs.
 pub(super) struct Wiring {
     pub(super) config: Arc<LinkConfig>,
+    /// Where the connection leads.
+    pub(super) broker: Broker,
     pub(super) events: mpsc::Sender<LinkEvent>,
     pub(super) outlet: Outlet,
     pub(super) progress: Arc<Mutex<Progress>>,
@@ -211,7 +214,8 @@ impl Wiring {
         if let Err(busy) = self.outlet.publish(&topic, Stay::Retained, hint) {
             tracing::warn!("failed to publish the online hint: because {busy}");
         }
-        self.tell(LinkEvent::Up).await
+        let broker = self.broker.clone();
+        self.tell(LinkEvent::Up { broker }).await
     }
 
     fn source(&self, topic: &str, len: usize) -> Option<Source> {

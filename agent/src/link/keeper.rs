@@ -2,10 +2,12 @@
 //!
 //! Every attempt is a new client over a new tunnel; nothing is mended.
 
+use super::candidates::{Candidates, Next};
 use super::client::{self, Outlet, Stay, Wiring};
 use super::progress::{Patience, Progress};
 use super::tunnel::Tunnel;
 use super::{LinkConfig, LinkEvent};
+use crate::enroll::Broker;
 use crate::{clock, tls};
 use muster_device::backoff::Backoff;
 use muster_protocol::topic::{self, Up};
@@ -13,7 +15,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::client::TlsStream;
@@ -26,17 +28,42 @@ const FAREWELL_MS: u64 = 2000;
 
 /// Runs until it is told to stop.
 pub(super) struct Keeper {
-    pub(super) config: Arc<LinkConfig>,
+    config: Arc<LinkConfig>,
+    leg: Leg,
+    events: mpsc::Sender<LinkEvent>,
+    outlet: Outlet,
+    backoff: Backoff,
+    /// Pauses between looks for the broker that is meant, while another stands in for it.
+    returns: Backoff,
+    /// A stream to the current broker that was opened ahead.
+    opened: Option<TlsStream<TcpStream>>,
+}
+
+/// Where to connect, and whom to trust there.
+#[derive(Clone)]
+pub(super) struct Leg {
+    pub(super) candidates: Candidates,
     pub(super) tls: Arc<ClientConfig>,
-    pub(super) events: mpsc::Sender<LinkEvent>,
-    pub(super) outlet: Outlet,
-    pub(super) backoff: Backoff,
+}
+
+/// What the owner of the link wants of its keeper.
+pub(super) struct Orders {
+    stop: oneshot::Receiver<()>,
+    legs: watch::Receiver<Leg>,
+}
+
+/// One of these.
+enum Order {
+    Stop,
+    Lead,
 }
 
 /// How a connection ended.
 enum Ended {
     Down(String),
-    Stopped,
+    /// The broker that is meant answers again.
+    Return(TlsStream<TcpStream>),
+    Ordered(Order),
 }
 
 /// One of the two tasks of a connection has ended.
@@ -45,56 +72,140 @@ enum Part {
     Tunnel(io::Result<()>),
 }
 
+impl Orders {
+    pub(super) const fn new(stop: oneshot::Receiver<()>, legs: watch::Receiver<Leg>) -> Self {
+        Self { stop, legs }
+    }
+
+    /// Waits for the next one. A link that is dropped stops.
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = &mut self.stop => Order::Stop,
+            Ok(()) = self.legs.changed() => Order::Lead,
+        }
+    }
+}
+
 impl Keeper {
-    /// Connects again and again. Ends when `stop` is sent or dropped, or nobody takes events.
-    pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+    pub(super) fn new(
+        config: LinkConfig,
+        leg: Leg,
+        events: mpsc::Sender<LinkEvent>,
+        outlet: Outlet,
+        seed: u64,
+    ) -> Self {
+        let limits = config.timeouts;
+        Self {
+            config: Arc::new(config),
+            leg,
+            events,
+            outlet,
+            backoff: Backoff::new(limits.retry_first_ms, limits.retry_longest_ms, seed),
+            returns: Backoff::new(limits.return_first_ms, limits.return_longest_ms, seed),
+            opened: None,
+        }
+    }
+
+    /// Connects again and again. Ends when it is told to, or nobody takes events.
+    pub(super) async fn run(mut self, mut orders: Orders) {
         loop {
-            let because = match self.connection(&mut stop).await {
-                Ended::Down(because) => because,
-                Ended::Stopped => return,
+            let (because, next) = match self.connection(&mut orders).await {
+                Ended::Down(because) => (because, self.leg.candidates.failed()),
+                Ended::Return(stream) => self.turn_back(stream),
+                Ended::Ordered(Order::Lead) => self.follow(&mut orders),
+                Ended::Ordered(Order::Stop) => return,
             };
-            let delay_ms = self.backoff.next_ms();
-            tracing::warn!("the link is down: because {because}: next attempt in {delay_ms} ms");
-            let wait = async {
-                self.events.send(LinkEvent::Down { because }).await?;
-                sleep(Duration::from_millis(delay_ms)).await;
-                Ok::<(), mpsc::error::SendError<LinkEvent>>(())
+            let delay_ms = match next {
+                Next::AtOnce => 0,
+                Next::AfterPause => self.backoff.next_ms(),
             };
+            let broker = self.leg.candidates.current();
+            tracing::warn!(%broker, "the link is down: because {because}: next attempt in {delay_ms} ms");
             tokio::select! {
-                told = wait => if told.is_err() { return },
-                _ = &mut stop => return,
+                told = self.events.send(LinkEvent::Down { because }) => {
+                    if told.is_err() { return }
+                }
+                _ = &mut orders.stop => return,
+            }
+            tokio::select! {
+                () = sleep(Duration::from_millis(delay_ms)) => {}
+                order = orders.next() => match order {
+                    Order::Lead => drop(self.follow(&mut orders)),
+                    Order::Stop => return,
+                },
             }
         }
     }
 
-    async fn connection(&mut self, stop: &mut oneshot::Receiver<()>) -> Ended {
-        let broker = tokio::select! {
-            broker = self.connect() => broker,
-            _ = &mut *stop => return Ended::Stopped,
+    /// Goes where the newest order leads. The pause before it spreads the devices of a fleet,
+    /// which all hear of it at once.
+    fn follow(&mut self, orders: &mut Orders) -> (String, Next) {
+        self.leg = orders.legs.borrow_and_update().clone();
+        self.opened = None;
+        self.backoff.reset();
+        self.returns.reset();
+        ("it is led elsewhere".to_owned(), Next::AfterPause)
+    }
+
+    fn turn_back(&mut self, stream: TlsStream<TcpStream>) -> (String, Next) {
+        self.leg.candidates.turn_back();
+        self.opened = Some(stream);
+        ("the broker that is meant answers".to_owned(), Next::AtOnce)
+    }
+
+    async fn connection(&mut self, orders: &mut Orders) -> Ended {
+        let stream = match self.opened.take() {
+            Some(stream) => Ok(stream),
+            None => tokio::select! {
+                stream = self.connect(self.leg.candidates.current()) => stream,
+                order = orders.next() => return Ended::Ordered(order),
+            },
         };
-        let (broker, tunnel) = match broker.and_then(|broker| Ok((broker, self.open()?))) {
+        let (stream, tunnel) = match stream.and_then(|stream| Ok((stream, self.open()?))) {
             Ok(both) => both,
             Err(because) => return Ended::Down(because),
         };
         let progress = Arc::new(Mutex::new(Progress::new(clock::monotonic())));
-        let mut parts = self.start(broker, tunnel, Arc::clone(&progress));
+        let mut parts = self.start(stream, tunnel, Arc::clone(&progress));
+        let mut returns = self.returns.clone();
         let ended = tokio::select! {
             part = parts.join_next() => Ended::Down(self.reason(part, &mut parts).await),
             stall = self.watch(&progress) => Ended::Down(stall),
-            _ = stop => self.farewell(&mut parts).await,
+            stream = self.way_back(&mut returns) => Ended::Return(stream),
+            order = orders.next() => Ended::Ordered(order),
         };
+        match &ended {
+            Ended::Down(_) => {}
+            Ended::Return(_) | Ended::Ordered(_) => self.farewell(&mut parts).await,
+        }
         self.outlet.clear();
+        self.returns = returns;
         self.settle(&progress);
         ended
     }
 
-    async fn connect(&self) -> Result<TlsStream<TcpStream>, String> {
-        let (host, limits) = (self.config.broker.host.as_str(), &self.config.timeouts);
-        let port = self.config.broker.port;
+    /// Looks now and then, beside the connection, whether the broker that is meant answers. Until
+    /// its certificate is accepted nothing of what works is given up.
+    async fn way_back(&self, pauses: &mut Backoff) -> TlsStream<TcpStream> {
+        let Some(meant) = self.leg.candidates.better() else {
+            return std::future::pending().await;
+        };
+        loop {
+            sleep(Duration::from_millis(pauses.next_ms())).await;
+            match self.connect(meant).await {
+                Ok(stream) => return stream,
+                Err(because) => tracing::info!("still not at the broker that is meant: {because}"),
+            }
+        }
+    }
+
+    async fn connect(&self, broker: &Broker) -> Result<TlsStream<TcpStream>, String> {
+        let (host, limits) = (broker.host.as_str(), &self.config.timeouts);
+        let port = broker.port;
         let stream = tls::dial(host, port, limits.dial_ms)
             .await
             .map_err(|error| format!("{host}:{port} cannot be reached: {error}"))?;
-        let handshake = tls::handshake(Arc::clone(&self.tls), host, stream);
+        let handshake = tls::handshake(Arc::clone(&self.leg.tls), host, stream);
         timeout(Duration::from_millis(limits.answer_ms), handshake)
             .await
             .map_err(|_| format!("{host}:{port} did not answer in TLS"))?
@@ -109,19 +220,20 @@ impl Keeper {
 
     fn start(
         &self,
-        broker: TlsStream<TcpStream>,
+        stream: TlsStream<TcpStream>,
         tunnel: Tunnel,
         progress: Arc<Mutex<Progress>>,
     ) -> JoinSet<Part> {
         let wiring = Wiring {
             config: Arc::clone(&self.config),
+            broker: self.leg.candidates.current().clone(),
             events: self.events.clone(),
             outlet: self.outlet.clone(),
             progress,
         };
         let path = tunnel.path();
         let mut parts = JoinSet::new();
-        parts.spawn(async move { Part::Tunnel(tunnel.carry(broker).await) });
+        parts.spawn(async move { Part::Tunnel(tunnel.carry(stream).await) });
         parts.spawn(async move { Part::Client(client::speak(&path, wiring).await) });
         parts
     }
@@ -138,7 +250,8 @@ impl Keeper {
         for part in [first, second.ok().flatten()].into_iter().flatten() {
             match part {
                 Ok(Part::Tunnel(Err(error))) if !tls::is_silent_close(&error) => {
-                    return tls::because(&error, "broker", &self.config.broker.host);
+                    let host = &self.leg.candidates.current().host;
+                    return tls::because(&error, "broker", host);
                 }
                 Ok(Part::Tunnel(_)) => (),
                 Ok(Part::Client(reason)) => because = reason,
@@ -172,7 +285,7 @@ impl Keeper {
     }
 
     /// Says that the device goes on purpose, since the last will is not sent then.
-    async fn farewell(&self, parts: &mut JoinSet<Part>) -> Ended {
+    async fn farewell(&self, parts: &mut JoinSet<Part>) {
         let topic = topic::up(
             self.config.topic_prefix.as_str(),
             &self.config.device,
@@ -184,15 +297,18 @@ impl Keeper {
             let all = async { while parts.join_next().await.is_some() {} };
             let _ = timeout(Duration::from_millis(FAREWELL_MS), all).await;
         }
-        Ended::Stopped
     }
 
-    /// Delays start over only after a connection that lasted: one that another client with the
-    /// same name takes over at once must not come back at once.
+    /// A broker that took the subscription works. Delays start over only after a connection that
+    /// lasted: one that another client with the same name takes over at once must not come back
+    /// at once.
     fn settle(&mut self, progress: &Mutex<Progress>) {
         let held = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let lasted = held.subscribed_at().map(|up| clock::monotonic().since(up));
-        if lasted.is_some_and(|lasted| lasted >= self.config.timeouts.settled_ms) {
+        let Some(up) = held.subscribed_at() else {
+            return;
+        };
+        self.leg.candidates.worked();
+        if clock::monotonic().since(up) >= self.config.timeouts.settled_ms {
             self.backoff.reset();
         }
     }

@@ -3,7 +3,7 @@
 mod broker;
 mod proxy;
 
-use super::{Link, LinkBusy, LinkConfig, LinkEvent, Source, Timeouts};
+use super::{Link, LinkBusy, LinkConfig, LinkEvent, Source, Target, Timeouts};
 use crate::enroll::{Broker, TopicPrefix};
 use crate::tls::sample::{Ca, Issued};
 use broker::Mosquitto;
@@ -27,6 +27,8 @@ const PATIENT: Timeouts = Timeouts {
     retry_first_ms: 20,
     retry_longest_ms: 200,
     settled_ms: 0,
+    return_first_ms: 20,
+    return_longest_ms: 200,
 };
 
 /// A device, and what it writes to.
@@ -38,21 +40,22 @@ struct Device {
 
 impl Device {
     fn start(ca: &Ca, certificate: &Issued, port: u16, timeouts: Timeouts) -> Self {
+        let target = target(ca, port, &[]);
+        Self::start_to(&target, certificate, timeouts)
+    }
+
+    fn start_to(target: &Target, certificate: &Issued, timeouts: Timeouts) -> Self {
         let state = tempfile::tempdir().expect("a folder");
         let config = LinkConfig {
-            broker: Broker {
-                host: "127.0.0.1".to_owned(),
-                port,
-            },
             device: DeviceId::parse(DEVICE).expect("valid"),
             topic_prefix: TopicPrefix::parse(PREFIX).expect("valid"),
-            credentials: certificate.credentials(ca),
+            credentials: certificate.credentials(),
             state_folder: state.path().to_owned(),
             keep_alive_s: 1,
             agent_version: "0.0.0".to_owned(),
             timeouts,
         };
-        let (link, events) = Link::start(config, Arc::new(|| None), 1).expect("starts");
+        let (link, events) = Link::start(config, target, Arc::new(|| None), 1).expect("starts");
         Self {
             state,
             link,
@@ -66,7 +69,7 @@ impl Device {
     }
 
     async fn until_up(&mut self) {
-        while self.next().await != LinkEvent::Up {}
+        while !matches!(self.next().await, LinkEvent::Up { .. }) {}
     }
 
     async fn until_down(&mut self) -> String {
@@ -75,6 +78,23 @@ impl Device {
                 return because;
             }
         }
+    }
+}
+
+fn local(port: u16) -> Broker {
+    Broker {
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+/// Leads to `port`, and to others while that fails.
+fn target(ca: &Ca, port: u16, stand_ins: &[u16]) -> Target {
+    Target {
+        broker: local(port),
+        stand_ins: stand_ins.iter().copied().map(local).collect(),
+        first: local(port),
+        anchors: ca.anchors(),
     }
 }
 
@@ -109,11 +129,14 @@ async fn a_device_says_it_is_there_hears_and_speaks() {
 
     let mut listener = broker.listen(&format!("{PREFIX}/{DEVICE}/up/#")).await;
     let doc = vec![b'x'; MESSAGE_BYTES_MAX];
-    assert_eq!(device.link.publish(Up::Doc, doc), Ok(()));
+    assert_eq!(device.link.publisher().publish(Up::Doc, doc), Ok(()));
     let heard = listener.hear("up/doc").await;
     assert_eq!(heard.matches('x').count(), MESSAGE_BYTES_MAX);
     let large = vec![0; MESSAGE_BYTES_MAX + 1];
-    assert_eq!(device.link.publish(Up::Doc, large), Err(LinkBusy::TooLarge));
+    assert_eq!(
+        device.link.publisher().publish(Up::Doc, large),
+        Err(LinkBusy::TooLarge)
+    );
 
     device.link.stop().await;
     broker.expect(&status, r#""online":false"#).await;
@@ -153,10 +176,13 @@ async fn a_broker_that_dies_and_comes_back_is_found_again() {
     );
     let because = device.until_down().await;
     assert!(because.contains("cannot be reached"), "{because}");
-    assert_eq!(device.link.publish(Up::Doc, vec![1]), Err(LinkBusy::Down));
+    assert_eq!(
+        device.link.publisher().publish(Up::Doc, vec![1]),
+        Err(LinkBusy::Down)
+    );
     broker.revive();
     device.until_up().await;
-    assert_eq!(device.link.publish(Up::Doc, vec![1]), Ok(()));
+    assert_eq!(device.link.publisher().publish(Up::Doc, vec![1]), Ok(()));
 }
 
 #[tokio::test]
@@ -187,10 +213,10 @@ async fn a_connection_without_progress_is_replaced() {
         let mut device = Device::start(&ca, &ca.device(DEVICE), proxy.port(), timeouts);
         device.until_up().await;
         proxy.freeze();
-        assert_eq!(device.link.publish(Up::Doc, vec![1]), Ok(()));
+        assert_eq!(device.link.publisher().publish(Up::Doc, vec![1]), Ok(()));
         assert_eq!(device.until_down().await, expect);
         device.until_up().await;
-        assert_eq!(device.link.publish(Up::Doc, vec![1]), Ok(()));
+        assert_eq!(device.link.publisher().publish(Up::Doc, vec![1]), Ok(()));
     };
     let silent = Timeouts {
         silence_ms: 1500,
@@ -253,4 +279,116 @@ async fn a_device_that_is_taken_over_says_so_and_comes_back() {
             "the broker closed the connection"
         );
     }
+}
+
+/// A port at which nobody listens.
+fn dead_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn up(port: u16) -> LinkEvent {
+    let broker = local(port);
+    LinkEvent::Up { broker }
+}
+
+#[tokio::test]
+async fn a_link_that_is_led_elsewhere_says_goodbye_and_goes() {
+    let ca = Ca::new();
+    let (Some(old), Some(new)) = (
+        Mosquitto::start("link-moves", &ca).await,
+        Mosquitto::start("link-moves-too", &ca).await,
+    ) else {
+        return;
+    };
+    let mut device = Device::start(&ca, &ca.device(DEVICE), old.port(), PATIENT);
+    assert_eq!(device.next().await, up(old.port()));
+    let publisher = device.link.publisher();
+    device
+        .link
+        .lead_to(&target(&ca, new.port(), &[old.port()]))
+        .expect("usable");
+    assert_eq!(device.until_down().await, "it is led elsewhere");
+    assert_eq!(device.next().await, up(new.port()));
+    let status = format!("{PREFIX}/{DEVICE}/up/status");
+    old.expect(&status, r#""online":false"#).await;
+    new.expect(&status, r#""online":true"#).await;
+    assert_eq!(
+        publisher.publish(Up::Doc, vec![1]),
+        Ok(()),
+        "to the new one"
+    );
+    device.link.stop().await;
+    new.expect(&status, r#""online":false"#).await;
+}
+
+#[tokio::test]
+async fn a_link_that_waits_for_a_dead_broker_is_led_elsewhere_at_once() {
+    let ca = Ca::new();
+    let Some(broker) = Mosquitto::start("link-waits", &ca).await else {
+        return;
+    };
+    let slow = Timeouts {
+        retry_first_ms: 600_000,
+        retry_longest_ms: 600_000,
+        ..PATIENT
+    };
+    let mut device = Device::start(&ca, &ca.device(DEVICE), dead_port(), slow);
+    device.until_down().await;
+    let target = target(&ca, broker.port(), &[]);
+    device.link.lead_to(&target).expect("usable");
+    assert_eq!(device.next().await, up(broker.port()));
+}
+
+#[tokio::test]
+async fn another_broker_stands_in_until_the_one_that_is_meant_answers() {
+    let ca = Ca::new();
+    let (Some(mut meant), Some(other)) = (
+        Mosquitto::start("link-meant", &ca).await,
+        Mosquitto::start("link-stands-in", &ca).await,
+    ) else {
+        return;
+    };
+    meant.kill().await;
+    let target = target(&ca, meant.port(), &[dead_port(), other.port()]);
+    let mut device = Device::start_to(&target, &ca.device(DEVICE), PATIENT);
+    // Three times the one that is meant, once the dead one.
+    for _ in 0..4 {
+        let because = device.until_down().await;
+        assert!(because.contains("cannot be reached"), "{because}");
+    }
+    assert_eq!(device.next().await, up(other.port()));
+    meant.revive();
+    assert_eq!(
+        device.next().await,
+        LinkEvent::Down {
+            because: "the broker that is meant answers".to_owned(),
+        }
+    );
+    assert_eq!(device.next().await, up(meant.port()));
+}
+
+#[tokio::test]
+async fn a_ca_that_is_named_no_more_is_not_trusted_at_the_old_broker_either() {
+    let (stolen, new) = (Ca::new(), Ca::new());
+    let Some(old) = Mosquitto::start("link-stolen-ca", &stolen).await else {
+        return;
+    };
+    let certificate = stolen.device(DEVICE);
+    let mut device = Device::start(&stolen, &certificate, old.port(), PATIENT);
+    device.until_up().await;
+    let target = target(&new, dead_port(), &[old.port()]);
+    device.link.lead_to(&target).expect("usable");
+    assert_eq!(device.until_down().await, "it is led elsewhere");
+    let mut refused = 0;
+    for _ in 0..8 {
+        match device.next().await {
+            LinkEvent::Down { because } => {
+                refused += usize::from(because.contains("none of the accepted CAs issued it"));
+            }
+            event => panic!("{event:?} under a CA that is named no more"),
+        }
+    }
+    // Attempts 4, 6 and 8 go to the old one.
+    assert_eq!(refused, 3);
 }

@@ -144,7 +144,7 @@ impl Supervisor {
 
     /// What cannot be sent now is asked for, or said, again later.
     pub(super) fn send(&self, what: Up, payload: Vec<u8>) {
-        let sent = self.link.as_ref().map(|link| link.publish(what, payload));
+        let sent = self.publisher().map(|link| link.publish(what, payload));
         if let Some(Err(because)) = sent {
             tracing::debug!(what = what.as_str(), %because, "not sent");
         }

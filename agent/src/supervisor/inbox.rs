@@ -5,6 +5,7 @@
 
 use super::{Event, Supervisor};
 use crate::clock;
+use crate::enroll::Broker;
 use crate::link::{LinkEvent, Source};
 use crate::store::state::AcceptedRecord;
 use muster_device::acceptance::{self, NotAccepted};
@@ -58,8 +59,8 @@ const fn keeps(cure: Option<Cure>, judged: Judged, refresh_wanted: bool) -> bool
 impl Supervisor {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Up => self.on_up(),
-            LinkEvent::Down { because } => self.on_down(&because),
+            LinkEvent::Up { broker } => self.on_up(broker),
+            LinkEvent::Down { because } => self.on_down(because),
             LinkEvent::Message { from, payload } => match from {
                 Source::Down(Down::Assignment) => self.on_assignment(payload, Judged::First),
                 Source::Down(Down::Piece) => self.on_piece(&payload),
@@ -70,18 +71,24 @@ impl Supervisor {
         }
     }
 
-    fn on_up(&mut self) {
-        tracing::info!("connected");
+    fn on_up(&mut self, broker: Broker) {
+        tracing::info!(%broker, "connected");
         self.connected = true;
+        self.link_came_up(broker);
         self.downloads_connected();
         self.outbox.connected();
         self.say_hello();
         self.begin_refresh();
+        let models: Vec<_> = self.updaters.keys().cloned().collect();
+        models
+            .iter()
+            .for_each(|model| self.feed(model, Input::LinkUp));
     }
 
-    fn on_down(&mut self, because: &str) {
+    fn on_down(&mut self, because: String) {
         tracing::warn!(because, "not connected");
         self.connected = false;
+        self.link_went_down(because);
         self.downloads_disconnected();
         self.outbox.disconnected();
         self.refresh_disconnected();

@@ -4,6 +4,7 @@
 //! with its reason and ends this refresh; what was trusted stays.
 
 use super::Supervisor;
+use super::destination::Named;
 use crate::clock;
 use muster_device::backoff::Backoff;
 use muster_protocol::cose;
@@ -247,6 +248,7 @@ impl Supervisor {
             return Err("fleet.json is not the one that targets lists".to_owned());
         }
         let fleet = FleetDocument::parse(bytes).map_err(|error| error.to_string())?;
+        let named = Named::of(&fleet).map_err(|error| error.to_string())?;
         self.store
             .write_fleet(bytes)
             .map_err(|error| error.to_string())?;
@@ -256,6 +258,7 @@ impl Supervisor {
             "fleet.json accepted"
         );
         self.fleet = Some(fleet);
+        self.follow(&named);
         self.note_timestamp();
         self.next_step()
     }

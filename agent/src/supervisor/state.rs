@@ -2,8 +2,9 @@
 //!
 //! A write that fails is tried again; the machine that asked waits, and what serves goes on.
 
+use super::destination::Named;
 use super::{
-    DISK_RETRY_MS, Downloads, Hellos, Outbox, Refresh, Supervisor, facts, model_task, status,
+    DISK_RETRY_MS, Downloads, Hellos, Outbox, Refresh, Supervisor, Wire, facts, model_task, status,
 };
 use crate::clock;
 use crate::config::Config;
@@ -56,7 +57,8 @@ impl Supervisor {
         let trusted = store.read_trusted()?;
         let fleet = store
             .read_fleet()?
-            .and_then(|bytes| FleetDocument::parse(&bytes).ok());
+            .and_then(|bytes| FleetDocument::parse(&bytes).ok())
+            .filter(|fleet| Named::of(fleet).is_ok());
         let boot = BootId(random()?);
         let seed = u64::from_le_bytes(boot.0);
         let outbox = Outbox::open(&store, &identity, boot)?;
@@ -72,7 +74,7 @@ impl Supervisor {
             counters: BTreeMap::<ModelId, status::Counters>::new(),
             routes: Routes::new(),
             status: Arc::default(),
-            link: None,
+            wire: Wire::new(&identity, fleet.as_ref(), &store),
             connected: false,
             hellos: Hellos::default(),
             challenge: None,

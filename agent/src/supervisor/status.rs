@@ -39,11 +39,13 @@ impl Supervisor {
             "agent": env!("CARGO_PKG_VERSION"),
             "state": self.store.folder(),
             "connected": self.connected,
+            "link": self.wire.picture(),
             "accepted": self.state.accepted.map(|record| record.at.to_string()),
             "time_trusted": self.time().unix(clock::monotonic()).is_some(),
             "metadata": self.fleet.as_ref().map(|fleet| json!({
                 "fleet_version": fleet.version,
                 "epoch": fleet.director_epoch,
+                "enroll": fleet.endpoints.enroll,
             })),
             "models": self.updaters.keys().map(|model| self.model(model)).collect::<Vec<_>>(),
             "queue": {

@@ -1,4 +1,4 @@
-//! What a device shows and whom it trusts: its certificate chain, its TLS key, the CAs.
+//! What a device shows in TLS: its certificate chain and its key.
 //!
 //! Reads text, never files: where they lie is the identity's business.
 
@@ -11,7 +11,6 @@ use tokio_rustls::rustls;
 pub struct Credentials {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
-    pub(super) anchors: Vec<CertificateDer<'static>>,
 }
 
 /// A certificate or key that cannot be used.
@@ -32,20 +31,15 @@ impl BadCredentials {
 }
 
 impl Credentials {
-    /// Reads PEM: the device's certificate first in its chain; exactly the CAs to trust.
+    /// Reads PEM: the device's certificate first in its chain.
     ///
     /// # Errors
     /// Text without a certificate or key, or a broken one.
-    pub fn from_pem(chain: &str, key: &str, anchors: &[&str]) -> Result<Self, BadCredentials> {
-        let mut trusted = Vec::new();
-        for anchor in anchors {
-            trusted.append(&mut certificates("CA certificate", anchor)?);
-        }
+    pub fn from_pem(chain: &str, key: &str) -> Result<Self, BadCredentials> {
         Ok(Self {
             chain: certificates("certificate chain", chain)?,
             key: PrivateKeyDer::from_pem_slice(key.as_bytes())
                 .map_err(|error| BadCredentials::new("TLS key", error))?,
-            anchors: trusted,
         })
     }
 }
@@ -55,7 +49,6 @@ impl Clone for Credentials {
         Self {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
-            anchors: self.anchors.clone(),
         }
     }
 }
@@ -63,12 +56,13 @@ impl Clone for Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("anchors", &self.anchors.len())
+            .field("chain", &self.chain.len())
             .finish_non_exhaustive()
     }
 }
 
-fn certificates(
+/// Every certificate of a PEM text, at least one.
+pub(super) fn certificates(
     what: &'static str,
     pem: &str,
 ) -> Result<Vec<CertificateDer<'static>>, BadCredentials> {

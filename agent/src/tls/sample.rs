@@ -2,7 +2,7 @@
 //!
 //! Every certificate is made anew; nothing here is a secret of anybody.
 
-use super::Credentials;
+use super::{Anchors, Credentials};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
@@ -31,6 +31,11 @@ impl Ca {
             certificate: params.self_signed(&key).expect("a certificate"),
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// To trust this CA alone.
+    pub(crate) fn anchors(&self) -> Anchors {
+        Anchors::from_pem(&[self.certificate.pem()]).expect("usable")
     }
 
     /// A server on this machine whose certificate is valid in these years (first of January).
@@ -65,10 +70,10 @@ impl Ca {
 }
 
 impl Issued {
-    /// As a device that trusts `ca`.
-    pub(crate) fn credentials(&self, ca: &Ca) -> Credentials {
+    /// As a device shows it.
+    pub(crate) fn credentials(&self) -> Credentials {
         let (chain, key) = (self.certificate.pem(), self.key.serialize_pem());
-        Credentials::from_pem(&chain, &key, &[&ca.certificate.pem()]).expect("credentials")
+        Credentials::from_pem(&chain, &key).expect("credentials")
     }
 }
 

@@ -30,7 +30,7 @@ fn accepts(
 
 fn anchored(ca: &Ca, time: Option<u64>) -> Anchored {
     let time = time.map(UnixSeconds);
-    Anchored::new(&[ca.certificate.der().clone()], Arc::new(move || time)).expect("a verifier")
+    Anchored::new(ca.anchors().certificates(), Arc::new(move || time)).expect("a verifier")
 }
 
 #[test]
@@ -105,6 +105,6 @@ fn a_key_of_another_certificate_is_refused_before_connecting() {
         certificate: device.certificate,
         key: other.key,
     };
-    let refused = super::mutual(&mixed.credentials(&ca), Arc::new(|| None));
+    let refused = super::mutual(&mixed.credentials(), &ca.anchors(), Arc::new(|| None));
     assert_eq!(refused.expect_err("refused").what, "TLS key");
 }

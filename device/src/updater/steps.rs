@@ -291,6 +291,16 @@ impl Updater {
         self.deadline = Some((now.plus(delay_ms), Wait::Retry));
     }
 
+    /// A pause that the network caused becomes as short as the first one. Whatever else waits,
+    /// waits on.
+    pub(super) fn hurry(&mut self, now: Millis) {
+        if let Some((at, Wait::Retry)) = self.deadline {
+            self.retry.reset();
+            let soon = now.plus(self.retry.next_ms());
+            self.deadline = Some((at.min(soon), Wait::Retry));
+        }
+    }
+
     pub(super) fn tick(&mut self, facts: &View<'_>, now: Millis) {
         let Some((_, wait)) = self.deadline.filter(|(at, _)| *at <= now) else {
             return;

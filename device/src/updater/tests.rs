@@ -281,6 +281,100 @@ fn the_network_only_delays() {
 }
 
 #[test]
+fn a_link_that_comes_up_shortens_the_pauses_of_the_network() {
+    check(
+        "answer statement unavailable\n answer statement unavailable\n answer statement unavailable
+         answer statement unavailable\n answer statement unavailable\n answer statement unavailable
+         answer pieces unavailable\n say link_up\n assign v1 1\n tick\n tick\n tick\n tick\n tick
+         say link_up\n say link_up\n tick\n say link_up\n tick\n say link_up\n tick",
+        expect![[r#"
+            > answer statement unavailable
+            > answer statement unavailable
+            > answer statement unavailable
+            > answer statement unavailable
+            > answer statement unavailable
+            > answer statement unavailable
+            > answer pieces unavailable
+            > say link_up
+            > assign v1 1
+              persist Offered active - previous -
+              report Offered
+              fetch statement
+            > tick
+              1240 ms later: something was not to be had: ask again
+              fetch statement
+            > tick
+              3819 ms later: something was not to be had: ask again
+              fetch statement
+            > tick
+              4972 ms later: something was not to be had: ask again
+              fetch statement
+            > tick
+              9064 ms later: something was not to be had: ask again
+              fetch statement
+            > tick
+              21118 ms later: something was not to be had: ask again
+              fetch statement
+            > say link_up
+            > say link_up
+            > tick
+              1388 ms later: something was not to be had: ask again
+              fetch statement
+              persist Offered active - previous -
+              fetch plan v1
+              report Fetching v1 since 1.1
+              fetch pieces v1
+            > say link_up
+            > tick
+              1200 ms later: something was not to be had: ask again
+              fetch pieces v1
+              stage v1
+              persist Trial tries 1 active - previous -
+              report Staged v1 since 1.1
+              try v1
+              persist Probation tries 1 active v1? previous -
+              route v1
+              report Active v1 since 1.1
+            > say link_up
+            > tick
+              60000 ms later: probation ends
+              persist Committed tries 1 active v1 previous -
+              report Committed v1 since 1.1
+        "#]],
+    );
+}
+
+#[test]
+fn a_link_that_comes_up_does_not_hurry_what_this_machine_judged() {
+    check(
+        "answer trial Crashed\n answer trial Crashed\n assign v1 1\n tick\n say link_up\n tick",
+        expect![[r#"
+            > answer trial Crashed
+            > assign v1 1
+              persist Offered active - previous -
+              report Offered
+              fetch statement
+              persist Offered active - previous -
+              fetch plan v1
+              report Fetching v1 since 1.1
+              fetch pieces v1
+              stage v1
+              persist Trial tries 1 active - previous -
+              report Staged v1 since 1.1
+              try v1
+            > say link_up
+            > tick
+              1240 ms later: something was not to be had: ask again
+              persist Trial tries 2 active - previous -
+              try v1
+              persist Probation tries 2 active v1? previous -
+              route v1
+              report Active v1 since 1.1
+        "#]],
+    );
+}
+
+#[test]
 fn a_late_answer_ends_the_pause() {
     check(
         "answer pieces unavailable\n answer trial silence\n assign v1 1\n say fetched v1\n tick",

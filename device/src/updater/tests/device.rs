@@ -225,6 +225,7 @@ impl Device {
             ["routed", name] => Input::Routed(bundle(name)),
             ["recovered"] => Input::Recovered,
             ["unavailable"] => Input::Unavailable,
+            ["link_up"] => Input::LinkUp,
             ["expired"] => Input::Expired,
             ["persisted"] => Input::Persisted,
             ["statement", name] => {

@@ -59,6 +59,7 @@ const EVENTS: [&str; 48] = [
     "say routed v2",
     "say recovered",
     "say unavailable",
+    "say link_up",
     "say expired",
     "disk refuses",
     "disk works",
