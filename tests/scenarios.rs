@@ -7,6 +7,7 @@ mod bad_input;
 mod damage;
 mod drift;
 mod full_disk;
+mod moving_address;
 mod outages;
 mod power_cuts;
 mod stolen_broker;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 /// Longest time that a setting can name, seconds: 31 days. Bounds keep arithmetic on settings
 /// from overflowing.
 const DAYS_MAX_S: u64 = 31 * 86_400;
+/// Longest that metadata may be allowed to be old, days: two roots may follow each other meanwhile.
+const FRESHNESS_DAYS_MAX: u64 = 3650;
 /// Most memory or disk that a setting can name, MiB: 1 TiB.
 const MIB_MAX: u64 = 1024 * 1024;
 /// Largest request body that a setting can allow, MiB: 1 GiB, which every `usize` holds.
@@ -45,6 +47,8 @@ pub struct Config {
     pub checkpoint_s: u64,
     /// Seconds between two hellos on a connection that stays up.
     pub hello_s: u64,
+    /// Days after which metadata that did not come anew is an alarm, and no new models come.
+    pub freshness_max_days: u64,
     /// Largest request body of the local server, MiB.
     pub body_mib_max: usize,
     /// Limits of a trial.
@@ -127,6 +131,7 @@ impl Default for Config {
             window_s: 60,
             checkpoint_s: 15,
             hello_s: 300,
+            freshness_max_days: 14,
             body_mib_max: 16,
             trial: TrialConfig::default(),
             budget: BudgetConfig::default(),
@@ -211,6 +216,11 @@ impl Config {
             ("window_s", self.window_s, 1..=DAYS_MAX_S),
             ("checkpoint_s", self.checkpoint_s, 1..=DAYS_MAX_S),
             ("hello_s", self.hello_s, 1..=DAYS_MAX_S),
+            (
+                "freshness_max_days",
+                self.freshness_max_days,
+                1..=FRESHNESS_DAYS_MAX,
+            ),
             ("probation_s", self.probation_s, 0..=DAYS_MAX_S),
             (
                 "worker_memory_mib_max",
@@ -283,6 +293,10 @@ mod tests {
         check(
             "memory_mib_max = 1048577\n",
             Err("memory_mib_max must be at most 1048576"),
+        );
+        check(
+            "freshness_max_days = 0\n",
+            Err("freshness_max_days must be at least 1"),
         );
         check("body_mib_max = 0\n", Err("body_mib_max must be at least 1"));
         check(

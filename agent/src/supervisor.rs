@@ -7,6 +7,7 @@ mod destination;
 mod downloads;
 mod effects;
 mod facts;
+mod freshness;
 mod hello;
 mod inbox;
 mod outbox;
@@ -119,6 +120,8 @@ pub struct Supervisor {
     status: Arc<Mutex<serde_json::Value>>,
     wire: Wire,
     connected: bool,
+    /// It was said that metadata is too old.
+    stale_told: bool,
     hellos: Hellos,
     challenge: Option<Nonce>,
     /// An assignment that could not be judged yet.
@@ -189,6 +192,7 @@ impl Supervisor {
         self.outbox.tick(now);
         self.downloads_tick(now);
         self.refresh_tick(now);
+        self.watch_freshness();
         if self.connected {
             self.hello_tick(now);
         }

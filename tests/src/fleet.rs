@@ -4,12 +4,13 @@
 
 use crate::bundles::Bundle;
 use crate::cli::{self, Said};
-use crate::http::{self, Question};
+use crate::http::{self, Answer, Question};
 use crate::program::{self, Program};
 use crate::proxy::Proxy;
 use crate::wait;
 use serde_json::Value;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -202,24 +203,33 @@ impl Fleet {
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 
+    /// Asks the API, with the operator's token.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn api(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
+        let token = fs::read_to_string(self.home().join("controller/api-token"));
+        let token = token.expect("init wrote it");
+        let question = Question {
+            method,
+            path: &format!("/api/v1/{path}"),
+            token: Some(token.trim()),
+            body,
+        };
+        http::ask(self.api.expect("it was served"), question)
+    }
+
     /// Items of a list of the API.
     ///
     /// # Errors
     /// It does not answer, or with something else.
     pub fn list(&self, path: &str) -> Result<Vec<Value>, String> {
-        let token = fs::read_to_string(self.home().join("controller/api-token"));
-        let token = token.expect("init wrote it");
-        let path = format!(
-            "/api/v1/{path}{}limit=500",
-            if path.contains('?') { '&' } else { '?' }
-        );
-        let question = Question {
-            method: "GET",
-            path: &path,
-            token: Some(token.trim()),
-            body: None,
+        let limit = if path.contains('?') {
+            "&limit=500"
+        } else {
+            "?limit=500"
         };
-        let answer = http::ask(self.api.expect("it was served"), question);
+        let answer = self.api("GET", &format!("{path}{limit}"), None);
         let answer = answer.map_err(|error| error.to_string())?;
         let items = answer.body["items"].as_array().cloned();
         items.ok_or_else(|| format!("{path} gives {answer:?}"))

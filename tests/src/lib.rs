@@ -3,6 +3,7 @@
 //! Links neither the model runtime nor the broker, and judges nothing: that is for scenarios.
 
 pub mod bundles;
+pub mod ceremony;
 pub mod cli;
 pub mod device;
 pub mod document;

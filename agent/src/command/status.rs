@@ -35,7 +35,7 @@ fn text(status: &Value) -> String {
         )
     };
     let mut text = format!(
-        "device      {}\nlink        {}\ntime        {}\nassignment  {}\nreceipts    {}\nwindows     {}\n",
+        "device      {}\nlink        {}\ntime        {}\nmetadata    {}\nassignment  {}\nreceipts    {}\nwindows     {}\n",
         word(&status["device"]),
         link(&status["link"]),
         if status["time_trusted"] == true {
@@ -43,12 +43,28 @@ fn text(status: &Value) -> String {
         } else {
             "not known yet"
         },
+        metadata(&status["metadata"]),
         status["accepted"].as_str().unwrap_or("none"),
         queue("receipts"),
         queue("windows"),
     );
     for model in status["models"].as_array().into_iter().flatten() {
         text += &super::models::line(model);
+    }
+    text
+}
+
+/// Which fleet.json, and how long ago anything newer was signed.
+fn metadata(metadata: &Value) -> String {
+    let Some(version) = metadata["fleet_version"].as_u64() else {
+        return "none".to_owned();
+    };
+    let mut text = format!("fleet.json version {version}");
+    if let Some(age_s) = metadata["age_s"].as_u64() {
+        text += &format!(", newest signature {} h old", age_s / 3600);
+    }
+    if metadata["stale"] == true {
+        text += ": TOO OLD, no new models";
     }
     text
 }
@@ -82,6 +98,20 @@ mod tests {
 
     fn check(picture: &Value, expect: &str) {
         assert_eq!(link(picture), expect);
+    }
+
+    #[test]
+    fn old_metadata_is_told_loudly() {
+        let check = |picture: Value, expect: &str| assert_eq!(metadata(&picture), expect);
+        check(Value::Null, "none");
+        check(
+            json!({ "fleet_version": 3, "age_s": null, "stale": false }),
+            "fleet.json version 3",
+        );
+        check(
+            json!({ "fleet_version": 3, "age_s": 7200, "stale": true }),
+            "fleet.json version 3, newest signature 2 h old: TOO OLD, no new models",
+        );
     }
 
     #[test]

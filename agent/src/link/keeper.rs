@@ -61,8 +61,8 @@ enum Order {
 /// How a connection ended.
 enum Ended {
     Down(String),
-    /// The broker that is meant answers again.
-    Return(TlsStream<TcpStream>),
+    /// The broker that is meant answers again: a stream to it is open.
+    Return,
     Ordered(Order),
 }
 
@@ -111,7 +111,7 @@ impl Keeper {
         loop {
             let (because, next) = match self.connection(&mut orders).await {
                 Ended::Down(because) => (because, self.leg.candidates.failed()),
-                Ended::Return(stream) => self.turn_back(stream),
+                Ended::Return => self.turn_back(),
                 Ended::Ordered(Order::Lead) => self.follow(&mut orders),
                 Ended::Ordered(Order::Stop) => return,
             };
@@ -147,9 +147,8 @@ impl Keeper {
         ("it is led elsewhere".to_owned(), Next::AfterPause)
     }
 
-    fn turn_back(&mut self, stream: TlsStream<TcpStream>) -> (String, Next) {
+    fn turn_back(&mut self) -> (String, Next) {
         self.leg.candidates.turn_back();
-        self.opened = Some(stream);
         ("the broker that is meant answers".to_owned(), Next::AtOnce)
     }
 
@@ -171,12 +170,15 @@ impl Keeper {
         let ended = tokio::select! {
             part = parts.join_next() => Ended::Down(self.reason(part, &mut parts).await),
             stall = self.watch(&progress) => Ended::Down(stall),
-            stream = self.way_back(&mut returns) => Ended::Return(stream),
+            stream = self.way_back(&mut returns) => {
+                self.opened = Some(stream);
+                Ended::Return
+            }
             order = orders.next() => Ended::Ordered(order),
         };
         match &ended {
             Ended::Down(_) => {}
-            Ended::Return(_) | Ended::Ordered(_) => self.farewell(&mut parts).await,
+            Ended::Return | Ended::Ordered(_) => self.farewell(&mut parts).await,
         }
         self.outlet.clear();
         self.returns = returns;

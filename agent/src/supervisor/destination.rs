@@ -69,33 +69,23 @@ fn usable(endpoint: &str) -> Result<Broker, String> {
 }
 
 impl Destination {
-    /// Decides. An address that cannot be used never costs the device the one that works.
+    /// Decides. A start begins with what worked while the same was meant; one that is meant and
+    /// worked needs no other to stand in for it.
     pub(super) fn decide(
         enrolled: &Enrolled,
         named: Option<&Named>,
         worked: Option<&Worked>,
     ) -> Self {
-        let worked_broker = worked.and_then(|worked| Broker::parse(&worked.broker).ok());
-        let (broker, origin, fault) = match named.map(|named| (&named.broker, named.version)) {
-            None => (enrolled.broker.clone(), Origin::Enrolment, None),
-            Some((Ok(broker), version)) => (broker.clone(), Origin::FleetDocument(version), None),
-            Some((Err(fault), _)) => match worked_broker.clone() {
-                Some(broker) => (broker, Origin::Worked, Some(fault.clone())),
-                None => (
-                    enrolled.broker.clone(),
-                    Origin::Enrolment,
-                    Some(fault.clone()),
-                ),
-            },
-        };
-        let meant = broker.to_string();
-        let then = worked.filter(|worked| worked.meant == meant);
-        let stand_ins = if worked_broker.as_ref() == Some(&broker) && then.is_some() {
-            Vec::new()
-        } else {
-            stand_ins(&broker, [worked_broker.as_ref(), Some(&enrolled.broker)])
-        };
-        let first = worked_broker.filter(|_| then.is_some());
+        let last = worked.and_then(|worked| Broker::parse(&worked.broker).ok());
+        let (broker, origin) = meant(enrolled, named, last.as_ref());
+        let meant_then = worked.is_some_and(|worked| worked.meant == broker.to_string());
+        let first = last.clone().filter(|_| meant_then);
+        let mut stand_ins = Vec::new();
+        if first.as_ref() != Some(&broker) {
+            stand_ins.extend(last.into_iter().chain([enrolled.broker.clone()]));
+            stand_ins.retain(|other| *other != broker);
+            stand_ins.dedup();
+        }
         let anchors = named.map_or(&enrolled.anchors, |named| &named.anchors);
         let target = Target {
             first: first.unwrap_or_else(|| broker.clone()),
@@ -103,6 +93,7 @@ impl Destination {
             stand_ins,
             anchors: anchors.clone(),
         };
+        let fault = named.and_then(|named| named.broker.clone().err());
         Self {
             target,
             origin,
@@ -117,14 +108,17 @@ impl Destination {
     }
 }
 
-fn stand_ins(broker: &Broker, others: [Option<&Broker>; 2]) -> Vec<Broker> {
-    let mut found = Vec::new();
-    for other in others.into_iter().flatten() {
-        if other != broker && !found.contains(other) {
-            found.push(other.clone());
-        }
+/// An address that cannot be used never costs the device the one that works.
+fn meant(enrolled: &Enrolled, named: Option<&Named>, last: Option<&Broker>) -> (Broker, Origin) {
+    let enrolment = || (enrolled.broker.clone(), Origin::Enrolment);
+    let Some(named) = named else {
+        return enrolment();
+    };
+    match (&named.broker, last) {
+        (Ok(broker), _) => (broker.clone(), Origin::FleetDocument(named.version)),
+        (Err(_), Some(last)) if *last != enrolled.broker => (last.clone(), Origin::Worked),
+        (Err(_), _) => enrolment(),
     }
-    found
 }
 
 impl fmt::Display for Origin {

@@ -34,6 +34,7 @@ impl Supervisor {
     }
 
     fn picture(&self) -> Value {
+        let freshness = self.freshness();
         json!({
             "device": self.identity.device.as_str(),
             "agent": env!("CARGO_PKG_VERSION"),
@@ -46,6 +47,8 @@ impl Supervisor {
                 "fleet_version": fleet.version,
                 "epoch": fleet.director_epoch,
                 "enroll": fleet.endpoints.enroll,
+                "age_s": freshness.age_s(),
+                "stale": freshness.is_stale(),
             })),
             "models": self.updaters.keys().map(|model| self.model(model)).collect::<Vec<_>>(),
             "queue": {

@@ -106,7 +106,7 @@ impl Supervisor {
 
     /// Where the link is to be led from now on, said once.
     pub fn link_wanted(&mut self) -> Option<&Target> {
-        std::mem::take(&mut self.wire.wanted).then(|| &self.wire.destination.target)
+        std::mem::take(&mut self.wire.wanted).then_some(&self.wire.destination.target)
     }
 
     /// Hands over the way into the link that was started for this supervisor.

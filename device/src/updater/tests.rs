@@ -350,6 +350,7 @@ fn a_link_that_comes_up_does_not_hurry_what_this_machine_judged() {
         "answer trial Crashed\n answer trial Crashed\n assign v1 1\n tick\n say link_up\n tick",
         expect![[r#"
             > answer trial Crashed
+            > answer trial Crashed
             > assign v1 1
               persist Offered active - previous -
               report Offered
@@ -362,12 +363,16 @@ fn a_link_that_comes_up_does_not_hurry_what_this_machine_judged() {
               persist Trial tries 1 active - previous -
               report Staged v1 since 1.1
               try v1
-            > say link_up
             > tick
               1240 ms later: something was not to be had: ask again
               persist Trial tries 2 active - previous -
               try v1
-              persist Probation tries 2 active v1? previous -
+            > say link_up
+            > tick
+              3819 ms later: something was not to be had: ask again
+              persist Trial tries 3 active - previous -
+              try v1
+              persist Probation tries 3 active v1? previous -
               route v1
               report Active v1 since 1.1
         "#]],

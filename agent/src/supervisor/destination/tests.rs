@@ -142,7 +142,7 @@ fn an_address_that_cannot_be_used_does_not_cost_the_link() {
     check(
         Some("mqtts://localhost:0"),
         Some(worked(OLD, OLD)),
-        "enrolled.example:8883 by what worked last; \"mqtts://localhost:0\" names no port",
+        "enrolled.example:8883 by enrolment; \"mqtts://localhost:0\" names no port",
     );
 }
 

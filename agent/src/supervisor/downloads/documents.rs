@@ -199,10 +199,13 @@ impl Supervisor {
         }
     }
 
-    /// `None` while that cannot be said yet. Newer metadata may be withheld, so that absence is
-    /// a verdict only once `accept_by` has passed.
+    /// `None` while that cannot be said yet, or only by metadata that is too old. Newer metadata
+    /// may be withheld, so that absence is a verdict only once `accept_by` has passed.
     fn listing(&self, model: &ModelId) -> Option<Listing> {
         let held = self.downloads.statements.get(model)?;
+        if self.freshness().is_stale() {
+            return None;
+        }
         let entry = self.updaters.get(model)?.state().entry.as_ref()?;
         let name = statement_name(&entry.model, &entry.version);
         let digest = Digest::of(&held.bytes);

@@ -22,7 +22,7 @@ const PHASES: [&str; 10] = [
 ];
 
 /// Everything that can happen to a device.
-const EVENTS: [&str; 48] = [
+const EVENTS: [&str; 49] = [
     "assign v1 3",
     "assign v2 2",
     "assign v2 4",
