@@ -58,7 +58,7 @@ fn a_device_moves_to_another_broker_without_a_failed_prediction_or_a_lost_window
     let fleet = Fleet::start();
     let (old, new) = (fleet.proxy(), Proxy::start());
     new.lead_to(fleet.broker());
-    let device = Device::start_new(&fleet, "press-01", &Settings::default());
+    let mut device = Device::start_new(&fleet, "press-01", &Settings::default());
     fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
     fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
     let at_first = json!({ "broker": address(old), "from": "enrolment" });
@@ -99,6 +99,20 @@ fn a_device_moves_to_another_broker_without_a_failed_prediction_or_a_lost_window
         "{}",
         device.log()
     );
+
+    // A start after a power cut goes there straight, whatever became of the file of what worked.
+    for damage in [None, Some("garbage")] {
+        device.kill9();
+        if let Some(garbage) = damage {
+            let path = device.state().join("broker.json");
+            std::fs::write(path, garbage).expect("the disk takes it");
+        }
+        device.start();
+        wait_link(&device, wait::SOON, &same);
+    }
+    fleet.ship(&bundles::of_fixture("crash_later", "score", "2.0.0"));
+    fleet.wait_receipt("press-01", "2.0.0", "committed", wait::LATER);
+    assert_eq!(old.down_bytes(), by_the_old, "bytes by the old address");
 }
 
 #[test]

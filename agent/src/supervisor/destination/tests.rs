@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::tls::sample::Ca;
+use muster_protocol::tuf::Hex32;
+use muster_protocol::tuf::fleet_document::{Director, Endpoints};
+use std::collections::BTreeMap;
 
 fn enrolled(ca: &Ca) -> Enrolled {
     Enrolled {
@@ -158,6 +161,40 @@ fn garbage_in_what_worked_is_nothing() {
         Some(worked("", "")),
         "enrolled.example:8883 by enrolment",
     );
+}
+
+#[test]
+fn a_fleet_document_without_a_usable_ca_names_nobody_to_trust() {
+    let (first, second) = (Ca::new().certificate.pem(), Ca::new().certificate.pem());
+    let check = |certificates: &[&str], expect: bool| {
+        let read = Named::of(&document(certificates));
+        assert_eq!(read.is_ok(), expect, "{certificates:?}");
+    };
+    check(&["no certificate"], false);
+    check(&["no certificate", &first], true);
+    check(&[&first, &second], true);
+}
+
+fn document(certificates: &[&str]) -> FleetDocument {
+    let key = || vec![Hex32([1; 32])];
+    FleetDocument {
+        version: 7,
+        issued_at_s: 0,
+        director_epoch: 1,
+        director: Director {
+            keys: key(),
+            threshold: 1,
+        },
+        ack_keys: key(),
+        time_keys: key(),
+        ca_certificates: certificates.iter().map(|it| (*it).to_owned()).collect(),
+        endpoints: Endpoints {
+            mqtt: NEW.to_owned(),
+            enroll: "https://new.example".to_owned(),
+        },
+        floor: BTreeMap::new(),
+        revoked: BTreeMap::new(),
+    }
 }
 
 #[test]
