@@ -260,7 +260,7 @@ impl Publisher {
         let topic = topic::up(self.topic_prefix.as_str(), &self.device, what);
         let stay = match what {
             Up::Status => Stay::Retained,
-            Up::Hello | Up::Doc | Up::Fetch => Stay::Passing,
+            Up::Hello | Up::Doc | Up::Fetch | Up::Assignment => Stay::Passing,
         };
         self.outlet.publish(&topic, stay, payload)
     }

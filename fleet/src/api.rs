@@ -105,6 +105,7 @@ fn router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/receipts", get(telemetry::receipts))
         .route("/api/v1/drift", get(telemetry::drift))
         .route("/api/v1/incidents", get(telemetry::incidents))
+        .route("/api/v1/restores", get(telemetry::restores))
         .route("/api/v1/metadata/{*role}", get(metadata::get))
         .route("/api/v1/publications", post(metadata::publish))
         .route("/api/v1/releases", get(rollouts::releases))
@@ -112,6 +113,10 @@ fn router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/devices", get(devices::list))
         .route("/api/v1/devices/{device}", get(devices::show))
         .route("/api/v1/devices/{device}/labels", put(devices::label))
+        .route(
+            "/api/v1/devices/{device}/hold",
+            delete(devices::release_hold),
+        )
         .route(
             "/api/v1/devices/{device}/models/{model}",
             delete(devices::unassign),

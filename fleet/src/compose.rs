@@ -26,8 +26,8 @@ pub(crate) enum CannotCompose {
     LaterEpoch(Epoch),
 }
 
-/// The place of the next assignment: above the newest composed one and above the one that the
-/// device has accepted, which lies higher after a restore of the controller.
+/// The place of the next assignment: above the newest composed one, above the one that the device
+/// has accepted, and nowhere below the `floor` that a restore of the controller has raised.
 ///
 /// # Errors
 /// [`CannotCompose::GenerationsExhausted`] and [`CannotCompose::LaterEpoch`].
@@ -35,6 +35,7 @@ pub(crate) fn next_at(
     epoch: Epoch,
     newest: EpochGeneration,
     accepted: Option<EpochGeneration>,
+    floor: u64,
 ) -> Result<EpochGeneration, CannotCompose> {
     let highest = newest.max(accepted.unwrap_or_default());
     if highest.epoch > epoch {
@@ -50,7 +51,7 @@ pub(crate) fn next_at(
         .ok_or(CannotCompose::GenerationsExhausted)?;
     Ok(EpochGeneration {
         epoch,
-        generation: Generation(generation),
+        generation: Generation(generation.max(floor)),
     })
 }
 
@@ -111,6 +112,7 @@ mod tests {
             statement_size: 300,
             settings: Settings::default(),
             attempt,
+            rollout: 1,
         }
     }
 
@@ -165,7 +167,7 @@ mod tests {
     fn generations_only_grow() {
         let at = EpochGeneration::new;
         let check = |epoch, newest, accepted, expect| {
-            assert_eq!(next_at(Epoch(epoch), newest, accepted), expect);
+            assert_eq!(next_at(Epoch(epoch), newest, accepted, 0), expect);
         };
         check(1, at(0, 0), None, Ok(at(1, 1)));
         check(1, at(1, 1), None, Ok(at(1, 2)));
@@ -184,5 +186,18 @@ mod tests {
             Some(at(2, 1)),
             Err(CannotCompose::LaterEpoch(Epoch(2))),
         );
+    }
+
+    #[test]
+    fn no_generation_lies_below_the_floor_of_a_restore() {
+        let at = EpochGeneration::new;
+        let check = |epoch, newest, accepted, expect| {
+            assert_eq!(next_at(Epoch(epoch), newest, accepted, 100), Ok(expect));
+        };
+        check(1, at(0, 0), None, at(1, 100));
+        check(1, at(1, 5), Some(at(1, 7)), at(1, 100));
+        check(1, at(1, 100), None, at(1, 101));
+        check(1, at(1, 5), Some(at(1, 200)), at(1, 201));
+        check(2, at(1, 5), None, at(2, 100));
     }
 }

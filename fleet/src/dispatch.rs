@@ -68,8 +68,8 @@ pub(crate) fn dispatch_one_of_many(
     }
 }
 
-/// Composes, signs and stores the next assignment of a device; none when nothing changed or
-/// there is no such device.
+/// Composes, signs and stores the next assignment of a device; none when nothing changed, while
+/// the device is held, or when there is no such device.
 ///
 /// # Errors
 /// [`DispatchError`].
@@ -83,7 +83,11 @@ pub(crate) fn dispatch(
     let Some(newest) = tx.newest_at(device)? else {
         return Ok(None);
     };
-    let at = compose::next_at(director.epoch, newest, tx.accepted_at(device)?)?;
+    if tx.held(device)?.is_some() {
+        return Ok(None);
+    }
+    let (accepted, floor) = (tx.accepted_at(device)?, tx.generation_floor(device)?);
+    let at = compose::next_at(director.epoch, newest, accepted, floor)?;
     let standing = tx.newest_entries(device)?;
     let entries = compose::entries(&standing, &tx.desired(device)?, at)?;
     if when == When::Changed && entries == standing {

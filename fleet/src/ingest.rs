@@ -16,8 +16,10 @@ use crate::clock;
 use crate::controller::Controller;
 
 mod acknowledge;
+mod adopt;
 mod document;
 mod fetch;
+mod held;
 mod hello;
 mod model_state;
 mod rate;
@@ -26,6 +28,7 @@ mod stream;
 mod tests;
 
 use acknowledge::Stored;
+use held::Question;
 pub(crate) use rate::Rates;
 
 impl Controller {
@@ -42,20 +45,26 @@ impl Controller {
             Up::Hello => self.hello(device, incoming.payload, now).await,
             Up::Doc => self.document(device, incoming.payload, now).await,
             Up::Fetch => self.fetch(device, incoming.payload, now).await,
+            Up::Assignment => self.shown(device, incoming.payload, now).await,
         }
     }
 
     async fn hello(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
         let (director, of) = (self.director(), device.clone());
+        let mut fresh = Nonce([0; 16]);
+        if let Err(error) = getrandom::fill(&mut fresh.0) {
+            return not_stored(&device, "hello", &error);
+        }
         let taken = self
             .store()
-            .write(move |tx| hello::take(tx, &director, &of, &bytes, now));
+            .write(move |tx| hello::take(tx, &director, &of, &bytes, fresh, now));
         let heard = match taken.await {
             Ok(hello::Taken::Heard(heard)) => heard,
             Ok(hello::Taken::Dropped(because)) => return dropped(&device, "hello", &because),
             Err(error) => return not_stored(&device, "hello", &error),
         };
-        self.send_time(&device, heard.nonce, now).await;
+        self.send_time(&device, heard.nonce, heard.question, now)
+            .await;
         if let Some(assignment) = heard.assignment {
             self.send(&device, Down::Assignment, assignment, Retain::Yes)
                 .await;
@@ -92,14 +101,43 @@ impl Controller {
         self.send(device, Down::Ack, bytes, Retain::No).await;
     }
 
-    async fn send_time(&self, device: &DeviceId, nonce: Nonce, now: UnixSeconds) {
+    /// What a held device shows of what a restored controller has lost.
+    async fn shown(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
+        let (director, of) = (self.director(), device.clone());
+        let taken = self
+            .store()
+            .write(move |tx| adopt::take(tx, &director, &of, &bytes, now));
+        match taken.await {
+            Ok(adopt::Taken::Adopted(next)) => {
+                tracing::info!(%device, "adopted what it has accepted: it is held no longer");
+                if let Some(next) = next {
+                    self.send(&device, Down::Assignment, next.document, Retain::Yes)
+                        .await;
+                }
+            }
+            Ok(adopt::Taken::Dropped(because)) => {
+                return dropped(&device, "shown assignment", &because);
+            }
+            Err(error) => return not_stored(&device, "shown assignment", &error),
+        }
+        Verdict::Accepted
+    }
+
+    async fn send_time(
+        &self,
+        device: &DeviceId,
+        nonce: Nonce,
+        question: Question,
+        now: UnixSeconds,
+    ) {
         let (device_id, epoch) = (device.clone(), self.director().epoch);
         let time = SignedTime {
             device: device_id,
             nonce,
             unix: now,
             epoch,
-            challenge: None,
+            challenge: question.challenge,
+            show: question.show,
         };
         let bytes = cose::seal_vec(&time, &self.keys().time);
         self.send(device, Down::Time, bytes, Retain::No).await;

@@ -57,6 +57,8 @@ struct Current {
     targets: Option<Vec<u8>>,
     delegated: BTreeMap<String, Vec<u8>>,
     fleet: Option<Vec<u8>>,
+    /// No document but root gets a lower version: a restore has raised it.
+    version_floor: u64,
 }
 
 impl Current {
@@ -71,6 +73,7 @@ impl Current {
             targets: newest("targets")?,
             delegated: tx.delegated_metadata()?.into_iter().collect(),
             fleet: newest("fleet.json")?,
+            version_floor: tx.version_floor()?,
         })
     }
 }
@@ -118,14 +121,16 @@ impl Controller {
         Ok(published)
     }
 
-    /// Signs snapshot and timestamp anew when they are past half of their life.
+    /// Signs snapshot and timestamp anew when they are past half of their life, or were restored
+    /// from a backup: devices may have seen later ones.
     ///
     /// # Errors
     /// As [`Controller::publish`]; root or targets may have expired.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let newest = self.metadata("timestamp", None).await?;
+        let floor = self.store().read(|tx| tx.version_floor()).await?;
         match newest {
-            Some(bytes) if online::is_fresh(&bytes, clock::now()) => self.hint(bytes).await,
+            Some(bytes) if online::is_fresh(&bytes, floor, clock::now()) => self.hint(bytes).await,
             Some(_) => drop(self.publish(Publication::default()).await?),
             // Nothing was ever published: `muster init` has that before it.
             None => {}

@@ -15,6 +15,7 @@ use muster_protocol::tuf::Role;
 
 use crate::bundle::{Layout, Verified, verify};
 use crate::cli::Context;
+use crate::client::Client;
 use crate::clock;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -55,6 +56,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         role: client
             .metadata(Role::of_model(model.as_str()).name(), None)
             .await?,
+        version_floor: version_floor(&client).await?,
     };
     let keys = Keys::find(&home, model)?;
     let plan = plan::plan(&verified, &held, &keys).map_err(|why| why.told(&verified))?;
@@ -67,6 +69,14 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
     client.publish(&publication).await?;
     context.output.print(&show::released(&verified), show::text);
     Ok(())
+}
+
+/// The lowest version that new metadata may have: a controller that was restored from a backup
+/// names one, since devices may have seen what it lost.
+async fn version_floor(client: &Client) -> Result<u64, OperatorError> {
+    let restores = client.all("list restores", "/api/v1/restores").await?;
+    let floors = restores.iter().filter_map(|row| row["version_floor"].as_u64());
+    Ok(floors.max().unwrap_or(1))
 }
 
 /// Makes what is missing of the keys, and signs.

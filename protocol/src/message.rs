@@ -22,5 +22,5 @@ pub use fetch::{Answer, Fetch, Piece, What};
 pub use hello::{Health, Hello, Kind, MetadataVersions, StreamState};
 pub use receipt::{Measured, Reason, Receipt, Step};
 pub use statement::{Requirements, Statement, statement_name};
-pub use time::SignedTime;
+pub use time::{Show, SignedTime};
 pub use window::{ErrorCount, FeatureWindow, LatencyCount, Window};

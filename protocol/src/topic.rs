@@ -26,6 +26,8 @@ pub enum Up {
     Doc,
     /// Signed: metadata and pieces that the device wants.
     Fetch,
+    /// The assignment that it accepted, as the director signed it, when it is asked for it.
+    Assignment,
 }
 
 /// What the fleet says to a device.
@@ -43,7 +45,13 @@ pub enum Down {
 
 impl Up {
     /// Every topic of this direction.
-    pub const ALL: [Self; 4] = [Self::Status, Self::Hello, Self::Doc, Self::Fetch];
+    pub const ALL: [Self; 5] = [
+        Self::Status,
+        Self::Hello,
+        Self::Doc,
+        Self::Fetch,
+        Self::Assignment,
+    ];
 
     /// Last level of the topic.
     #[must_use]
@@ -53,6 +61,7 @@ impl Up {
             Self::Hello => "hello",
             Self::Doc => "doc",
             Self::Fetch => "fetch",
+            Self::Assignment => "assignment",
         }
     }
 

@@ -24,7 +24,7 @@ use muster_protocol::key::PublicKey;
 use muster_protocol::message::enrolment::{EnrolmentReply, EnrolmentRequest};
 use muster_protocol::message::{
     Ack, Answer, Assignment, Document, Fetch, Gap, GapReason, Health, Hello, Kind,
-    MetadataVersions, Piece, RejectReason, Rejected, Requirements, SignedTime, Statement,
+    MetadataVersions, Piece, RejectReason, Rejected, Requirements, Show, SignedTime, Statement,
     StreamState, What,
 };
 use muster_protocol::stats::Transform;
@@ -391,6 +391,7 @@ fn signed_time() {
         unix: UNIX,
         epoch: Epoch(3),
         challenge: Some(muster_protocol::id::Nonce([0x54; 16])),
+        show: None,
     };
     check_signed(
         "signed-time",
@@ -399,6 +400,27 @@ fn signed_time() {
         |bytes| Read::of(cbor::decode(bytes), &value),
         expect![[r#"
             4
+        "#]],
+    );
+}
+
+#[test]
+fn signed_time_that_asks_for_the_assignment() {
+    let value = SignedTime {
+        device: device(),
+        nonce: NONCE,
+        unix: UNIX,
+        epoch: Epoch(3),
+        challenge: None,
+        show: Some(Show::Assignment),
+    };
+    check_signed(
+        "signed-time-show",
+        &value,
+        |bytes, keys| Read::of(open(bytes, keys), &value),
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[r#"
+            5
         "#]],
     );
 }

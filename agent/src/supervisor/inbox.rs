@@ -14,8 +14,8 @@ use muster_device::updater::{Input, Updater};
 use muster_protocol::cbor;
 use muster_protocol::cose::{self, scratch_len};
 use muster_protocol::digest::Digest;
-use muster_protocol::message::{Ack, Assignment, Entry, Piece, SignedTime};
-use muster_protocol::topic::Down;
+use muster_protocol::message::{Ack, Assignment, Entry, Piece, Show, SignedTime};
+use muster_protocol::topic::{Down, Up};
 
 /// How often an assignment was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,6 +216,17 @@ impl Supervisor {
         }
         if time.challenge.is_some() {
             self.say_hello();
+        }
+        if time.show == Some(Show::Assignment) {
+            self.show_assignment();
+        }
+    }
+
+    /// To a fleet that lost it. Exactly the bytes that the director signed: they say who made them.
+    fn show_assignment(&self) {
+        if !self.state.assignment.is_empty() {
+            tracing::info!("the fleet asks for the accepted assignment");
+            self.send(Up::Assignment, self.state.assignment.clone());
         }
     }
 

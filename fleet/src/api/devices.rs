@@ -95,6 +95,17 @@ pub(super) async fn unassign(
     Ok(DONE)
 }
 
+/// Ends the hold of a device without its word.
+pub(super) async fn release_hold(
+    State(controller): State<Arc<Controller>>,
+    Path(device): Path<String>,
+) -> Answer<StatusCode> {
+    controller
+        .release_hold(parse::value("device", &device)?)
+        .await?;
+    Ok(DONE)
+}
+
 /// Labels of one device.
 const LABELS_MAX: usize = 32;
 

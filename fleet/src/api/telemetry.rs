@@ -88,3 +88,8 @@ fn wanted(filter: &Filter) -> Answer<(ListFilter, Page)> {
     };
     Ok((wanted, page))
 }
+
+/// Restores that this controller went through: never more than fit one page.
+pub(super) async fn restores(State(controller): State<Arc<Controller>>) -> Answer<Json<Value>> {
+    parse::json(&json!({ "items": controller.restores().await? }))
+}

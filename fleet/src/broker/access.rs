@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_writes_its_four_channels() {
+    fn a_device_writes_its_five_channels() {
         let check = |topic: &str, expect: Option<Up>| {
             assert_eq!(access().channel("press-1", topic), expect, "{topic}");
         };
@@ -85,6 +85,7 @@ mod tests {
         check("muster/v1/press-1/up/hello", Some(Up::Hello));
         check("muster/v1/press-1/up/doc", Some(Up::Doc));
         check("muster/v1/press-1/up/fetch", Some(Up::Fetch));
+        check("muster/v1/press-1/up/assignment", Some(Up::Assignment));
         check("muster/v1/press-1/up/other", None);
         check("muster/v1/press-1/up/doc/x", None);
         check("muster/v1/press-1/up/doc?a=b", None);

@@ -6,7 +6,7 @@ use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
 use crate::clock;
-use crate::dispatch::{Director, DispatchError, When, dispatch_one_of_many};
+use crate::dispatch::{Director, DispatchError, When, dispatch, dispatch_one_of_many};
 use crate::rollout::{self, Members, NewRollout, Plan, Retry};
 use crate::store::{Page, Paged, RolloutRow, RolloutToStore, StoredAssignment, Tx};
 
@@ -37,12 +37,38 @@ impl Controller {
     /// Takes a model off a device: its next assignment no longer names it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a device that is not there or shall not run the model.
+    /// [`Error::NotFound`] for a device that is not there or shall not run the model,
+    /// [`Error::Conflict`] for one that is held: what it runs is not known yet.
     pub(crate) async fn unassign(&self, device: DeviceId, model: ModelId) -> Result<(), Error> {
         let (director, now) = (self.director(), clock::now());
         let work = move |tx: &Tx<'_>| -> Result<_, Error> {
             let assignment = take_off(tx, &director, &device, &model, now)?;
             Ok(assignment.map(|assignment| (device, assignment)))
+        };
+        let made = self.store.write(work).await?;
+        self.send_assignments(made.into_iter().collect()).await;
+        Ok(())
+    }
+
+    /// Ends the hold of a device without its word: what the store wants of it is composed anew, and
+    /// it may go back to that.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a device that is not there, [`Error::Conflict`] for one that is not
+    /// held, [`Error::Refused`] when an assignment cannot be composed.
+    pub(crate) async fn release_hold(&self, device: DeviceId) -> Result<(), Error> {
+        let (director, now) = (self.director(), clock::now());
+        let work = move |tx: &Tx<'_>| -> Result<_, Error> {
+            if tx.device(&device)?.is_none() {
+                let what = format!("the device {device}");
+                return Err(Error::NotFound { what });
+            }
+            if !tx.end_hold(&device)? {
+                let why = format!("the device {device} is not held");
+                return Err(Error::Conflict { why });
+            }
+            let made = dispatch(tx, &director, &device, When::Always, now)?;
+            Ok(made.map(|assignment| (device, assignment)))
         };
         let made = self.store.write(work).await?;
         self.send_assignments(made.into_iter().collect()).await;
@@ -145,6 +171,12 @@ fn take_off(
     model: &ModelId,
     now: UnixSeconds,
 ) -> Result<Option<StoredAssignment>, Error> {
+    if tx.held(device)?.is_some() {
+        let why = format!(
+            "the device {device} is held until it has shown what it runs: wait for its hello"
+        );
+        return Err(Error::Conflict { why });
+    }
     if !tx.remove_desired(device, model)? {
         let what = format!("the model {model} on the device {device}");
         return Err(Error::NotFound { what });

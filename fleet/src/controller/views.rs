@@ -6,7 +6,7 @@ use muster_protocol::id::DeviceId;
 
 use super::{Controller, Error};
 use crate::store::{
-    DeviceRow, DeviceSummary, Incident, ListFilter, Page, Paged, ReceiptRow, WindowRow,
+    DeviceRow, DeviceSummary, Incident, ListFilter, Page, Paged, ReceiptRow, RestoreRow, WindowRow,
 };
 
 impl Controller {
@@ -89,6 +89,14 @@ impl Controller {
     /// [`Error::Store`].
     pub(crate) async fn summary(&self, page: Page) -> Result<Paged<DeviceSummary>, Error> {
         self.store.read(move |tx| Ok(tx.summary(&page)?)).await
+    }
+
+    /// Restores that this controller went through.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn restores(&self) -> Result<Vec<RestoreRow>, Error> {
+        self.store.read(|tx| Ok(tx.restores()?)).await
     }
 
     /// Incidents, of one device or of all, in the order in which they were raised.

@@ -1,6 +1,7 @@
 //! A hello: what the device has is recorded, and what it lacks is answered.
 //!
-//! Never believes it about another device, nor an older one after a newer one of the same boot.
+//! Never believes it about another device, nor an older one after a newer one of the same boot, nor
+//! one of a held device that answers no challenge.
 
 use muster_protocol::cose::{self, KeySet};
 use muster_protocol::digest::Digest;
@@ -10,6 +11,7 @@ use muster_protocol::time::UnixSeconds;
 use serde_json::{Value, json};
 
 use super::acknowledge::Stored;
+use super::held::{self, Question, Standing};
 use super::stream;
 use crate::dispatch::{self, Director, DispatchError, When};
 use crate::store::{HelloRecord, IncidentKind, StoreError, Tx};
@@ -35,9 +37,11 @@ pub(super) struct Heard {
     pub(super) assignment: Option<Vec<u8>>,
     /// What to acknowledge of its streams.
     pub(super) stored: Vec<Stored>,
+    /// What the device must answer or show before more is composed for it.
+    pub(super) question: Question,
 }
 
-/// Takes a hello.
+/// Takes a hello. `fresh` is a challenge that was never used.
 ///
 /// # Errors
 /// The store failed; nothing is kept.
@@ -46,6 +50,7 @@ pub(super) fn take(
     director: &Director,
     device: &DeviceId,
     bytes: &[u8],
+    fresh: Nonce,
     now: UnixSeconds,
 ) -> Result<Taken, StoreError> {
     let key = tx.document_key(device)?;
@@ -63,35 +68,90 @@ pub(super) fn take(
     if last.is_some_and(|(boot, at)| boot == hello.boot && hello.at < at) {
         return Ok(Taken::Dropped("it is older than the last one".to_owned()));
     }
-    tx.record_hello(device, &record(&hello), now)?;
-    if let Err(error) = catch_up(tx, director, &hello, now) {
-        match error {
-            DispatchError::Store(error) => return Err(error),
-            // The device keeps what it has; a person finds the reason in the log.
-            DispatchError::Compose(error) => {
-                tracing::error!(%device, "failed to compose an assignment: because {error}");
-            }
-        }
-    }
-    let mut stored = Vec::new();
-    for state in hello.streams.iter() {
-        stored.extend(stream::heard(tx, device, &state, now)?);
-    }
-    stored.retain(|stored| stored.through.0 > 0 || !stored.rejected.is_empty());
-    let assignment = missing_assignment(tx, &hello)?;
-    Ok(Taken::Heard(Heard {
+    let standing = held::judge(tx, director, &hello, fresh, now)?;
+    let mut heard = Heard {
         nonce: hello.nonce,
-        assignment,
-        stored,
-    }))
+        assignment: None,
+        stored: Vec::new(),
+        question: Question::default(),
+    };
+    match standing {
+        Standing::Challenged(question) => {
+            heard.question = question;
+            return Ok(Taken::Heard(heard));
+        }
+        Standing::Held(question) => heard.question = question,
+        Standing::Free | Standing::Released => {}
+    }
+    tx.record_hello(device, &record(&hello), now)?;
+    tell_behind(tx, &hello, now)?;
+    heard.stored = streams(tx, &hello, now)?;
+    if let Standing::Free | Standing::Released = standing {
+        bring_forward(tx, director, &hello, standing, now)?;
+        heard.assignment = missing_assignment(tx, &hello)?;
+    }
+    Ok(Taken::Heard(heard))
 }
 
-/// Makes a new assignment where the stored one cannot serve: after a restore of the controller,
-/// for a new epoch of the director, or when it is about to end before it was taken up.
+fn streams(
+    tx: &Tx<'_>,
+    hello: &Hello<'_>,
+    now: UnixSeconds,
+) -> Result<Vec<Stored>, StoreError> {
+    let mut stored = Vec::new();
+    for state in hello.streams.iter() {
+        stored.extend(stream::heard(tx, &hello.device, &state, now)?);
+    }
+    stored.retain(|stored| stored.through.0 > 0 || !stored.rejected.is_empty());
+    Ok(stored)
+}
+
+/// Metadata that only offline keys can sign and that this controller has lost.
+fn tell_behind(tx: &Tx<'_>, hello: &Hello<'_>, now: UnixSeconds) -> Result<(), StoreError> {
+    let trusted = hello.metadata;
+    let known = [
+        ("root", trusted.root),
+        ("targets", trusted.targets),
+        ("fleet.json", trusted.fleet),
+    ];
+    for (role, version) in known {
+        let newest = tx.newest_version(role)?;
+        if version > newest {
+            let detail = format!(
+                "it trusts version {version} of {role}, the newest here is {newest}: publish what \
+                 was signed since then again"
+            );
+            tx.raise_incident(&hello.device, IncidentKind::MetadataBehind, &detail, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn bring_forward(
+    tx: &Tx<'_>,
+    director: &Director,
+    hello: &Hello<'_>,
+    standing: Standing,
+    now: UnixSeconds,
+) -> Result<(), StoreError> {
+    match catch_up(tx, director, hello, standing, now) {
+        Ok(()) => Ok(()),
+        Err(DispatchError::Store(error)) => Err(error),
+        // The device keeps what it has; a person finds the reason in the log.
+        Err(DispatchError::Compose(error)) => {
+            tracing::error!(device = %hello.device, "failed to compose an assignment: because {error}");
+            Ok(())
+        }
+    }
+}
+
+/// Makes a new assignment where the stored one cannot serve: for a new epoch of the director, when
+/// it is about to end before it was taken up, or for what was asked while the device was held.
 fn catch_up(
     tx: &Tx<'_>,
     director: &Director,
     hello: &Hello<'_>,
+    standing: Standing,
     now: UnixSeconds,
 ) -> Result<(), DispatchError> {
     let device = &hello.device;
@@ -102,9 +162,8 @@ fn catch_up(
         tx.raise_incident(device, IncidentKind::UnknownEpoch, &detail, now)?;
         return Ok(());
     }
-    if accepted > newest {
-        let detail = format!("it accepted assignment {accepted}, the newest here is {newest}");
-        tx.raise_incident(device, IncidentKind::ControllerBehind, &detail, now)?;
+    if standing == Standing::Released {
+        dispatch::dispatch(tx, director, device, When::Changed, now)?;
     }
     let Some(assignment) = tx.newest_assignment(device)? else {
         // Nothing was ever composed here: whatever the device runs is taken back only by a
@@ -113,7 +172,7 @@ fn catch_up(
     };
     let untaken = hello.accepted != Some(assignment.at);
     let ending = assignment.accept_by <= now.plus_days(RENEW_DAYS);
-    if accepted > newest || newest.epoch < director.epoch || untaken && ending {
+    if newest.epoch < director.epoch || untaken && ending {
         dispatch::dispatch(tx, director, device, When::Always, now)?;
     }
     Ok(())

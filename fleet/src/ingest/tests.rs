@@ -284,7 +284,7 @@ fn an_older_hello_of_the_same_boot_or_of_another_key_does_not_count() {
     let taken = |at_ms: u64, seed: u8| {
         let bytes = bench.hello_bytes(seed, |hello| hello.at_ms = at_ms);
         let (tx, director) = (bench.tx(), bench.director());
-        hello::take(&tx, &director, &bench.device, &bytes, NOW).expect("a store")
+        hello::take(&tx, &director, &bench.device, &bytes, bench::FRESH, NOW).expect("a store")
     };
     assert!(matches!(taken(10, 1), hello::Taken::Heard(_)));
     assert!(matches!(taken(10, 1), hello::Taken::Heard(_)));

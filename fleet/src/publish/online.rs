@@ -18,16 +18,21 @@ const TIMESTAMP_LEFT_S: u64 = TIMESTAMP_DAYS * 86_400 / 2;
 /// Seconds left of a snapshot below which it is signed anew.
 const SNAPSHOT_LEFT_S: u64 = SNAPSHOT_DAYS * 86_400 / 2;
 
-/// Whether a timestamp of ours has more than half of its life before it.
-pub(super) fn is_fresh(timestamp: &[u8], now: UnixSeconds) -> bool {
+/// Whether a timestamp of ours has more than half of its life before it, and a version that may
+/// still be given.
+pub(super) fn is_fresh(timestamp: &[u8], version_floor: u64, now: UnixSeconds) -> bool {
     let read = author::read_unverified::<Timestamp>(&Role::Timestamp, timestamp);
-    read.is_ok_and(|read| read.header.expires_s > now.0.saturating_add(TIMESTAMP_LEFT_S))
+    read.is_ok_and(|read| {
+        let lives = read.header.expires_s > now.0.saturating_add(TIMESTAMP_LEFT_S);
+        lives && read.header.version >= version_floor
+    })
 }
 
 /// A snapshot that lists these documents: the one before while it says the same and lives.
 pub(super) fn snapshot(
     before: Option<&[u8]>,
     listed: &BTreeMap<Role, Versioned>,
+    version_floor: u64,
     keys: &Keys,
     now: UnixSeconds,
 ) -> Result<Versioned, Error> {
@@ -40,7 +45,8 @@ pub(super) fn snapshot(
     let before = before.transpose()?;
     let version = before
         .as_ref()
-        .map_or(1, |(read, _)| read.header.version.saturating_add(1));
+        .map_or(1, |(read, _)| read.header.version.saturating_add(1))
+        .max(version_floor);
     let mut next = Snapshot::new(version, now.plus_days(SNAPSHOT_DAYS).0);
     if let Some((before, _)) = &before {
         // A role once listed stays listed.
@@ -51,7 +57,8 @@ pub(super) fn snapshot(
     }
     if let Some((before, bytes)) = &before {
         let lives = before.header.expires_s > now.0.saturating_add(SNAPSHOT_LEFT_S);
-        if lives && before.meta == next.meta {
+        let current = before.header.version >= version_floor;
+        if lives && current && before.meta == next.meta {
             return Ok((before.header.version, bytes.to_vec()));
         }
     }
@@ -63,13 +70,16 @@ pub(super) fn snapshot(
 pub(super) fn timestamp(
     before: Option<&[u8]>,
     snapshot: &Versioned,
+    version_floor: u64,
     keys: &Keys,
     now: UnixSeconds,
 ) -> Result<Versioned, Error> {
     let role = Role::Timestamp;
     let before = before.map(|bytes| author::read_unverified::<Timestamp>(&role, bytes));
     let before = before.transpose().map_err(refused)?;
-    let version = before.map_or(1, |read| read.header.version.saturating_add(1));
+    let version = before
+        .map_or(1, |read| read.header.version.saturating_add(1))
+        .max(version_floor);
     let listed = FileMeta::of(snapshot.0, &snapshot.1);
     let next = Timestamp::new(version, now.plus_days(TIMESTAMP_DAYS).0, now.0, listed);
     let bytes = Envelope::signed_bytes(&next, &[&keys.timestamp]).map_err(refused)?;

@@ -59,8 +59,10 @@ pub(super) fn stage(
     for (name, document) in &delegated {
         listed.insert(Role::Delegated(name.clone()), document.clone());
     }
-    let snapshot = online::snapshot(current.snapshot.as_deref(), &listed, keys, now)?;
-    let timestamp = online::timestamp(current.timestamp.as_deref(), &snapshot, keys, now)?;
+    let floor = current.version_floor;
+    let snapshot = online::snapshot(current.snapshot.as_deref(), &listed, floor, keys, now)?;
+    let timestamp =
+        online::timestamp(current.timestamp.as_deref(), &snapshot, floor, keys, now)?;
 
     trusted
         .update_timestamp(&timestamp.1, expiry)

@@ -23,6 +23,8 @@ pub(super) struct Held {
     pub(super) targets: Option<Vec<u8>>,
     /// The targets of the model.
     pub(super) role: Option<Vec<u8>>,
+    /// The lowest version that it asks for.
+    pub(super) version_floor: u64,
 }
 
 /// What will be signed.
@@ -36,6 +38,8 @@ pub(super) struct Plan {
     pub(super) delegate_in: Option<Targets>,
     /// The last release.
     pub(super) last: Option<Last>,
+    /// The lowest version of what is signed.
+    pub(super) version_floor: u64,
 }
 
 /// The last release of a model, as its signed metadata has it.
@@ -68,7 +72,13 @@ pub(super) enum Unplanned {
     Withheld(Role),
     #[error("this version was released already")]
     Released,
+    #[error("the controller asks for version {0} of {1}, far above the one before")]
+    FarVersion(u64, Role),
 }
+
+/// Furthest that a controller may make versions jump: what restores ask for in some decades, and
+/// far from where a stolen one would have used them up.
+const VERSION_JUMP_MAX: u64 = 1 << 48;
 
 /// Plans.
 pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, Unplanned> {
@@ -87,6 +97,7 @@ pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, 
         }
         false => None,
     };
+    check_floor(held.version_floor, role.as_ref(), &all, &role_name)?;
     let name = statement_name(model, version);
     if role
         .as_ref()
@@ -102,7 +113,21 @@ pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, 
         role,
         delegate_in,
         last,
+        version_floor: held.version_floor,
     })
+}
+
+fn check_floor(
+    floor: u64,
+    role: Option<&Targets>,
+    all: &Targets,
+    name: &Role,
+) -> Result<(), Unplanned> {
+    let before = role.unwrap_or(all).header.version;
+    if floor <= before.saturating_add(VERSION_JUMP_MAX) {
+        return Ok(());
+    }
+    Err(Unplanned::FarVersion(floor, name.clone()))
 }
 
 /// Whether targets delegate the model to our release key; if not at all, the key of targets must
@@ -159,7 +184,10 @@ impl Unplanned {
                 Exit::Missing,
                 "name the home and API that `muster init` made",
             ),
-            Self::Foreign(_) | Self::Withheld(_) | Self::Unreadable(_) => (
+            Self::Foreign(_)
+            | Self::Withheld(_)
+            | Self::Unreadable(_)
+            | Self::FarVersion(..) => (
                 Exit::Refused,
                 "sign nothing until it is known who changed what it hands out",
             ),

@@ -80,11 +80,12 @@ pub(super) fn publication(
         .as_str()
         .to_owned();
     let custom = plan::custom(plan.rank, &bundle.bundle.digest, disk_bytes(bundle));
-    let mut role = next(plan.role, now);
+    let floor = plan.version_floor;
+    let mut role = next(plan.role, floor, now);
     role.add_target(&name, TargetFile::of(&statement, Some(custom)));
     let role = Envelope::signed_bytes(&role, &[release]).map_err(|error| failed(&error))?;
     let delegating = plan.delegate_in.zip(targets).map(|(all, key)| {
-        let mut all = next(Some(all), now);
+        let mut all = next(Some(all), floor, now);
         all.delegate(Delegation::of_model(model, 1), &[author::key_of(release)]);
         Envelope::signed_bytes(&all, &[key])
     });
@@ -105,13 +106,14 @@ pub(super) fn disk_bytes(bundle: &Verified) -> u64 {
         .saturating_add(bundle.bundle.size)
 }
 
-/// The next version of a targets document, valid from now.
-fn next(before: Option<Targets>, now: UnixSeconds) -> Targets {
+/// The next version of a targets document, nowhere below the floor, valid from now.
+fn next(before: Option<Targets>, version_floor: u64, now: UnixSeconds) -> Targets {
     let expires_s = now.plus_days(TARGETS_DAYS).0;
     let Some(mut targets) = before else {
-        return Targets::new(1, expires_s);
+        return Targets::new(version_floor.max(1), expires_s);
     };
-    targets.header.version = targets.header.version.saturating_add(1);
+    let version = targets.header.version.saturating_add(1);
+    targets.header.version = version.max(version_floor);
     targets.header.expires_s = expires_s;
     targets
 }

@@ -146,6 +146,29 @@ impl Tx<'_> {
         self.forget_assignments(device)
     }
 
+    /// Makes an assignment that a device showed the newest of it, in the place of another with the
+    /// same number.
+    pub(crate) fn adopt_assignment(
+        &self,
+        device: &DeviceId,
+        assignment: &StoredAssignment,
+        entries: &[StoredEntry],
+    ) -> Result<(), StoreError> {
+        for table in ["assignments", "entries"] {
+            let sql =
+                format!("DELETE FROM {table} WHERE device = ? AND epoch = ? AND generation = ?");
+            self.0.execute(
+                &sql,
+                params![
+                    device.as_str(),
+                    bits(assignment.at.epoch.0),
+                    bits(assignment.at.generation.0)
+                ],
+            )?;
+        }
+        self.add_assignment(device, assignment, entries)
+    }
+
     fn add_entry(
         &self,
         device: &DeviceId,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::column::{self, bits};
+use super::held::{self, Held};
 use super::{Page, Paged, StoreError, Tx};
 use crate::rollout::Labelled;
 
@@ -37,6 +38,8 @@ pub(crate) struct DeviceRow {
     pub(crate) accepted: Option<String>,
     /// The newest assignment that was composed for it, `epoch.generation`.
     pub(crate) assigned: Option<String>,
+    /// Why nothing is composed for it, if so.
+    pub(crate) held: Option<Held>,
 }
 
 /// What a hello changes.
@@ -58,16 +61,26 @@ pub(crate) struct HelloRecord {
     pub(crate) metadata: Value,
 }
 
-const COLUMNS: &str = "device, labels, enrolled_at, last_seen, connected, agent, health, \
-     metadata, accepted_epoch, accepted_generation, epoch, generation";
+/// Columns of [`read`], and where they come from.
+fn rows() -> String {
+    format!(
+        "SELECT device, labels, enrolled_at, last_seen, connected, agent, health, metadata,
+         accepted_epoch, accepted_generation, epoch, generation, {}
+         FROM devices LEFT JOIN held h USING (device)",
+        held::COLUMNS
+    )
+}
 
 impl Tx<'_> {
     /// Adds a device that is not there yet.
     pub(crate) fn add_device(&self, device: &DeviceId, now: UnixSeconds) -> Result<(), StoreError> {
-        self.0.execute(
+        let added = self.0.execute(
             "INSERT INTO devices (device, enrolled_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
             params![device.as_str(), bits(now.0)],
         )?;
+        if added == 1 {
+            self.distrust_new(device, now)?;
+        }
         Ok(())
     }
 
@@ -131,13 +144,13 @@ impl Tx<'_> {
 
     /// One device.
     pub(crate) fn device(&self, device: &DeviceId) -> Result<Option<DeviceRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM devices WHERE device = ?");
+        let sql = format!("{} WHERE device = ?", rows());
         Ok(self.0.query_row(&sql, [device.as_str()], read).optional()?)
     }
 
     /// Devices by name.
     pub(crate) fn devices(&self, page: &Page) -> Result<Paged<DeviceRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM devices WHERE device > ? ORDER BY device LIMIT ?");
+        let sql = format!("{} WHERE device > ? ORDER BY device LIMIT ?", rows());
         let mut statement = self.0.prepare_cached(&sql)?;
         let rows = statement.query_map(params![page.after_name(), page.limit()], read)?;
         let items = rows.collect::<rusqlite::Result<_>>()?;
@@ -224,5 +237,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
         metadata: json(7)?,
         accepted: pair(8)?,
         assigned: pair(10)?,
+        held: held::read(row, 12)?,
     })
 }

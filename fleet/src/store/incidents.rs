@@ -21,6 +21,12 @@ pub(crate) enum IncidentKind {
     NotComposed,
     /// A device lost its queue and opened a stream that names no predecessor.
     StreamLost,
+    /// A held device showed an assignment that cannot be adopted.
+    NotAdopted,
+    /// A device runs a release that is not in this store.
+    ReleaseMissing,
+    /// A device trusts newer metadata than this controller has.
+    MetadataBehind,
 }
 
 impl IncidentKind {
@@ -31,6 +37,9 @@ impl IncidentKind {
             Self::UnknownEpoch => "unknown_epoch",
             Self::NotComposed => "not_composed",
             Self::StreamLost => "stream_lost",
+            Self::NotAdopted => "not_adopted",
+            Self::ReleaseMissing => "release_missing",
+            Self::MetadataBehind => "metadata_behind",
         }
     }
 }
@@ -42,7 +51,8 @@ pub(crate) struct Incident {
     pub(crate) incident: i64,
     /// The device.
     pub(crate) device: String,
-    /// `clone`, `controller_behind`, `unknown_epoch`, `not_composed` or `stream_lost`.
+    /// `clone`, `controller_behind`, `unknown_epoch`, `not_composed`, `stream_lost`,
+    /// `not_adopted`, `release_missing` or `metadata_behind`.
     pub(crate) kind: String,
     /// A sentence.
     pub(crate) detail: String,

@@ -38,6 +38,13 @@ impl Tx<'_> {
         Ok(found.optional()?)
     }
 
+    /// The newest version of a role; zero when there is none.
+    pub(crate) fn newest_version(&self, role: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT COALESCE(MAX(version), 0) FROM metadata WHERE role = ?";
+        let mut statement = self.0.prepare_cached(sql)?;
+        Ok(statement.query_row([role], |row| column::number(row, 0))?)
+    }
+
     /// The newest document of every delegated role.
     pub(crate) fn delegated_metadata(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let mut statement = self.0.prepare_cached(

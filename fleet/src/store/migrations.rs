@@ -6,21 +6,21 @@ use rusqlite::Connection;
 
 use super::{StoreError, Tx};
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
 ];
+
+/// The newest schema.
+pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
 /// The migration after which the windows that are there must be summed.
 const FEATURE_SUMS: i64 = 2;
 
 /// Brings the store to the newest schema.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if !(0..=known).contains(&found) {
-        return Err(StoreError::Newer { found, known });
-    }
+    let found = found(connection)?;
     for (number, migration) in (1..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
@@ -31,4 +31,21 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// The schema of a store; one that this program does not know is refused.
+pub(super) fn found(connection: &Connection) -> Result<i64, StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if (0..=NEWEST).contains(&found) {
+        return Ok(found);
+    }
+    Err(StoreError::Newer {
+        found,
+        known: NEWEST,
+    })
+}
+
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (i64, &'static str)> {
+    (1..).zip(MIGRATIONS)
 }

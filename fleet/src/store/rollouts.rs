@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId, Version};
-use muster_protocol::message::Settings;
+use muster_protocol::message::{Entry, Settings};
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::column::{self, bits};
 use super::{Page, Paged, StoreError, Tx};
+
+/// In the place of a rollout: what a device showed after a restore.
+pub(crate) const ADOPTED: i64 = 0;
 
 /// A rollout that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +47,8 @@ pub(crate) struct RolloutRow {
     /// Unix seconds.
     pub(crate) created_at: u64,
     /// Devices by their last step with it; `unheard` without a receipt, `superseded` when a
-    /// newer rollout of the model has the say, `unassigned` when the model was taken off.
+    /// newer rollout of the model has the say, `unassigned` when the model was taken off, `held`
+    /// when nothing is composed for the device.
     pub(crate) steps: BTreeMap<String, u64>,
 }
 
@@ -63,6 +67,8 @@ pub(crate) struct DesiredRow {
     pub(crate) settings: Settings,
     /// Raised by a deliberate retry.
     pub(crate) attempt: u32,
+    /// The rollout that wants it, or [`ADOPTED`].
+    pub(crate) rollout: i64,
 }
 
 impl Tx<'_> {
@@ -103,7 +109,8 @@ impl Tx<'_> {
             "INSERT INTO desired (device, model, version, settings, attempt, rollout)
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, model) DO UPDATE SET
              version = excluded.version, settings = excluded.settings,
-             attempt = excluded.attempt, rollout = excluded.rollout",
+             attempt = excluded.attempt, rollout = excluded.rollout,
+             statement = NULL, statement_size = NULL",
             params![
                 device.as_str(),
                 wanted.model.as_str(),
@@ -126,12 +133,43 @@ impl Tx<'_> {
         Ok(self.0.execute(sql, [device.as_str(), model.as_str()])? == 1)
     }
 
+    /// A device shall run what it showed: exactly this release, whether it is in this store or
+    /// not.
+    pub(crate) fn set_adopted(
+        &self,
+        device: &DeviceId,
+        entry: &Entry,
+        attempt: u32,
+    ) -> Result<(), StoreError> {
+        self.0.execute(
+            "INSERT INTO desired (device, model, version, settings, attempt, rollout, statement,
+             statement_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (device, model) DO UPDATE SET
+             version = excluded.version, settings = excluded.settings,
+             attempt = excluded.attempt, rollout = excluded.rollout,
+             statement = excluded.statement, statement_size = excluded.statement_size",
+            params![
+                device.as_str(),
+                entry.model.as_str(),
+                entry.version.as_str(),
+                column::to_cbor(&entry.settings),
+                attempt,
+                ADOPTED,
+                entry.statement.0,
+                entry.statement_size,
+            ],
+        )?;
+        Ok(())
+    }
+
     /// What a device shall run, by model.
     pub(crate) fn desired(&self, device: &DeviceId) -> Result<Vec<DesiredRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT model, version, r.statement, r.statement_size, d.settings, d.attempt
-             FROM desired d JOIN releases r USING (model, version)
-             WHERE d.device = ? ORDER BY model",
+            "SELECT d.model, d.version, COALESCE(d.statement, r.statement),
+             COALESCE(d.statement_size, r.statement_size), d.settings, d.attempt, d.rollout
+             FROM desired d LEFT JOIN releases r USING (model, version)
+             WHERE d.device = ? AND COALESCE(d.statement, r.statement) IS NOT NULL
+             ORDER BY d.model",
         )?;
         let rows = statement.query_map([device.as_str()], |row| {
             Ok(DesiredRow {
@@ -141,6 +179,7 @@ impl Tx<'_> {
                 statement_size: row.get(3)?,
                 settings: column::from_cbor(row, 4)?,
                 attempt: row.get(5)?,
+                rollout: row.get(6)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -173,9 +212,11 @@ impl Tx<'_> {
         let mut statement = self.0.prepare_cached(
             "SELECT CASE WHEN d.rollout IS NULL THEN 'unassigned'
                          WHEN d.rollout <> r.rollout THEN 'superseded'
+                         WHEN h.device IS NOT NULL THEN 'held'
                          WHEN m.step IS NULL THEN 'unheard' ELSE m.step END AS state, COUNT(*)
              FROM rollout_devices r
              JOIN devices v ON v.device = r.device
+             LEFT JOIN held h ON h.device = r.device
              LEFT JOIN desired d ON d.device = r.device AND d.model = ?2
              LEFT JOIN entries e ON e.device = r.device AND e.model = ?2
                  AND e.epoch = v.epoch AND e.generation = v.generation

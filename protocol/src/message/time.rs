@@ -26,6 +26,18 @@ pub struct SignedTime {
     /// A question of the fleet: the next hello repeats it.
     #[n(4)]
     pub challenge: Option<Nonce>,
+    /// What the device is asked to show beside.
+    #[n(5)]
+    pub show: Option<Show>,
+}
+
+/// What a fleet that lost it asks a device to show; numbers are append-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Show {
+    /// The signed bytes of the assignment that it accepted, on `up/assignment`.
+    #[n(0)]
+    Assignment,
 }
 
 impl Document<'_> for SignedTime {

@@ -20,6 +20,7 @@ use crate::store::{self, InMemory, Page, RolloutToStore, Tx};
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 pub(super) const NONCE: Nonce = Nonce([3; 16]);
+pub(super) const FRESH: Nonce = Nonce([9; 16]);
 pub(super) const RECEIPTS: StreamId = stream(1);
 pub(super) const WINDOWS: StreamId = stream(2);
 
@@ -197,6 +198,8 @@ pub(super) struct HelloSaid {
     pub(super) accepted: Option<EpochGeneration>,
     pub(super) assignment: Option<Digest>,
     pub(super) at_ms: u64,
+    pub(super) challenge: Option<Nonce>,
+    pub(super) metadata: MetadataVersions,
     pub(super) streams: Vec<(Kind, StreamId, u64, u64, Option<StreamId>)>,
 }
 
@@ -247,7 +250,14 @@ impl Bench {
         change: impl FnOnce(&mut HelloSaid),
     ) -> hello::Heard {
         let bytes = self.hello_bytes(1, change);
-        match hello::take(&self.tx(), &self.director(), &self.device, &bytes, now) {
+        match hello::take(
+            &self.tx(),
+            &self.director(),
+            &self.device,
+            &bytes,
+            FRESH,
+            now,
+        ) {
             Ok(hello::Taken::Heard(heard)) => heard,
             other => panic!("a good hello is heard: {other:?}"),
         }
@@ -258,6 +268,8 @@ impl Bench {
             accepted: None,
             assignment: None,
             at_ms: 5,
+            challenge: None,
+            metadata: MetadataVersions::default(),
             streams: Vec::new(),
         };
         change(&mut said);
@@ -273,14 +285,14 @@ impl Bench {
             device: self.device.clone(),
             accepted: said.accepted,
             assignment: said.assignment,
-            metadata: MetadataVersions::default(),
+            metadata: said.metadata,
             streams: List::of(&streams),
             nonce: NONCE,
             agent: Version::parse("0.1.0").expect("valid"),
             boot: BootId([4; 8]),
             at: Millis(said.at_ms),
             health: Health::default(),
-            challenge: None,
+            challenge: said.challenge,
         };
         cose::seal_vec(&hello, &key(seed))
     }
