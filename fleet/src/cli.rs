@@ -11,7 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    device, drift, enroll_token, incident, init, receipt, rollout, serve, summary, window,
+    backup, device, drift, enroll_token, incident, init, receipt, restore, rollout, serve, summary,
+    window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -50,6 +51,10 @@ enum Command {
     Init(init::Args),
     /// Run the controller: broker, enrolment and API.
     Serve,
+    /// Write everything that makes the controller into one file, while it runs or not.
+    Backup(backup::Args),
+    /// Make a home from a backup; its devices are held until they have shown what they run.
+    Restore(restore::Args),
     /// Make a single-use token with which one device enrols; prints only the token.
     EnrollToken(enroll_token::Args),
     /// The devices of the fleet and their labels.
@@ -140,6 +145,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
     match command {
         Command::Init(args) => init::run(args, context).await,
         Command::Serve => serve::run(context).await,
+        Command::Backup(args) => backup::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
         Command::EnrollToken(args) => enroll_token::run(args, context).await,
         Command::Device(command) => device::run(command, context).await,
         Command::Rollout(command) => rollout::run(command, context).await,
@@ -198,6 +205,10 @@ mod tests {
             ("muster device label press-07 site", false),
             ("muster device unassign press-07 bearing", true),
             ("muster device unassign press-07", false),
+            ("muster device release-hold press-07 --yes", true),
+            ("muster backup /tmp/b --with-offline-keys", true),
+            ("muster backup", false),
+            ("muster restore /tmp/b --home /tmp/h", true),
             (
                 "muster rollout create --model m --version 1.0.0 --yes",
                 true,

@@ -1,13 +1,16 @@
 //! One file for each command that talks to the controller, or makes and runs one.
 //!
-//! Commands ask the API and show what it answers; only `init` and `serve` touch a home's keys.
+//! Commands ask the API and show what it answers; only `init`, `serve`, `backup`
+//! and `restore` touch a home's keys.
 
+pub(crate) mod backup;
 pub(crate) mod device;
 pub(crate) mod drift;
 pub(crate) mod enroll_token;
 pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod receipt;
+pub(crate) mod restore;
 pub(crate) mod rollout;
 pub(crate) mod serve;
 pub(crate) mod summary;

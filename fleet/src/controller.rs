@@ -38,7 +38,7 @@ mod views;
 
 pub(crate) use crate::publish::Publication;
 pub(crate) use error::Error;
-pub(crate) use open::found;
+pub(crate) use open::{check, found};
 
 /// Messages that may wait for the broker: beyond it, those who answer devices wait.
 const OUTGOING_MAX: usize = 256;

@@ -48,15 +48,33 @@ impl Home {
     /// # Errors
     /// `folder` exists and is not empty, or cannot be made.
     pub(crate) fn create(folder: &Path) -> Result<Self, OperatorError> {
+        Self::check_vacant(folder)?;
+        Self::make_folders(folder)
+    }
+
+    /// Whether a home may be made in `folder`.
+    ///
+    /// # Errors
+    /// Something is there already.
+    pub(crate) fn check_vacant(folder: &Path) -> Result<(), OperatorError> {
         let failed = |error| OperatorError::file("make the folder", folder, &error);
-        if occupied(folder).map_err(failed)? {
-            return Err(OperatorError::new(
-                Exit::Missing,
-                format!("make a home in {}", folder.display()),
-                "something is there already, and keys are never overwritten",
-                "use the home that is there, or name another folder with --home",
-            ));
+        if !occupied(folder).map_err(failed)? {
+            return Ok(());
         }
+        Err(OperatorError::new(
+            Exit::Missing,
+            format!("make a home in {}", folder.display()),
+            "something is there already, and keys are never overwritten",
+            "use the home that is there, or name another folder with --home",
+        ))
+    }
+
+    /// Makes the folders of a home that are not there.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) fn make_folders(folder: &Path) -> Result<Self, OperatorError> {
+        let failed = |error| OperatorError::file("make the folder", folder, &error);
         make_private_folder(folder).map_err(failed)?;
         let home = Self {
             folder: folder.to_owned(),

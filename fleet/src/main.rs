@@ -6,6 +6,7 @@
 mod addresses;
 mod api;
 mod authority;
+mod backup;
 mod blobs;
 mod broker;
 mod bundle;

@@ -7,6 +7,9 @@ use muster_protocol::id::{DeviceId, ModelId};
 use serde_json::{Value, json};
 
 use super::show;
+
+mod hold;
+
 use crate::cli::Context;
 use crate::error::OperatorError;
 use crate::output::note;
@@ -39,6 +42,14 @@ pub(crate) enum Command {
         /// The model.
         model: ModelId,
     },
+    /// Tell a held device what the store wants, without its word: it may go back to that.
+    ReleaseHold {
+        /// The device.
+        device: DeviceId,
+        /// Release it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -53,18 +64,20 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
     let client = context.client()?;
     match command {
         Command::List => {
-            const COLUMNS: [&str; 6] = [
+            const COLUMNS: [&str; 7] = [
                 "device",
                 "connected",
                 "agent",
                 "assigned",
                 "accepted",
+                "held",
                 "labels",
             ];
             let devices = client.all("list devices", "/api/v1/devices").await?;
-            context
-                .output
-                .print(&devices, |devices| show::table(devices, &COLUMNS));
+            context.output.print(&devices, |devices| {
+                let devices: Vec<_> = devices.iter().map(hold::for_people).collect();
+                show::table(&devices, &COLUMNS)
+            });
         }
         Command::Show { device } => {
             let what = format!("show the device {device}");
@@ -92,6 +105,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
             client.delete(&what, &path).await?;
             note(format_args!("{device} is told to remove {model}"));
         }
+        Command::ReleaseHold { device, yes } => hold::release(&client, &device, yes).await?,
     }
     Ok(())
 }

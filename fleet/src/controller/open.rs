@@ -11,7 +11,7 @@ use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::drift::References;
 use crate::error::{Exit, OperatorError};
-use crate::home::Home;
+use crate::home::{self, Home};
 use crate::ingest::Rates;
 use crate::key_file;
 use crate::store::{Store, StoreError};
@@ -30,6 +30,17 @@ pub(crate) async fn found(home: &Home, publication: Publication) -> Result<(), O
         let hint = "this is a bug if the keys are those of this home";
         OperatorError::new(Exit::Refused, "publish the first metadata", error, hint)
     })
+}
+
+/// Whether the files of a home are those of a controller, but for its store.
+///
+/// # Errors
+/// The first that is missing or not what it should be.
+pub(crate) fn check(home: &Home) -> Result<(), OperatorError> {
+    Config::read(home)?;
+    keys(home)?;
+    Authority::load(home)?;
+    home::read_api_token(home).map(drop)
 }
 
 pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorError> {
