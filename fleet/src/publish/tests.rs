@@ -356,7 +356,8 @@ async fn timestamps_are_signed_anew_before_they_end_and_only_then() {
     );
     for (left_s, expect) in [(86_400, true), (43_201, true), (43_200, false), (0, false)] {
         let now = UnixSeconds(expires_s - left_s);
-        assert_eq!(online::is_fresh(&bytes, now), expect, "{left_s}");
+        assert_eq!(online::is_fresh(&bytes, 1, now), expect, "{left_s}");
+        assert!(!online::is_fresh(&bytes, 2, now), "a restore asks for more");
     }
     bench.controller.refresh().await.expect("refreshed");
     assert_eq!(

@@ -119,3 +119,5 @@ async fn pages_follow_each_other_without_a_gap() {
     }
     assert_eq!(seen, names(&store).await);
 }
+
+mod upgrade;

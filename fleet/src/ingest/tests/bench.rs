@@ -1,5 +1,7 @@
 //! One enrolled device before a store in memory, and what it may say.
 
+use std::cell::Cell;
+
 use ed25519_dalek::SigningKey;
 use muster_protocol::cbor::List;
 use muster_protocol::cose;
@@ -20,7 +22,6 @@ use crate::store::{self, InMemory, Page, RolloutToStore, Tx};
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 pub(super) const NONCE: Nonce = Nonce([3; 16]);
-pub(super) const FRESH: Nonce = Nonce([9; 16]);
 pub(super) const RECEIPTS: StreamId = stream(1);
 pub(super) const WINDOWS: StreamId = stream(2);
 
@@ -28,13 +29,15 @@ pub(super) const fn stream(number: u8) -> StreamId {
     StreamId([number; 8])
 }
 
-fn key(seed: u8) -> SigningKey {
+pub(super) fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
 pub(super) struct Bench {
     connection: InMemory,
     pub(super) device: DeviceId,
+    /// Challenges that were handed out.
+    challenges: Cell<u8>,
 }
 
 /// A document to be said.
@@ -152,7 +155,7 @@ impl Say {
     }
 }
 
-fn id(device: &str) -> DeviceId {
+pub(super) fn id(device: &str) -> DeviceId {
     DeviceId::parse(device).expect("valid")
 }
 
@@ -209,6 +212,7 @@ impl Bench {
         let bench = Self {
             connection: store::in_memory(),
             device: id("press-07"),
+            challenges: Cell::new(100),
         };
         let tx = bench.tx();
         tx.add_device(&bench.device, NOW).expect("a store");
@@ -249,18 +253,22 @@ impl Bench {
         now: UnixSeconds,
         change: impl FnOnce(&mut HelloSaid),
     ) -> hello::Heard {
-        let bytes = self.hello_bytes(1, change);
-        match hello::take(
-            &self.tx(),
-            &self.director(),
-            &self.device,
-            &bytes,
-            FRESH,
-            now,
-        ) {
-            Ok(hello::Taken::Heard(heard)) => heard,
+        self.hear(&self.hello_bytes(1, change), now)
+    }
+
+    /// A hello as it came, perhaps not for the first time.
+    pub(super) fn hear(&self, bytes: &[u8], now: UnixSeconds) -> hello::Heard {
+        match self.take_hello(bytes, now) {
+            hello::Taken::Heard(heard) => heard,
             other => panic!("a good hello is heard: {other:?}"),
         }
+    }
+
+    pub(super) fn take_hello(&self, bytes: &[u8], now: UnixSeconds) -> hello::Taken {
+        self.challenges.set(self.challenges.get() + 1);
+        let (director, fresh) = (self.director(), Nonce([self.challenges.get(); 16]));
+        let taken = hello::take(&self.tx(), &director, &self.device, bytes, fresh, now);
+        taken.expect("a store")
     }
 
     pub(super) fn hello_bytes(&self, seed: u8, change: impl FnOnce(&mut HelloSaid)) -> Vec<u8> {

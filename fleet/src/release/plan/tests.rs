@@ -38,7 +38,7 @@ fn new_fleet(seed: u8) -> Held {
     let bytes = Envelope::signed_bytes(&targets, &[&key(seed)]).expect("signed");
     Held {
         targets: Some(bytes),
-        role: None,
+        ..Held::default()
     }
 }
 
@@ -55,11 +55,12 @@ fn after(held: Held, version: &str) -> (Held, Vec<u8>) {
         .into_iter()
         .next()
         .expect("a statement");
-    let targets = published.targets.or(held.targets);
+    let targets = published.targets.or(held.targets.clone());
     (
         Held {
             targets,
             role: Some(role),
+            ..held
         },
         statement,
     )
@@ -86,6 +87,32 @@ fn ranks_rise_and_a_new_model_is_delegated_once() {
         Some("models/bearing/1.1.0.cbor")
     );
     assert_eq!(next.role.map(|role| role.header.version), Some(2));
+}
+
+#[test]
+fn versions_resume_where_a_restored_controller_asks_for() {
+    let check = |held: Held, floor: u64, expect: (Option<u64>, u64)| {
+        let held = Held {
+            version_floor: floor,
+            ..held
+        };
+        let keys = keys(Some(2), Some(1));
+        let (bundle, signer) = (bundle("3.0.0"), key(2));
+        let planned = plan(&bundle, &held, &keys).expect("planned");
+        let published = publication(&bundle, planned, &signer, keys.targets.as_ref(), NOW);
+        let published = published.expect("signed");
+        let version = |role: &Role, bytes: &[u8]| {
+            let read = author::read_unverified::<Targets>(role, bytes);
+            read.expect("ours").header.version
+        };
+        let targets = published.targets.map(|bytes| version(&Role::Targets, &bytes));
+        let role = version(&Role::of_model("bearing"), &published.delegated[0].1);
+        assert_eq!((targets, role), expect, "{floor}");
+    };
+    check(new_fleet(1), 1, (Some(2), 1));
+    check(new_fleet(1), 1 << 32, (Some(1 << 32), 1 << 32));
+    check(after(new_fleet(1), "1.0.0").0, 1, (None, 2));
+    check(after(new_fleet(1), "1.0.0").0, 1 << 32, (None, 1 << 32));
 }
 
 fn check(name: &str, held: &Held, keys: &Keys, exit: Exit, expect: &str) {
@@ -145,7 +172,7 @@ fn what_must_not_be_signed_is_refused() {
     );
     let withheld = Held {
         targets: released.targets.clone(),
-        role: None,
+        ..Held::default()
     };
     check(
         "withheld role",
@@ -153,6 +180,17 @@ fn what_must_not_be_signed_is_refused() {
         &both,
         Exit::Refused,
         "which had releases",
+    );
+    let far = Held {
+        version_floor: 1 << 50,
+        ..new_fleet(1)
+    };
+    check(
+        "versions used up",
+        &far,
+        &both,
+        Exit::Refused,
+        "far above the one before",
     );
     let forged = Envelope::signed_bytes(&Targets::new(7, 1), &[&key(9)]).expect("signed");
     let forged = Held {
