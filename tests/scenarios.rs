@@ -10,6 +10,7 @@ mod full_disk;
 mod moving_address;
 mod outages;
 mod power_cuts;
+mod restore;
 mod stolen_broker;
 mod story;
 mod trials;

@@ -6,9 +6,9 @@
 mod manifest;
 mod members;
 mod pack;
-mod unpack;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub(crate) use manifest::Manifest;
 pub(crate) use members::OfflineKeys;

@@ -75,7 +75,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
 /// names one, since devices may have seen what it lost.
 async fn version_floor(client: &Client) -> Result<u64, OperatorError> {
     let restores = client.all("list restores", "/api/v1/restores").await?;
-    let floors = restores.iter().filter_map(|row| row["version_floor"].as_u64());
+    let floors = restores
+        .iter()
+        .filter_map(|row| row["version_floor"].as_u64());
     Ok(floors.max().unwrap_or(1))
 }
 

@@ -53,21 +53,25 @@ fn accepted(device: &Device) -> Result<(u64, u64), String> {
 }
 
 fn wait_released(fleet: &Fleet, device: &Device) {
-    wait::until(format!("{} to be released", device.id), wait::LATER, || {
-        match shown(fleet, &device.id)["held"].clone() {
+    wait::until(
+        format!("{} to be released", device.id),
+        wait::LATER,
+        || match shown(fleet, &device.id)["held"].clone() {
             Value::Null => Ok(()),
             held => Err(held),
-        }
-    });
+        },
+    );
 }
 
 fn wait_accepted_above(device: &Device, generation: u64) -> (u64, u64) {
-    wait::until(format!("{} to accept more", device.id), wait::LATER, || {
-        match accepted(device)? {
+    wait::until(
+        format!("{} to accept more", device.id),
+        wait::LATER,
+        || match accepted(device)? {
             at if at.1 > generation => Ok(at),
             at => Err(format!("{at:?}")),
-        }
-    })
+        },
+    )
 }
 
 fn incidents(fleet: &Fleet) -> BTreeSet<String> {
@@ -110,11 +114,23 @@ fn a_controller_restored_from_before_the_last_two_rollouts_takes_no_device_back(
     for device in &devices {
         wait_released(&fleet, device);
         let row = shown(&fleet, &device.id);
-        assert_eq!((&row["assigned"], &row["accepted"]), (&"1.3".into(), &"1.3".into()), "{row}");
+        assert_eq!(
+            (&row["assigned"], &row["accepted"]),
+            (&"1.3".into(), &"1.3".into()),
+            "{row}"
+        );
         let desired = |model: &Value| (model["model"].clone(), model["desired_version"].clone());
-        let models: Vec<_> = row["models"].as_array().expect("models").iter().map(desired).collect();
+        let models: Vec<_> = row["models"]
+            .as_array()
+            .expect("models")
+            .iter()
+            .map(desired)
+            .collect();
         let expect = [("other", "1.0.0"), ("score", "2.0.0")];
-        assert_eq!(models, expect.map(|(model, version)| (model.into(), version.into())));
+        assert_eq!(
+            models,
+            expect.map(|(model, version)| (model.into(), version.into()))
+        );
     }
     assert!(incidents(&fleet).contains("release_missing"));
     assert!(incidents(&fleet).contains("metadata_behind"));
@@ -142,12 +158,24 @@ fn a_controller_restored_from_before_the_last_two_rollouts_takes_no_device_back(
 /// By its own log: each number once and upwards, and nothing taken back.
 fn never_went_back(device: &Device) {
     let log = muster_tests::program::plain(&device.log());
-    let taken = log.lines().filter(|line| line.contains("assignment accepted"));
+    let taken = log
+        .lines()
+        .filter(|line| line.contains("assignment accepted"));
     let numbers: Vec<u64> = taken
-        .filter_map(|line| line.split("at=1.").nth(1)?.split_whitespace().next()?.parse().ok())
+        .filter_map(|line| {
+            line.split("at=1.")
+                .nth(1)?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
         .collect();
     assert!(numbers.len() >= 4, "{numbers:?}");
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{numbers:?}"
+    );
     for line in log.lines() {
         assert!(!line.contains("same number was accepted"), "{line}");
         assert!(!line.to_lowercase().contains("reverted"), "{line}");
@@ -174,8 +202,18 @@ fn an_old_hello_that_a_broker_says_again_ends_no_hold() {
 
     // As it was when the backup was made, and signed by the device's own key.
     let key = document::key(device.state());
-    let old = document::hello("press-01", &key, Said { accepted: Some((1, 1)), challenge: None });
-    let guessed = Said { accepted: Some((1, 1)), challenge: Some([7; 16]) };
+    let old = document::hello(
+        "press-01",
+        &key,
+        Said {
+            accepted: Some((1, 1)),
+            challenge: None,
+        },
+    );
+    let guessed = Said {
+        accepted: Some((1, 1)),
+        challenge: Some([7; 16]),
+    };
     let guessed = document::hello("press-01", &key, guessed);
     for hello in [&old, &guessed, &old] {
         document::publish(&fleet, &device, "up/hello", hello);
@@ -185,12 +223,30 @@ fn an_old_hello_that_a_broker_says_again_ends_no_hold() {
     // What it shows unasked is not heard either.
     document::publish(&fleet, &device, "up/assignment", b"anything");
     assert_eq!(shown(&fleet, "press-01")["held"]["waits_for"], "hello");
-    let line = ["rollout", "create", "--model", "score", "--version", "1.0.0", "--yes"];
+    let line = [
+        "rollout",
+        "create",
+        "--model",
+        "score",
+        "--version",
+        "1.0.0",
+        "--yes",
+    ];
     fleet.cli(&line).ok();
-    assert_eq!(shown(&fleet, "press-01")["assigned"], "1.1", "nothing is composed");
-    fleet.cli(&["device", "unassign", "press-01", "score"]).refused(7, &["is held"]);
-    fleet.cli(&["device", "release-hold", "press-02", "--yes"]).refused(7, &["press-02"]);
-    fleet.cli(&["device", "release-hold", "press-01"]).refused(2, &["--yes"]);
+    assert_eq!(
+        shown(&fleet, "press-01")["assigned"],
+        "1.1",
+        "nothing is composed"
+    );
+    fleet
+        .cli(&["device", "unassign", "press-01", "score"])
+        .refused(7, &["is held"]);
+    fleet
+        .cli(&["device", "release-hold", "press-02", "--yes"])
+        .refused(7, &["press-02"]);
+    fleet
+        .cli(&["device", "release-hold", "press-01"])
+        .refused(2, &["--yes"]);
 
     // The device itself ends it: then the operator's newer wish counts.
     device.start();
@@ -212,7 +268,9 @@ fn the_operator_can_end_the_hold_of_a_device_that_cannot_speak() {
     fs::remove_dir_all(fleet.home()).expect("the home is ours");
     fleet.cli(&["restore", backup.to_str().expect("text")]).ok();
     fleet.serve();
-    fleet.cli(&["device", "release-hold", "press-01", "--yes"]).ok();
+    fleet
+        .cli(&["device", "release-hold", "press-01", "--yes"])
+        .ok();
     let row = shown(&fleet, "press-01");
     assert_eq!(row["held"], Value::Null);
     device.start();
@@ -228,24 +286,43 @@ fn the_operator_can_end_the_hold_of_a_device_that_cannot_speak() {
 fn a_backup_is_made_and_refused_as_it_should() {
     let mut fleet = Fleet::init();
     let (file, damaged) = (fleet.folder().join("file"), fleet.folder().join("damaged"));
-    let (file, damaged) = (file.to_str().expect("text"), damaged.to_str().expect("text"));
+    let (file, damaged) = (
+        file.to_str().expect("text"),
+        damaged.to_str().expect("text"),
+    );
     let said = fleet.cli(&["backup", file]);
     assert!(said.stderr.contains("holds secrets"), "{said}");
     let text = said.ok();
-    assert!(text.starts_with("wrote ") && text.contains("0 devices"), "{text}");
-    fleet.cli(&["backup", file]).refused(7, &["nothing is overwritten"]);
+    assert!(
+        text.starts_with("wrote ") && text.contains("0 devices"),
+        "{text}"
+    );
+    fleet
+        .cli(&["backup", file])
+        .refused(7, &["nothing is overwritten"]);
     fs::copy(file, damaged).expect("copied");
     flip(Path::new(damaged));
     let home = fleet.folder().join("other");
     let home = home.to_str().expect("text");
-    fleet.cli(&["restore", damaged, "--home", home]).refused(3, &["restore the backup"]);
-    fleet.cli(&["restore", "no-such-file", "--home", home]).refused(7, &["no-such-file"]);
+    fleet
+        .cli(&["restore", damaged, "--home", home])
+        .refused(3, &["restore the backup"]);
+    fleet
+        .cli(&["restore", "no-such-file", "--home", home])
+        .refused(7, &["no-such-file"]);
     assert!(!Path::new(home).exists());
-    fleet.cli(&["restore", file]).refused(7, &["never overwritten"]);
+    fleet
+        .cli(&["restore", file])
+        .refused(7, &["never overwritten"]);
     let said = fleet.cli(&["restore", file, "--home", home]);
-    assert!(said.stderr.contains("make sure that the old one is off"), "{said}");
+    assert!(
+        said.stderr.contains("make sure that the old one is off"),
+        "{said}"
+    );
     said.ok();
-    fleet.cli(&["restore", file, "--home", home]).refused(7, &["never overwritten"]);
+    fleet
+        .cli(&["restore", file, "--home", home])
+        .refused(7, &["never overwritten"]);
     // While it is served, and with a second one over the first's leavings.
     fleet.serve();
     fs::write(format!("{file}-2.new"), b"cut off").expect("written");

@@ -1,12 +1,18 @@
 //! Documents as a device signs them, for tests that speak in its place.
 
+use crate::cli;
+use crate::device::Device;
+use crate::fleet::Fleet;
 use ed25519_dalek::SigningKey;
+use muster_protocol::cbor::List;
 use muster_protocol::digest::{Digest, decode_hex};
-use muster_protocol::id::DeviceId;
-use muster_protocol::message::{Answer, Fetch, Piece, What};
+use muster_protocol::id::{BootId, DeviceId, EpochGeneration, Nonce, Version};
+use muster_protocol::message::{Answer, Fetch, Health, Hello, MetadataVersions, Piece, What};
+use muster_protocol::time::Millis;
 use muster_protocol::{cbor, cose};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// The key that signs a device's documents, from its state folder.
 ///
@@ -56,4 +62,67 @@ pub fn piece_of(message: &[u8], digest: Digest) -> Option<Option<Vec<u8>>> {
         Answer::NotFound => None,
         Answer::Bytes { bytes, .. } => Some(bytes.to_vec()),
     })
+}
+
+/// What a hello says of a device.
+#[derive(Debug, Clone, Copy)]
+pub struct Said {
+    /// Epoch and generation of the assignment that it accepted.
+    pub accepted: Option<(u64, u64)>,
+    /// What it repeats.
+    pub challenge: Option<[u8; 16]>,
+}
+
+/// A signed hello.
+///
+/// # Panics
+/// When the id is none.
+pub fn hello(device: &str, key: &SigningKey, said: Said) -> Vec<u8> {
+    let accepted = said.accepted;
+    let hello = Hello {
+        device: DeviceId::parse(device).expect("a valid id"),
+        accepted: accepted.map(|(epoch, generation)| EpochGeneration::new(epoch, generation)),
+        assignment: accepted.map(|_| Digest([1; 32])),
+        metadata: MetadataVersions::default(),
+        streams: List::default(),
+        nonce: Nonce([2; 16]),
+        agent: Version::parse("0.1.0").expect("valid"),
+        boot: BootId([3; 8]),
+        at: Millis(4),
+        health: Health::default(),
+        challenge: said.challenge.map(Nonce),
+    };
+    cose::seal_vec(&hello, key)
+}
+
+/// Says something in the place of a device that does not run, with its certificate; it is heard
+/// when this returns.
+///
+/// # Panics
+/// When the broker does not take it.
+pub fn publish(fleet: &Fleet, device: &Device, channel: &str, payload: &[u8]) {
+    let file = fleet.folder().join("payload");
+    fs::write(&file, payload).expect("the disk takes it");
+    let identity = device.state().join("identity");
+    let (port, id) = (fleet.broker().port().to_string(), &device.id);
+    let mut command = Command::new("mosquitto_pub");
+    command.args([
+        "-h",
+        "localhost",
+        "-p",
+        &port,
+        "-i",
+        id,
+        "-q",
+        "1",
+        "-V",
+        "mqttv311",
+    ]);
+    command
+        .arg("--cafile")
+        .arg(fleet.home().join("controller/ca-root.pem"));
+    command.arg("--cert").arg(identity.join("chain.pem"));
+    command.arg("--key").arg(identity.join("tls.key"));
+    let topic = format!("muster/v1/{id}/{channel}");
+    cli::run(command.args(["-t", &topic, "-f"]).arg(file)).ok();
 }

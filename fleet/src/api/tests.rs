@@ -172,6 +172,13 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
             (400, "bad-request"),
         ),
         (Method::GET, "/api/v1/summary", "", (200, "")),
+        (Method::GET, "/api/v1/restores", "", (200, "")),
+        (
+            Method::DELETE,
+            "/api/v1/devices/press-99/hold",
+            "",
+            (404, "not-found"),
+        ),
         (Method::GET, "/api/v1/releases", "", (200, "")),
         (Method::GET, "/api/v1/rollouts", "", (200, "")),
         (Method::GET, "/api/v1/rollouts/7", "", (404, "not-found")),

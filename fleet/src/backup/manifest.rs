@@ -122,7 +122,10 @@ impl Manifest {
         let opening: Opening = serde_json::from_slice(bytes)
             .map_err(|error| Unfit::Foreign(format!("{NAME}: {error}")))?;
         if opening.kind != KIND {
-            return Err(Unfit::Foreign(format!("it is of the kind {:?}", opening.kind)));
+            return Err(Unfit::Foreign(format!(
+                "it is of the kind {:?}",
+                opening.kind
+            )));
         }
         newer("its format", opening.format.into(), FORMAT.into())?;
         let manifest: Self = serde_json::from_slice(bytes)

@@ -60,7 +60,10 @@ pub(super) fn find(
         file: database.to_owned(),
     });
     for digest in blobs {
-        found.push(source(home, &format!("{}{}", manifest::BLOBS, digest.hex())));
+        found.push(source(
+            home,
+            &format!("{}{}", manifest::BLOBS, digest.hex()),
+        ));
     }
     Ok(found)
 }

@@ -64,7 +64,11 @@ impl Bench {
         }
         let tar = builder.into_inner().expect("a vector");
         let path = self.path(name);
-        fs::write(&path, zstd::encode_all(Cursor::new(tar), 1).expect("packed")).expect("written");
+        fs::write(
+            &path,
+            zstd::encode_all(Cursor::new(tar), 1).expect("packed"),
+        )
+        .expect("written");
         path
     }
 }
@@ -159,14 +163,24 @@ async fn an_archive_that_is_cut_or_has_a_flipped_bit_is_refused() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (nth % 8);
         fs::write(&damaged, &flipped).expect("written");
-        bench.refused(&format!("flipped at {at}"), &damaged, Exit::BadInput, "because");
+        bench.refused(
+            &format!("flipped at {at}"),
+            &damaged,
+            Exit::BadInput,
+            "because",
+        );
     }
     fs::write(&damaged, &whole[..whole.len() - 1]).expect("written");
     bench.refused("without its checksum", &damaged, Exit::BadInput, "damaged");
     fs::write(&damaged, [whole.as_slice(), b"x"].concat()).expect("written");
     bench.refused("a byte behind", &damaged, Exit::BadInput, "behind its end");
     fs::write(&damaged, b"a letter").expect("written");
-    bench.refused("a letter", &damaged, Exit::BadInput, "no backup of a controller");
+    bench.refused(
+        "a letter",
+        &damaged,
+        Exit::BadInput,
+        "no backup of a controller",
+    );
     fs::write(&damaged, &whole).expect("written");
     restore(&damaged, &bench.path("good"), NOW).expect("whole");
 }
@@ -191,24 +205,97 @@ async fn an_archive_whose_manifest_says_what_it_must_not_is_refused() {
     let newest = crate::store::NEWEST_SCHEMA;
     let schema = format!("\"schema\": {newest}");
     for (what, from, to, exit, expect) in [
-        ("kind", "muster backup", "holiday", Exit::BadInput, "no backup of a controller"),
-        ("format", "\"format\": 1", "\"format\": 2", Exit::Refused, "format 2 is newer"),
-        ("schema", schema.as_str(), "\"schema\": 99", Exit::Refused, "schema 99 is newer"),
-        ("field", "\"format\"", "\"more\": 1, \"format\"", Exit::BadInput, "unknown field"),
-        ("climbing", "controller/ca.key", "controller/../../ca.key", Exit::BadInput, "no place"),
-        ("absolute", "controller/ca.key", "/tmp/ca.key", Exit::BadInput, "no place"),
-        ("hidden", "controller/ca.key", "controller/.ca.key", Exit::BadInput, "no place"),
-        ("elsewhere", "controller/ca.key", "elsewhere/ca.key", Exit::BadInput, "no place"),
-        ("twice", "controller/ca.key", "controller/ack.key", Exit::BadInput, "twice"),
-        ("no database", "controller/muster.db", "controller/other.db", Exit::BadInput, "muster.db"),
-        ("digest", "\"sha256\": \"", "\"sha256\": \"00", Exit::BadInput, "no digest"),
+        (
+            "kind",
+            "muster backup",
+            "holiday",
+            Exit::BadInput,
+            "no backup of a controller",
+        ),
+        (
+            "format",
+            "\"format\": 1",
+            "\"format\": 2",
+            Exit::Refused,
+            "format 2 is newer",
+        ),
+        (
+            "schema",
+            schema.as_str(),
+            "\"schema\": 99",
+            Exit::Refused,
+            "schema 99 is newer",
+        ),
+        (
+            "field",
+            "\"format\"",
+            "\"more\": 1, \"format\"",
+            Exit::BadInput,
+            "unknown field",
+        ),
+        (
+            "climbing",
+            "controller/ca.key",
+            "controller/../../ca.key",
+            Exit::BadInput,
+            "no place",
+        ),
+        (
+            "absolute",
+            "controller/ca.key",
+            "/tmp/ca.key",
+            Exit::BadInput,
+            "no place",
+        ),
+        (
+            "hidden",
+            "controller/ca.key",
+            "controller/.ca.key",
+            Exit::BadInput,
+            "no place",
+        ),
+        (
+            "elsewhere",
+            "controller/ca.key",
+            "elsewhere/ca.key",
+            Exit::BadInput,
+            "no place",
+        ),
+        (
+            "twice",
+            "controller/ca.key",
+            "controller/ack.key",
+            Exit::BadInput,
+            "twice",
+        ),
+        (
+            "no database",
+            "controller/muster.db",
+            "controller/other.db",
+            Exit::BadInput,
+            "muster.db",
+        ),
+        (
+            "digest",
+            "\"sha256\": \"",
+            "\"sha256\": \"00",
+            Exit::BadInput,
+            "no digest",
+        ),
     ] {
         check(what, &with_manifest(&good, from, to), exit, expect);
     }
     let mut other = good.clone();
-    let key = other.iter().position(|(_, path, _)| path.ends_with("ca.key"));
+    let key = other
+        .iter()
+        .position(|(_, path, _)| path.ends_with("ca.key"));
     other[key.expect("a key")].2[40] ^= 1;
-    check("another content", &other, Exit::BadInput, "not what its manifest says");
+    check(
+        "another content",
+        &other,
+        Exit::BadInput,
+        "not what its manifest says",
+    );
 }
 
 #[tokio::test]
@@ -223,14 +310,34 @@ async fn an_archive_with_other_members_than_its_manifest_names_is_refused() {
     };
     let file = tar::EntryType::Regular;
     let extra = |path: &str| (file, path.to_owned(), b"x".to_vec());
-    check("one more", &|m| m.push(extra("controller/more")), "controller/more");
-    check("one more, climbing", &|m| m.push(extra("../more")), "../more");
-    check("climbing first", &|m| m.insert(1, extra("../../more")), "../../more");
+    check(
+        "one more",
+        &|m| m.push(extra("controller/more")),
+        "controller/more",
+    );
+    check(
+        "one more, climbing",
+        &|m| m.push(extra("../more")),
+        "../more",
+    );
+    check(
+        "climbing first",
+        &|m| m.insert(1, extra("../../more")),
+        "../../more",
+    );
     check("one less", &|m| drop(m.pop()), "is missing");
     check("another order", &|m| m.swap(1, 2), "does not name there");
     check("no manifest", &|m| drop(m.remove(0)), "no backup");
-    check("a link", &|m| m[1].0 = tar::EntryType::Symlink, "does not name there");
-    check("a longer name", &|m| m[1].0 = tar::EntryType::GNULongName, "does not name there");
+    check(
+        "a link",
+        &|m| m[1].0 = tar::EntryType::Symlink,
+        "does not name there",
+    );
+    check(
+        "a longer name",
+        &|m| m[1].0 = tar::EntryType::GNULongName,
+        "does not name there",
+    );
     check("longer", &|m| m[1].2.push(b'x'), "does not name there");
     check("nothing", &Vec::clear, "no backup");
 }
@@ -247,7 +354,9 @@ async fn what_a_backup_cannot_hold_whole_is_said_and_leaves_no_file() {
         assert!(!bench.path("bad.db.new").exists(), "{what}");
     };
     let strange = bench.home.folder().join("controller/strange name");
-    File::create(&strange).and_then(|mut file| file.write_all(b"x")).expect("written");
+    File::create(&strange)
+        .and_then(|mut file| file.write_all(b"x"))
+        .expect("written");
     check("a name with a blank", Exit::BadInput, "no plain file");
     fs::remove_file(&strange).expect("removed");
     std::os::unix::fs::symlink("/etc/hostname", &strange).expect("linked");

@@ -93,9 +93,10 @@ fn told(archive: &Path, broken: &Broken) -> OperatorError {
         Broken::Unfit(Unfit::Foreign(_)) | Broken::Extra(_) => {
             (Exit::BadInput, "name a file that `muster backup` wrote")
         }
-        Broken::NoRoom { .. } | Broken::Disk { .. } => {
-            (Exit::Resource, "free some space on this disk, or restore to another")
-        }
+        Broken::NoRoom { .. } | Broken::Disk { .. } => (
+            Exit::Resource,
+            "free some space on this disk, or restore to another",
+        ),
         Broken::Unfit(Unfit::Malformed(_))
         | Broken::Damaged(_)
         | Broken::Truncated(_)
@@ -188,11 +189,7 @@ fn read_manifest<R: Read>(entry: tar::Entry<'_, R>) -> Result<Manifest, Broken> 
     Ok(Manifest::parse(&text)?)
 }
 
-fn take<R: Read>(
-    entry: tar::Entry<'_, R>,
-    member: &Member,
-    folder: &Path,
-) -> Result<(), Broken> {
+fn take<R: Read>(entry: tar::Entry<'_, R>, member: &Member, folder: &Path) -> Result<(), Broken> {
     if path_of(&entry) != member.path || !is_file(&entry) || entry.size() != member.bytes {
         return Err(Broken::Extra(path_of(&entry)));
     }
@@ -230,11 +227,10 @@ fn is_file<R: Read>(entry: &tar::Entry<'_, R>) -> bool {
 }
 
 fn free_bytes(folder: &Path) -> Result<u64, Broken> {
-    let stat = rustix::fs::statvfs(folder)
-        .map_err(|error| Broken::Disk {
-            path: folder.to_owned(),
-            error: error.into(),
-        })?;
+    let stat = rustix::fs::statvfs(folder).map_err(|error| Broken::Disk {
+        path: folder.to_owned(),
+        error: error.into(),
+    })?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
@@ -262,7 +258,12 @@ impl Unfinished {
             Err(TryLockError::WouldBlock) => {
                 let what = format!("restore into {}", home.display());
                 let because = "another `muster restore` is at it";
-                return Err(OperatorError::new(Exit::Resource, what, because, "wait for it"));
+                return Err(OperatorError::new(
+                    Exit::Resource,
+                    what,
+                    because,
+                    "wait for it",
+                ));
             }
         }
         // One that was cut off leaves its folder, but nobody holds it.

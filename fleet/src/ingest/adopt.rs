@@ -11,7 +11,9 @@ use muster_protocol::message::{Assignment, Entry};
 use muster_protocol::time::UnixSeconds;
 
 use crate::dispatch::{Director, DispatchError, When, dispatch};
-use crate::store::{Claim, DesiredRow, IncidentKind, StoreError, StoredAssignment, StoredEntry, Tx};
+use crate::store::{
+    Claim, DesiredRow, IncidentKind, StoreError, StoredAssignment, StoredEntry, Tx,
+};
 
 /// What became of a shown assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +112,11 @@ fn adopt(
     let (standing, desired) = (tx.newest_entries(device)?, tx.desired(device)?);
     let newer = |row: &DesiredRow| row.rollout > rollouts_before;
     for row in desired.iter().filter(|row| !newer(row)) {
-        if !assignment.entries.iter().any(|entry| entry.model == row.model) {
+        if !assignment
+            .entries
+            .iter()
+            .any(|entry| entry.model == row.model)
+        {
             tx.remove_desired(device, &row.model)?;
         }
     }
@@ -139,8 +145,7 @@ fn adopt(
 
 /// Whether the store wants of a model just what the device has.
 fn wants(row: &DesiredRow, entry: &Entry) -> bool {
-    (&row.version, row.statement, row.settings)
-        == (&entry.version, entry.statement, entry.settings)
+    (&row.version, row.statement, row.settings) == (&entry.version, entry.statement, entry.settings)
 }
 
 /// Which attempt the entry was, as far as the store knows: a newer wish may be a deliberate retry.
@@ -148,7 +153,10 @@ fn attempt_before(standing: &[StoredEntry], entry: &Entry) -> u32 {
     let same = |stored: &&StoredEntry| {
         stored.entry.model == entry.model && stored.entry.version == entry.version
     };
-    standing.iter().find(same).map_or(0, |stored| stored.attempt)
+    standing
+        .iter()
+        .find(same)
+        .map_or(0, |stored| stored.attempt)
 }
 
 /// Releases that the device runs and this store lacks.

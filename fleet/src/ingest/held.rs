@@ -61,13 +61,14 @@ pub(super) fn judge(
 }
 
 /// Whether the device has accepted what this controller has never composed, without having been
-/// restored by the book: somebody put an old state in place.
+/// restored by the book: somebody put an old state in place. A director of a new epoch begins
+/// anew by right.
 fn is_behind(tx: &Tx<'_>, director: &Director, hello: &Hello<'_>) -> Result<bool, StoreError> {
     let Some(accepted) = hello.accepted else {
         return Ok(false);
     };
     let newest = tx.newest_at(&hello.device)?.unwrap_or_default();
-    Ok(accepted > newest && accepted.epoch <= director.epoch)
+    Ok(accepted > newest && accepted.epoch == director.epoch)
 }
 
 fn hold_behind(tx: &Tx<'_>, hello: &Hello<'_>, now: UnixSeconds) -> Result<(), StoreError> {
@@ -76,7 +77,7 @@ fn hold_behind(tx: &Tx<'_>, hello: &Hello<'_>, now: UnixSeconds) -> Result<(), S
     let newest = tx.newest_at(device)?.unwrap_or_default();
     let detail = format!("it accepted assignment {accepted}, the newest here is {newest}");
     tx.raise_incident(device, IncidentKind::ControllerBehind, &detail, now)?;
-    let highest = newest.generation.0.max(tx.generation_floor(device)?);
+    let highest = accepted.generation.0.max(tx.generation_floor(device)?);
     tx.raise_generation_floor(device, highest.saturating_add(BEHIND_STEP))?;
     tx.hold(device, HoldReason::Behind, now)
 }
@@ -141,11 +142,7 @@ fn answered(
 
 /// Whether nothing was accepted that this store does not have: generations only grow, so an
 /// older one than the newest here was composed before the backup.
-fn is_known(
-    tx: &Tx<'_>,
-    hello: &Hello<'_>,
-    accepted: EpochGeneration,
-) -> Result<bool, StoreError> {
+fn is_known(tx: &Tx<'_>, hello: &Hello<'_>, accepted: EpochGeneration) -> Result<bool, StoreError> {
     let newest = tx.newest_at(&hello.device)?.unwrap_or_default();
     if accepted != newest || hello.accepted.is_none() {
         return Ok(accepted <= newest);

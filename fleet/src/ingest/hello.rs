@@ -93,11 +93,7 @@ pub(super) fn take(
     Ok(Taken::Heard(heard))
 }
 
-fn streams(
-    tx: &Tx<'_>,
-    hello: &Hello<'_>,
-    now: UnixSeconds,
-) -> Result<Vec<Stored>, StoreError> {
+fn streams(tx: &Tx<'_>, hello: &Hello<'_>, now: UnixSeconds) -> Result<Vec<Stored>, StoreError> {
     let mut stored = Vec::new();
     for state in hello.streams.iter() {
         stored.extend(stream::heard(tx, &hello.device, &state, now)?);
@@ -155,7 +151,6 @@ fn catch_up(
     now: UnixSeconds,
 ) -> Result<(), DispatchError> {
     let device = &hello.device;
-    let newest = tx.newest_at(device)?.unwrap_or_default();
     let accepted = hello.accepted.unwrap_or_default();
     if accepted.epoch > director.epoch {
         let detail = format!("it accepted assignment {accepted}");
@@ -172,7 +167,7 @@ fn catch_up(
     };
     let untaken = hello.accepted != Some(assignment.at);
     let ending = assignment.accept_by <= now.plus_days(RENEW_DAYS);
-    if newest.epoch < director.epoch || untaken && ending {
+    if assignment.at.epoch < director.epoch || untaken && ending {
         dispatch::dispatch(tx, director, device, When::Always, now)?;
     }
     Ok(())

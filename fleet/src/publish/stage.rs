@@ -61,8 +61,7 @@ pub(super) fn stage(
     }
     let floor = current.version_floor;
     let snapshot = online::snapshot(current.snapshot.as_deref(), &listed, floor, keys, now)?;
-    let timestamp =
-        online::timestamp(current.timestamp.as_deref(), &snapshot, floor, keys, now)?;
+    let timestamp = online::timestamp(current.timestamp.as_deref(), &snapshot, floor, keys, now)?;
 
     trusted
         .update_timestamp(&timestamp.1, expiry)

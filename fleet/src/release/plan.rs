@@ -184,10 +184,7 @@ impl Unplanned {
                 Exit::Missing,
                 "name the home and API that `muster init` made",
             ),
-            Self::Foreign(_)
-            | Self::Withheld(_)
-            | Self::Unreadable(_)
-            | Self::FarVersion(..) => (
+            Self::Foreign(_) | Self::Withheld(_) | Self::Unreadable(_) | Self::FarVersion(..) => (
                 Exit::Refused,
                 "sign nothing until it is known who changed what it hands out",
             ),

@@ -75,11 +75,19 @@ impl Tx<'_> {
             self.hold(device, HoldReason::Restored, now)?;
             highest = highest.max(floor);
         }
-        let floors = (highest.max(step), self.highest_version()?.saturating_add(step));
+        let floors = (
+            highest.max(step),
+            self.highest_version()?.saturating_add(step),
+        );
         self.0.execute(
             "INSERT INTO restores (backup_at, restored_at, generation_floor, version_floor)
              VALUES (?, ?, ?, ?)",
-            params![bits(backup_at.0), bits(now.0), bits(floors.0), bits(floors.1)],
+            params![
+                bits(backup_at.0),
+                bits(now.0),
+                bits(floors.0),
+                bits(floors.1)
+            ],
         )?;
         self.0.execute(
             "UPDATE tokens SET expires = 0 WHERE document_key IS NULL",

@@ -44,7 +44,10 @@ fn answer(bench: &Bench, accepted: Option<EpochGeneration>, document: &[u8]) -> 
     let digest = accepted.map(|_| Digest::of(document));
     let asked = bench.hello(|hello| (hello.accepted, hello.assignment) = (accepted, digest));
     let challenge = asked.question.challenge;
-    assert!(challenge.is_some() && asked.assignment.is_none(), "{asked:?}");
+    assert!(
+        challenge.is_some() && asked.assignment.is_none(),
+        "{asked:?}"
+    );
     bench.hello(|hello| {
         (hello.accepted, hello.assignment) = (accepted, digest);
         hello.challenge = challenge;
@@ -83,7 +86,10 @@ fn only_a_hello_that_answers_a_fresh_challenge_counts() {
         let heard = bench.hear(bytes, NOW);
         assert_eq!((heard.question, heard.stored.len()), (asked, 0));
     }
-    assert_eq!(bench.tx().accepted_at(&bench.device).expect("a store"), None);
+    assert_eq!(
+        bench.tx().accepted_at(&bench.device).expect("a store"),
+        None
+    );
     let answered = says(asked.challenge);
     let heard = bench.hear(&answered, NOW);
     assert_eq!(heard.question.show, Some(Show::Assignment));
@@ -93,26 +99,39 @@ fn only_a_hello_that_answers_a_fresh_challenge_counts() {
     assert_eq!(again.show, None);
     assert!(again.challenge.is_some() && again.challenge != asked.challenge);
     assert!(is_held(&bench));
-    assert!(matches!(show(&bench, &document), adopt::Taken::Adopted(None)));
+    assert!(matches!(
+        show(&bench, &document),
+        adopt::Taken::Adopted(None)
+    ));
     assert!(!is_held(&bench));
 }
 
 #[test]
 fn what_the_device_has_is_adopted_and_the_next_one_is_above_the_floor() {
     let (bench, document) = (restored(), lost(&["2.0.0", "2.1.0"]));
-    bench.roll_out("1.0.0");
-    assert_eq!(bench.newest_at(), at(1), "nothing is composed");
+    let director = bench.director();
+    let made = dispatch(&bench.tx(), &director, &bench.device, When::Always, NOW);
+    assert_eq!(made.expect("composed"), None, "nothing is composed");
     answer(&bench, Some(at(3)), &document);
     assert_eq!(show(&bench, &document), adopt::Taken::Adopted(None));
     assert_eq!((bench.newest_at(), bench.since()), (at(3), vec![at(3)]));
     assert_eq!(bench.incidents(), ["release_missing"]);
-    assert_eq!(show(&bench, &document), adopt::Taken::Dropped("nobody asked for it".to_owned()));
+    assert_eq!(
+        show(&bench, &document),
+        adopt::Taken::Dropped("nobody asked for it".to_owned())
+    );
     let heard = bench.hello(|hello| {
         (hello.accepted, hello.assignment) = (Some(at(3)), Some(Digest::of(&document)));
     });
-    assert_eq!((heard.assignment, heard.question), (None, Default::default()));
+    assert_eq!(
+        (heard.assignment, heard.question),
+        (None, Default::default())
+    );
     bench.roll_out("3.0.0");
-    assert_eq!((bench.newest_at(), bench.since()), (at(FLOOR), vec![at(FLOOR)]));
+    assert_eq!(
+        (bench.newest_at(), bench.since()),
+        (at(FLOOR), vec![at(FLOOR)])
+    );
 }
 
 #[test]
@@ -158,7 +177,10 @@ fn what_is_asked_of_a_held_device_comes_after_what_it_runs() {
     let adopt::Taken::Adopted(Some(next)) = show(&bench, &document) else {
         panic!("the wish is composed at once");
     };
-    assert_eq!((next.at, wanted(&bench)), (at(FLOOR), vec!["3.0.0".to_owned()]));
+    assert_eq!(
+        (next.at, wanted(&bench)),
+        (at(FLOOR), vec!["3.0.0".to_owned()])
+    );
     let known = restored();
     let document = known.roll_out("4.0.0");
     let heard = answer(&known, Some(at(1)), &document);
@@ -192,13 +214,25 @@ fn what_is_not_the_directors_word_is_not_adopted() {
         let bench = restored();
         answer(&bench, Some(at(2)), document);
         let taken = show(&bench, shown);
-        assert!(matches!(taken, adopt::Taken::Dropped(_)), "{attack}: {taken:?}");
+        assert!(
+            matches!(taken, adopt::Taken::Dropped(_)),
+            "{attack}: {taken:?}"
+        );
         assert!(is_held(&bench), "{attack}");
-        assert_eq!((bench.newest_at(), bench.incidents()), (at(1), owned(incidents)), "{attack}");
+        assert_eq!(
+            (bench.newest_at(), bench.incidents()),
+            (at(1), owned(incidents)),
+            "{attack}"
+        );
     };
     let good = lost(&["2.0.0"]);
     let refused = &["not_adopted"];
-    check("another than its hello names", &good, &lost(&["2.1.0"]), &[]);
+    check(
+        "another than its hello names",
+        &good,
+        &lost(&["2.1.0"]),
+        &[],
+    );
     let own = signed(9, "press-07", 2, &[]);
     check("signed by the device itself", &own, &own, refused);
     let other = signed(8, "press-08", 2, &[]);
@@ -223,12 +257,19 @@ fn owned(texts: &[&str]) -> Vec<String> {
 #[test]
 fn an_epoch_that_the_restored_store_does_not_know_waits_for_the_operator() {
     let bench = restored();
-    let heard = answer(&bench, Some(EpochGeneration::new(2, 1)), b"of a later director");
+    let heard = answer(
+        &bench,
+        Some(EpochGeneration::new(2, 1)),
+        b"of a later director",
+    );
     assert_eq!(heard.question, Default::default());
     assert_eq!(bench.incidents(), ["unknown_epoch"]);
     let row = bench.tx().device(&bench.device).expect("a store");
     let held = row.and_then(|row| row.held).expect("held");
-    assert_eq!((held.reason.as_str(), held.waits_for), ("restored", "operator"));
+    assert_eq!(
+        (held.reason.as_str(), held.waits_for),
+        ("restored", "operator")
+    );
 }
 
 #[test]
@@ -240,9 +281,27 @@ fn an_old_state_that_was_put_in_place_is_noticed_and_held() {
     assert_eq!(heard.question.show, Some(Show::Assignment));
     assert_eq!(bench.incidents(), ["controller_behind"]);
     show(&bench, &document);
-    assert_eq!((bench.newest_at(), wanted(&bench)), (at(2), vec!["2.0.0".to_owned()]));
+    assert_eq!(
+        (bench.newest_at(), wanted(&bench)),
+        (at(2), vec!["2.0.0".to_owned()])
+    );
     bench.roll_out("3.0.0");
-    assert_eq!(bench.newest_at(), at(FLOOR), "whatever the other one has composed");
+    assert_eq!(
+        bench.newest_at(),
+        at(FLOOR + 1),
+        "whatever the other one has composed"
+    );
+}
+
+#[test]
+fn a_director_of_a_new_epoch_begins_anew_by_right() {
+    let bench = Bench::new();
+    let before = Some(EpochGeneration::new(0, 40));
+    let heard = bench.hello(|hello| hello.accepted = before);
+    assert_eq!(heard.question, Default::default());
+    assert_eq!(bench.incidents(), [""; 0]);
+    bench.roll_out("1.0.0");
+    assert_eq!(bench.newest_at(), at(1));
 }
 
 #[test]
@@ -251,7 +310,10 @@ fn what_comes_before_the_answer_is_stored_and_the_gap_is_reported() {
     bench.document(&Say::window(1, 30));
     bench.document(&Say::window(51, 30));
     let streams = || vec![(Kind::Windows, WINDOWS, 51, 52, None)];
-    let challenge = bench.hello(|hello| hello.streams = streams()).question.challenge;
+    let challenge = bench
+        .hello(|hello| hello.streams = streams())
+        .question
+        .challenge;
     let heard = bench.hello(|hello| {
         hello.streams = streams();
         hello.challenge = challenge;
@@ -267,7 +329,10 @@ fn metadata_that_only_offline_keys_can_bring_back_is_named() {
         fleet,
         ..MetadataVersions::default()
     };
-    bench.tx().add_metadata("targets", 2, b"t").expect("a store");
+    bench
+        .tx()
+        .add_metadata("targets", 2, b"t")
+        .expect("a store");
     bench.hello(|hello| hello.metadata = trusts(2, 0));
     assert_eq!(bench.incidents(), [""; 0]);
     bench.hello(|hello| hello.metadata = trusts(3, 0));

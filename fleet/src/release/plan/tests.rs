@@ -105,7 +105,9 @@ fn versions_resume_where_a_restored_controller_asks_for() {
             let read = author::read_unverified::<Targets>(role, bytes);
             read.expect("ours").header.version
         };
-        let targets = published.targets.map(|bytes| version(&Role::Targets, &bytes));
+        let targets = published
+            .targets
+            .map(|bytes| version(&Role::Targets, &bytes));
         let role = version(&Role::of_model("bearing"), &published.delegated[0].1);
         assert_eq!((targets, role), expect, "{floor}");
     };

@@ -67,8 +67,14 @@ impl Old {
             .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))
             .and_then(|mut names| names.query_map([], |row| row.get(0))?.collect())
             .expect("a table");
-        let quoted: Vec<_> = columns.iter().map(|name| format!("quote({name})")).collect();
-        let sql = format!("SELECT {} FROM {table} ORDER BY 1", quoted.join(" || ',' || "));
+        let quoted: Vec<_> = columns
+            .iter()
+            .map(|name| format!("quote({name})"))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {table} ORDER BY 1",
+            quoted.join(" || ',' || ")
+        );
         let mut rows: Vec<String> = connection
             .prepare(&sql)
             .and_then(|mut rows| rows.query_map([], |row| row.get(0))?.collect())
@@ -91,10 +97,17 @@ async fn a_database_of_the_first_schema_is_brought_forward_with_all_that_it_hold
     let before = old.all();
     // A fleet that never lost a queue has no incidents.
     let empty = |(table, rows): &&(&str, Vec<String>)| rows.is_empty() && *table != "incidents";
-    assert_eq!(before.iter().find(empty), None, "the fixture has rows of all kinds");
+    assert_eq!(
+        before.iter().find(empty),
+        None,
+        "the fixture has rows of all kinds"
+    );
     let store = Store::open(&old.path()).expect("migrated");
     assert_eq!(old.all(), before);
-    assert_eq!(backup::schema(&old.path()).expect("a store"), migrations::NEWEST);
+    assert_eq!(
+        backup::schema(&old.path()).expect("a store"),
+        migrations::NEWEST
+    );
 
     assert_eq!(names(&store).await, ["press-01", "press-02"]);
     let page = Page::default();
@@ -106,8 +119,12 @@ async fn a_database_of_the_first_schema_is_brought_forward_with_all_that_it_hold
             tx.newest_entries(&device)?.len(),
             tx.desired(&device)?.len(),
             (summary.active_version, summary.predictions),
-            tx.receipts(&ReceiptFilter::default(), &page)?.items.is_empty(),
-            tx.windows(&WindowFilter::default(), &page)?.items.is_empty(),
+            tx.receipts(&ReceiptFilter::default(), &page)?
+                .items
+                .is_empty(),
+            tx.windows(&WindowFilter::default(), &page)?
+                .items
+                .is_empty(),
             (tx.held(&device)?, tx.generation_floor(&device)?),
         ))
     });
@@ -146,7 +163,9 @@ fn a_power_cut_in_a_migration_leaves_the_old_schema_or_the_new() {
                     .expect("written");
             }
             // So that the unfinished transaction reaches the disk at all.
-            connection.pragma_update(None, "cache_size", 1).expect("set");
+            connection
+                .pragma_update(None, "cache_size", 1)
+                .expect("set");
             let transaction = connection.transaction().expect("begun");
             transaction.execute_batch(&migration[..end]).expect("SQL");
             let after = cut(&old);
@@ -174,7 +193,10 @@ fn a_copy_is_whole_while_others_write_and_a_restore_raises_what_it_holds() {
     drop(writer);
     assert_eq!(backup::schema(&to).expect("a store"), 1);
     let counts = backup::counts(&to).expect("a store");
-    assert_eq!((counts.devices, counts.releases, counts.rollouts), (2, 2, 2));
+    assert_eq!(
+        (counts.devices, counts.releases, counts.rollouts),
+        (2, 2, 2)
+    );
     assert!(backup::copy(&old.path(), &old.folder.path().join("no/such")).is_err());
 
     let (then, now) = (NOW, NOW.plus_days(1));
@@ -205,7 +227,10 @@ async fn a_device_that_is_new_after_a_restore_is_held_too() {
     let store = Store::open(&old.path()).expect("a store");
     add(&store, 7).await.expect("stored");
     let read = store.read::<_, StoreError>(|tx| {
-        Ok((tx.held(&device(7))?.is_some(), tx.generation_floor(&device(7))?))
+        Ok((
+            tx.held(&device(7))?.is_some(),
+            tx.generation_floor(&device(7))?,
+        ))
     });
     assert_eq!(read.await.expect("read"), (true, 2 + (1 << 32)));
 }
