@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use muster_protocol::id::EpochGeneration;
 
 use super::*;
-use crate::store::{ReceiptFilter, WindowFilter, backup, migrations};
+use crate::store::{ListFilter, backup, migrations};
 
 const SCHEMA_1: &str = include_str!("schema-1.sql");
 /// Its tables.
@@ -119,10 +119,10 @@ async fn a_database_of_the_first_schema_is_brought_forward_with_all_that_it_hold
             tx.newest_entries(&device)?.len(),
             tx.desired(&device)?.len(),
             (summary.active_version, summary.predictions),
-            tx.receipts(&ReceiptFilter::default(), &page)?
+            tx.receipts(&ListFilter::default(), &page)?
                 .items
                 .is_empty(),
-            tx.windows(&WindowFilter::default(), &page)?
+            tx.windows(&ListFilter::default(), &page)?
                 .items
                 .is_empty(),
             (tx.held(&device)?, tx.generation_floor(&device)?),
