@@ -8,6 +8,7 @@
 //! [`acceptance`] judges assignments, one [`updater`] per model brings a release from offered to
 //! committed, one [`fetcher`] asks for its pieces, [`stream`] numbers documents and waits for
 //! their acknowledgement, [`fold`] counts predictions, [`trusted_time`] says what time it is.
+//! [`facts`] say whom a device believes; on a small node they come from [`key_sets`].
 
 #![no_std]
 // A wildcard over our own enums hides the next variant.
@@ -18,6 +19,7 @@ pub mod backoff;
 pub mod facts;
 pub mod fetcher;
 pub mod fold;
+pub mod key_sets;
 pub mod stream;
 pub mod trusted_time;
 pub mod updater;

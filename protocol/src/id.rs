@@ -161,6 +161,10 @@ counter!(
     Rank(u32)
 );
 counter!(
+    /// Counts the key sets of one chain; the first is 1.
+    KeySetVersion(u32)
+);
+counter!(
     /// Number of a document in its stream; the first is 1.
     Sequence(u64)
 );

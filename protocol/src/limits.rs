@@ -25,7 +25,7 @@ pub const BLOB_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Layers of a bundle: model, reference, golden vectors, hash list and room.
 pub const LAYERS_MAX: usize = 8;
 
-/// Signed statement or assignment that a small node reads, whole document.
+/// Signed statement, assignment or key set that a small node reads, whole document.
 pub const NODE_DOCUMENT_BYTES_MAX: usize = 1024;
 /// Signed statement or assignment on Linux.
 pub const LINUX_DOCUMENT_BYTES_MAX: usize = 4096;
@@ -35,6 +35,8 @@ pub const SIGNATURES_MAX: usize = 5;
 pub const KEYS_MAX: usize = 8;
 /// Models on a small node.
 pub const NODE_MODELS_MAX: usize = 8;
+/// Revocations in the key set of one model: what lies below its floor needs none.
+pub const NODE_REVOKED_MAX: usize = 8;
 /// Models on a Linux device, and entries of an assignment.
 pub const MODELS_MAX: usize = 32;
 

@@ -19,13 +19,13 @@ use muster_protocol::bundle::reference::Source;
 use muster_protocol::bundle::{FeatureReference, HashList, LayerHashes, Reference};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose::{self, KeySet, Refused, Verified};
-use muster_protocol::id::{Epoch, Rank, Sequence, Version};
+use muster_protocol::id::{Epoch, KeySetVersion, Rank, Sequence, Version};
 use muster_protocol::key::PublicKey;
 use muster_protocol::message::enrolment::{EnrolmentReply, EnrolmentRequest};
 use muster_protocol::message::{
-    Ack, Answer, Assignment, Document, Fetch, Gap, GapReason, Health, Hello, Kind,
-    MetadataVersions, Piece, RejectReason, Rejected, Requirements, Show, SignedTime, Statement,
-    StreamState, What,
+    Ack, Answer, Assignment, Document, Fetch, FleetKeySet, Gap, GapReason, Health, Hello, Kind,
+    MetadataVersions, ModelKeySet, Piece, Place, RejectReason, Rejected, Requirements, Revocation,
+    RevokedBundle, RoleKeys, Show, SignedTime, Statement, StreamState, What,
 };
 use muster_protocol::stats::Transform;
 use muster_protocol::time::Millis;
@@ -78,6 +78,33 @@ fn check_signed<'v, T: cose::Document<'v>>(
     check_growth(name, &payload, &reads, &optional);
 }
 
+/// Checks a document that two keys sign.
+fn check_many<'v, T: cose::Document<'v>>(
+    name: &str,
+    value: &T,
+    opens: impl Fn(&[u8], KeySet<'_>) -> Read,
+    reads: impl Fn(&[u8]) -> Read,
+    optional: Expect,
+) {
+    let payload = cbor::to_vec(value);
+    let mut scratch = [0; 1024];
+    let signatures = [1, 2].map(|seed| cose::sign::<T>(&payload, &key(seed), &mut scratch));
+    let signed = cose::assemble_vec(&payload, &signatures.map(|signed| signed.expect("fits")));
+    committed(name, &signed);
+    let keys = [public(1), public(2)];
+    check_signed_bytes(name, &signed, &|bytes: &[u8]| {
+        opens(
+            bytes,
+            KeySet {
+                keys: &keys,
+                threshold: 2,
+            },
+        )
+    });
+    check_bytes(name, &payload, &reads);
+    check_growth(name, &payload, &reads, &optional);
+}
+
 fn open<'b, T: cose::Document<'b>>(bytes: &'b [u8], keys: KeySet<'_>) -> Result<T, Refused> {
     let mut scratch = vec![0; cose::scratch_len(bytes.len())];
     cose::open(bytes, keys, &mut scratch).map(Verified::into_inner)
@@ -99,27 +126,13 @@ fn statement() {
         },
         issued_at: UNIX,
     };
-    let payload = cbor::to_vec(&value);
-    let mut scratch = [0; 1024];
-    let signatures = [1, 2].map(|seed| cose::sign::<Statement>(&payload, &key(seed), &mut scratch));
-    let signed = cose::assemble_vec(&payload, &signatures.map(|signed| signed.expect("fits")));
-    committed("statement", &signed);
-    let keys = [public(1), public(2)];
-    check_signed_bytes("statement", &signed, &|bytes: &[u8]| {
-        Read::of(
-            open(
-                bytes,
-                KeySet {
-                    keys: &keys,
-                    threshold: 2,
-                },
-            ),
-            &value,
-        )
-    });
-    let reads = |bytes: &[u8]| Read::of(cbor::decode(bytes), &value);
-    check_bytes("statement", &payload, &reads);
-    check_growth("statement", &payload, &reads, &expect![[""]]);
+    check_many(
+        "statement",
+        &value,
+        |bytes, keys| Read::of(open(bytes, keys), &value),
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[""]],
+    );
 }
 
 #[test]
@@ -143,6 +156,68 @@ fn assignment() {
             4.0.6.1
             4.0.6.2
             4.1.6
+        "#]],
+    );
+}
+
+fn second_place() -> Place {
+    Place {
+        version: KeySetVersion(2),
+        predecessor: Some(digest(0x78)),
+    }
+}
+
+#[test]
+fn fleet_key_set() {
+    let keys = [public(3), public(4)];
+    let value = FleetKeySet {
+        place: second_place(),
+        issued_at: UNIX,
+        epoch: Epoch(3),
+        director: RoleKeys {
+            keys: List::of(&keys),
+            threshold: 1,
+        },
+        ack: List::of(&keys[..1]),
+        time: List::of(&keys[1..]),
+    };
+    check_many(
+        "fleet-key-set",
+        &value,
+        |bytes, keys| Read::of(open(bytes, keys), &value),
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[r#"
+            0.1
+        "#]],
+    );
+}
+
+#[test]
+fn model_key_set() {
+    let keys = [public(5), public(6), public(7)];
+    let revoked = [Revocation::Stop, Revocation::Fallback].map(|action| RevokedBundle {
+        bundle: digest(0x79),
+        action,
+    });
+    let value = ModelKeySet {
+        place: second_place(),
+        issued_at: UNIX,
+        model: model(),
+        release: RoleKeys {
+            keys: List::of(&keys),
+            threshold: 2,
+        },
+        floor: Rank(7),
+        revoked: List::of(&revoked),
+    };
+    check_many(
+        "model-key-set",
+        &value,
+        |bytes, keys| Read::of(open(bytes, keys), &value),
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[r#"
+            5
+            0.1
         "#]],
     );
 }
