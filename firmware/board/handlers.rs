@@ -2,6 +2,8 @@
 //!
 //! On a board without a debugger this would be a reset by the watchdog.
 
+#![expect(unsafe_code, reason = "the vector table wants an unsafe function")]
+
 use crate::semihosting::{self, Console};
 use core::fmt::Write as _;
 use core::panic::PanicInfo;

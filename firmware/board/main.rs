@@ -17,7 +17,6 @@ use counter::Counter;
 use muster_firmware::counting::{Counting, ROW_BYTES_MAX};
 use muster_firmware::light::Light;
 use muster_firmware::node::Node;
-use muster_firmware::provision::Provision;
 use muster_firmware::task::Task;
 use muster_firmware::verdict::Verdict;
 use muster_protocol::digest::Digest;
@@ -99,8 +98,7 @@ impl Session {
             return Ok(());
         }
         if task == Task::Provision {
-            let provision = Provision::read(bytes).map_err(|_| Verdict::BadProvision)?;
-            self.node = Some(Node::new(&provision, MODEL_BYTES.0, MODEL_BYTES.1));
+            self.node = Some(Node::new(bytes, MODEL_BYTES.0, MODEL_BYTES.1)?);
             return Ok(());
         }
         let node = self.node.as_mut().ok_or(Verdict::Usage)?;

@@ -4,7 +4,10 @@
 //! "Semihosting for AArch32 and AArch64", section 6.
 
 #![allow(dead_code, reason = "the broken image reads no files")]
-#![expect(unsafe_code, reason = "the debugger reads and writes where it is told to")]
+#![expect(
+    unsafe_code,
+    reason = "the debugger reads and writes where it is told to"
+)]
 
 use core::fmt;
 use cortex_m::asm::semihosting_syscall;
@@ -63,7 +66,9 @@ impl File {
     pub fn open(path: &str) -> Option<Self> {
         let mut name = [0; PATH_BYTES_MAX];
         // One byte stays zero.
-        let room = name.get_mut(..path.len()).filter(|room| room.len() < PATH_BYTES_MAX)?;
+        let room = name
+            .get_mut(..path.len())
+            .filter(|room| room.len() < PATH_BYTES_MAX)?;
         room.copy_from_slice(path.as_bytes());
         let mut block = [address(name.as_mut_ptr()), READ_BINARY, path.len() as u32];
         let handle = ask(SYS_OPEN, &mut block);

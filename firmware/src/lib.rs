@@ -3,8 +3,8 @@
 //! The same judgement and the same counts as on Linux, from the same code, without a heap. Knows
 //! no board: bytes and time come in, verdicts go out; what is wired to a board lies in `board/`.
 //!
-//! [`node`] is the device, [`provision`] what the factory wrote, [`task`] what it may be asked to
-//! do, [`counting`] its window, [`light`] what a person beside it sees, [`verdict`] how it ends.
+//! [`node`] is the device, [`task`] what it may be asked to do, [`counting`] its window, [`light`]
+//! what a person beside it sees, [`verdict`] how it ends.
 
 #![no_std]
 // A wildcard over our own enums hides the next variant.
@@ -13,6 +13,5 @@
 pub mod counting;
 pub mod light;
 pub mod node;
-pub mod provision;
 pub mod task;
 pub mod verdict;

@@ -4,7 +4,6 @@
 //! memory: a node that keeps it in flash answers `Persist` after writing, here it is answered at
 //! once.
 
-use crate::provision::Provision;
 use crate::verdict::Verdict;
 use muster_device::acceptance::{self, Accepted};
 use muster_device::facts::{Keys, View};
@@ -12,11 +11,12 @@ use muster_device::fold::Subject;
 use muster_device::key_sets::KeySets;
 use muster_device::trusted_time::{OnlineTime, TimeFloors, TrustedTime};
 use muster_device::updater::{Capabilities, Input, Listing, Output, Policy, Release, Updater};
+use muster_protocol::cbor;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId, Nonce};
 use muster_protocol::limits::{NODE_DOCUMENT_BYTES_MAX, NODE_MODELS_MAX};
-use muster_protocol::message::{Assignment, SignedTime, Swap};
+use muster_protocol::message::{Assignment, Provision, SignedTime, Swap};
 use muster_protocol::time::{Millis, UnixSeconds};
 
 /// Scratch space for the largest document of a node.
@@ -44,15 +44,30 @@ pub struct Node<const MODELS: usize> {
 impl<const MODELS: usize> Node<MODELS> {
     /// The node that a provision describes, with `memory_bytes` for a model and `flash_bytes`
     /// for its bundle. It believes its targets keys and nobody else yet.
-    #[must_use]
-    pub fn new(provision: &Provision<'_>, memory_bytes: u64, flash_bytes: u64) -> Self {
-        const { assert!(MODELS <= NODE_MODELS_MAX, "more models than a node may have") };
-        Self {
-            me: provision.device.clone(),
+    ///
+    /// # Errors
+    /// [`Verdict::BadProvision`].
+    pub fn new(provision: &[u8], memory_bytes: u64, flash_bytes: u64) -> Result<Self, Verdict> {
+        const {
+            assert!(
+                MODELS <= NODE_MODELS_MAX,
+                "more models than a node may have"
+            )
+        };
+        let provision: Provision<'_> =
+            cbor::decode(provision).map_err(|_| Verdict::BadProvision)?;
+        if !provision.targets.is_sound() {
+            return Err(Verdict::BadProvision);
+        }
+        Ok(Self {
+            targets: Keys {
+                keys: provision.targets.keys.iter().collect(),
+                threshold: provision.targets.threshold,
+            },
+            me: provision.device,
             nonce: provision.nonce,
-            targets: provision.targets(),
             capabilities: Capabilities {
-                class: provision.class.clone(),
+                class: provision.class,
                 memory_bytes,
                 disk_bytes: flash_bytes,
             },
@@ -60,7 +75,7 @@ impl<const MODELS: usize> Node<MODELS> {
             time: TrustedTime::new(TimeFloors::default()),
             accepted: None,
             updaters: heapless::Vec::new(),
-        }
+        })
     }
 
     /// Takes up the next key set of the fleet.
@@ -142,7 +157,8 @@ impl<const MODELS: usize> Node<MODELS> {
     fn offer(&mut self, assignment: &Assignment<'_>, now: Millis) -> Result<(), Verdict> {
         let names = |model: &ModelId| assignment.entries.iter().any(|entry| entry.model == *model);
         // Nothing of a removed model lies in flash: its machine can go.
-        self.updaters.retain(|updater| names(&updater.state().model));
+        self.updaters
+            .retain(|updater| names(&updater.state().model));
         for entry in assignment.entries.iter() {
             let facts = self.key_sets.facts().view(&entry.model);
             let updater = updater_of(&mut self.updaters, &entry.model)?;
@@ -208,11 +224,7 @@ fn updater_of<'u, const MODELS: usize>(
 
 /// Answers what needs no board; gives the release that would be fetched, or the verdict against
 /// it.
-fn drain(
-    updater: &mut Updater,
-    facts: &View<'_>,
-    now: Millis,
-) -> Result<Option<Release>, Verdict> {
+fn drain(updater: &mut Updater, facts: &View<'_>, now: Millis) -> Result<Option<Release>, Verdict> {
     let (mut wanted, mut refused) = (None, None);
     loop {
         match updater.poll_output() {

@@ -24,8 +24,8 @@ use muster_protocol::key::PublicKey;
 use muster_protocol::message::enrolment::{EnrolmentReply, EnrolmentRequest};
 use muster_protocol::message::{
     Ack, Answer, Assignment, Document, Fetch, FleetKeySet, Gap, GapReason, Health, Hello, Kind,
-    MetadataVersions, ModelKeySet, Piece, Place, RejectReason, Rejected, Requirements, Revocation,
-    RevokedBundle, RoleKeys, Show, SignedTime, Statement, StreamState, What,
+    MetadataVersions, ModelKeySet, Piece, Place, Provision, RejectReason, Rejected, Requirements,
+    Revocation, RevokedBundle, RoleKeys, Show, SignedTime, Statement, StreamState, What,
 };
 use muster_protocol::stats::Transform;
 use muster_protocol::time::Millis;
@@ -219,6 +219,26 @@ fn model_key_set() {
             5
             0.1
         "#]],
+    );
+}
+
+#[test]
+fn provision() {
+    let keys = [public(1), public(2)];
+    let value = Provision {
+        device: device(),
+        class: class(),
+        targets: RoleKeys {
+            keys: List::of(&keys),
+            threshold: 2,
+        },
+        nonce: NONCE,
+    };
+    check_plain(
+        "provision",
+        &value,
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[""]],
     );
 }
 

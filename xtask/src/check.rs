@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    firmware,
     run::{Outcome, Report, cargo, command},
     tidy,
 };
@@ -21,6 +22,7 @@ pub(crate) fn run(tidy: &tidy::Args, root: &Path, report: &mut Report) -> anyhow
     });
     tidy::run(tidy, root, report)?;
     report.step("lints", || command(&mut clippy(root)));
+    firmware::check(root, report);
     report.step("documentation", || command(&mut documentation(root)));
     report.step("supply chain", || supply_chain(root));
     Ok(())

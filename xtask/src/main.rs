@@ -4,6 +4,7 @@
 mod check;
 mod clock;
 mod demo;
+mod firmware;
 mod run;
 mod story;
 mod test;
@@ -42,6 +43,11 @@ enum Task {
     Check(tidy::Args),
     /// Show it all: a controller, four devices, two versions, live predictions.
     Demo(Box<demo::Args>),
+    /// The device on a microcontroller, in QEMU.
+    Firmware {
+        #[command(subcommand)]
+        task: firmware::Task,
+    },
     /// Build the programs and run every test.
     Test(test::Args),
     /// The invariants of the house, and the builds without a heap.
@@ -60,6 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Demo(args) => return demo::run(&args, &root),
+        Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
         Task::Test(args) => return test::run(&args, &root),
         Task::Tidy(args) => tidy::run(&args, &root, &mut report)?,
         Task::ExportTrainingData { folder } => {
