@@ -8,6 +8,7 @@ mod damage;
 mod drift;
 mod full_disk;
 mod moving_address;
+mod other_processor;
 mod outages;
 mod power_cuts;
 mod restore;

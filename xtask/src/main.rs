@@ -3,6 +3,7 @@
 
 mod check;
 mod clock;
+mod cross;
 mod demo;
 mod firmware;
 mod run;
@@ -41,6 +42,11 @@ enum Task {
     },
     /// Format, lints, invariants, supply chain, documentation.
     Check(tidy::Args),
+    /// The agent for other processors.
+    Cross {
+        #[command(subcommand)]
+        task: cross::Task,
+    },
     /// Show it all: a controller, four devices, two versions, live predictions.
     Demo(Box<demo::Args>),
     /// The device on a microcontroller, in QEMU.
@@ -65,6 +71,7 @@ fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Task::Check(args) => check::run(&args, &root, &mut report)?,
+        Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Demo(args) => return demo::run(&args, &root),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
         Task::Test(args) => return test::run(&args, &root),

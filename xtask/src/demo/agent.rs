@@ -114,7 +114,9 @@ impl Agent {
         enroll.arg("enroll").arg(format!("@{}", token.display()));
         output(enroll.arg("--state").arg(&state))?;
         fs::remove_file(&token)?;
-        fs::write(state.join("agent.toml"), SETTINGS)?;
+        // Said, because a program under an emulator does not find itself.
+        let worker = format!("worker_program = {program:?}\n");
+        fs::write(state.join("agent.toml"), worker + SETTINGS)?;
         let mut run = Command::new(&program);
         run.arg("run").arg("--state").arg(&state);
         Ok(Self {

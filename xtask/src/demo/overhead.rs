@@ -52,7 +52,11 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(stage: &mut Stage, subject: &Subject, folder: &Folder) -> anyhow::Result<()> {
+/// Releases the first version and waits until every device serves it.
+///
+/// # Errors
+/// A device gives up, or it takes too long.
+pub(super) fn serve(stage: &mut Stage, subject: &Subject, folder: &Folder) -> anyhow::Result<()> {
     let version = VERSIONS[0];
     let bundle = folder.join("bundle");
     stage

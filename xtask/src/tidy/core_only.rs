@@ -1,4 +1,5 @@
-//! `protocol` and `device` are core-only: no heap, no clock, no effects, no global state.
+//! `protocol` and `device` are core-only: no heap, no clock, no effects, no global state. So is
+//! what `firmware` adds to them; its board has effects, but no heap either.
 //! Their tests may use whatever they like.
 
 use std::ops::Range;
@@ -57,9 +58,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(house: &House<'_>) -> Vec<Finding> {
-    let folders = ["protocol", "device"].into_iter();
-    folders
-        .flat_map(|folder| judge_package(house, folder))
+    let folders = ["protocol", "device", "firmware"].into_iter();
+    let packages = folders.flat_map(|folder| judge_package(house, folder));
+    let board = house.sources_under("firmware/board");
+    packages
+        .chain(board.flat_map(|source| heap(source, "firmware")))
         .collect()
 }
 
@@ -220,6 +223,20 @@ mod tests {
             "use alloc::vec::Vec;",
             "`alloc` where a node without a heap compiles it",
         );
+    }
+
+    #[test]
+    fn no_part_of_the_firmware_has_a_heap() {
+        let files = [
+            ("firmware/src/lib.rs", "#![no_std]\nuse alloc::vec::Vec;"),
+            ("firmware/board/main.rs", "extern crate alloc;"),
+        ];
+        let what = "`alloc` where a node without a heap compiles it";
+        let (lib, board) = (
+            format!("firmware/src/lib.rs:2: {what}"),
+            format!("firmware/board/main.rs:1: {what}"),
+        );
+        check(&RULE, &files, &[&lib, &board]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ struct Owner {
     places: &'static [&'static str],
 }
 
-const OWNERS: [Owner; 7] = [
+const OWNERS: [Owner; 8] = [
     Owner {
         package: "agent",
         crates: &["tract", "tract_core", "tract_hir", "tract_onnx"],
@@ -43,6 +43,11 @@ const OWNERS: [Owner; 7] = [
         ],
         // The operator's commands are a client of the API and need the other end of HTTP.
         places: &["fleet/src/api", "fleet/src/client"],
+    },
+    Owner {
+        package: "firmware",
+        crates: &["cortex_m", "cortex_m_rt"],
+        places: &["firmware/board"],
     },
     // These start the programs instead of linking what makes them slow to build.
     Owner {
@@ -172,6 +177,11 @@ mod tests {
             &RULE,
             &[("agent/src/worker.rs", "use tract_onnx as t;")],
             &[tract],
+        );
+        check(
+            &RULE,
+            &[("firmware/src/node.rs", "use cortex_m::asm;")],
+            &["firmware/src/node.rs:1: only firmware/board names `cortex_m`"],
         );
         check(
             &RULE,
