@@ -14,6 +14,8 @@ pub(super) struct Comparison {
     pub(super) wrong: usize,
     /// Largest difference as a share of the tolerance.
     pub(super) worst: f64,
+    /// Largest difference within the tolerance.
+    pub(super) largest: f64,
     /// The first number outside, for people.
     pub(super) first_wrong: Option<String>,
 }
@@ -30,9 +32,11 @@ impl Comparison {
         }
         for (got, expect) in got.iter().zip(expect) {
             self.numbers += 1;
-            let share = (got - expect).abs() / (ABSOLUTE + RELATIVE * expect.abs());
+            let difference = (got - expect).abs();
+            let share = difference / (ABSOLUTE + RELATIVE * expect.abs());
             if share <= 1.0 {
                 self.worst = self.worst.max(share);
+                self.largest = self.largest.max(difference);
             } else {
                 self.miss(format!("{what}: {got}, not {expect}"));
             }
@@ -50,6 +54,7 @@ impl Comparison {
         self.numbers += other.numbers;
         self.wrong += other.wrong;
         self.worst = self.worst.max(other.worst);
+        self.largest = self.largest.max(other.largest);
         self.first_wrong = self.first_wrong.take().or(other.first_wrong);
     }
 

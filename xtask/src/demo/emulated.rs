@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
@@ -27,6 +28,7 @@ use super::{
 /// A real run to failure, where the data is beside the project.
 const DATA: &str = "../shared/data";
 const AGENT: &str = "muster-agent";
+const WITHIN: Duration = Duration::from_secs(120);
 
 /// How a program for the other processor is started.
 pub(crate) struct Emulator {
@@ -78,10 +80,19 @@ fn predict(
     overhead::serve(&mut stage, &subject, &folder)?;
     let golden = subject.releases[0].golden.as_deref();
     let golden = npz::read(golden.context("there is nothing to compare with")?)?;
+    // A release is active when its route is asked for; under an emulator that is not at once.
+    let socket = stage.agents[0].socket.clone();
+    stage.watch("the model answers", WITHIN, |_| {
+        Form::ask(&socket, subject.model.as_str()).is_ok()
+    })?;
     let agent = &stage.agents[0];
     let form = Form::ask(&agent.socket, subject.model.as_str())?;
     let (rows, comparison) = Inference::connect(&agent.socket, &form)?.compare(&golden)?;
-    println!("{}: {rows} rows, {}", subject.model, comparison.words());
+    let (words, largest) = (comparison.words(), comparison.largest);
+    println!(
+        "{}: {rows} rows, {words}, largest difference {largest:.1e}",
+        subject.model
+    );
     ensure!(comparison.is_equal(), "{}", comparison.words());
     verify(
         native,
