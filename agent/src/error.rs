@@ -9,6 +9,7 @@ use crate::store::OpenError;
 use crate::store::atomic::DiskError;
 use crate::supervisor::StartError;
 use crate::tls::BadCredentials;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Exit codes of every command.
@@ -27,6 +28,17 @@ pub mod exit {
     pub const RESOURCE: u8 = 6;
     /// Not found, or there already.
     pub const CONFLICT: u8 = 7;
+
+    /// A file that a user has named and that cannot be used.
+    #[must_use]
+    pub fn of_file(error: &std::io::Error) -> u8 {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::NotFound => CONFLICT,
+            ErrorKind::IsADirectory | ErrorKind::InvalidData => BAD_INPUT,
+            _ => RESOURCE,
+        }
+    }
 }
 
 /// Why a command did not do what it was told.
@@ -69,6 +81,44 @@ pub enum Failure {
     /// The agent refused a request.
     #[error("{0}")]
     Prediction(String),
+    /// The agent serves no such model or version.
+    #[error("{0}")]
+    Absent(String),
+    /// The agent has too much to do, or its worker is being started again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Arguments that do not go together.
+    #[error("failed to understand the arguments: because {because}: hint: {hint}")]
+    Arguments {
+        /// Why.
+        because: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A file that the user has named.
+    #[error(
+        "failed to {action} {path}: because {because}: hint: {}",
+        file_hint(because)
+    )]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Which.
+        path: String,
+        /// What the system says.
+        because: std::io::Error,
+    },
+    /// Rows of a file that were left out, as asked.
+    #[error(
+        "failed to predict {skipped} of {rows} rows: because they are no good, as said above: hint: \
+         mend them; the others are written"
+    )]
+    Skipped {
+        /// How many.
+        skipped: u64,
+        /// Of how many.
+        rows: u64,
+    },
     /// Input data.
     #[error("failed to read {what}: because {because}: hint: {hint}")]
     Data {
@@ -98,8 +148,21 @@ impl Failure {
             Self::Open(_) | Self::Disk(_) | Self::Start(_) | Self::Serve(_) => exit::RESOURCE,
             Self::Credentials(_) | Self::Verification(_) => exit::REFUSED,
             Self::Signals(_) | Self::Runtime(_) => exit::UNEXPECTED,
-            Self::NoAgent { .. } => exit::UNREACHABLE,
-            Self::Prediction(_) | Self::Data { .. } => exit::BAD_INPUT,
+            Self::NoAgent { .. } | Self::Unavailable(_) => exit::UNREACHABLE,
+            Self::Prediction(_) | Self::Data { .. } | Self::Skipped { .. } => exit::BAD_INPUT,
+            Self::Arguments { .. } => exit::USAGE,
+            Self::Absent(_) => exit::CONFLICT,
+            Self::File { because, .. } => exit::of_file(because),
+        }
+    }
+
+    /// A file that the user has named, and what the system says of it.
+    pub fn file(action: &'static str, path: &Path, because: std::io::Error) -> Self {
+        let path = path.display().to_string();
+        Self::File {
+            action,
+            path,
+            because,
         }
     }
 
@@ -107,5 +170,37 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         eprintln!("{self}");
         ExitCode::from(self.exit_code())
+    }
+}
+
+fn file_hint(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => "check the path",
+        ErrorKind::IsADirectory => "name a file, not a folder",
+        ErrorKind::PermissionDenied => "run as a user who may, or change its permissions",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space on this disk",
+        _ => "check the file and the disk that holds it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn a_named_file_ends_every_command_with_the_same_code() {
+        let check = |kind: ErrorKind, expect: u8| {
+            let failure = Failure::file("read", Path::new("/a/b"), kind.into());
+            assert_eq!(failure.exit_code(), expect, "{failure}");
+            let sentence = failure.to_string();
+            assert!(sentence.starts_with("failed to read /a/b: because "));
+            assert!(sentence.contains(": hint: "), "{sentence}");
+        };
+        check(ErrorKind::NotFound, exit::CONFLICT);
+        check(ErrorKind::IsADirectory, exit::BAD_INPUT);
+        check(ErrorKind::PermissionDenied, exit::RESOURCE);
+        check(ErrorKind::StorageFull, exit::RESOURCE);
     }
 }

@@ -7,10 +7,13 @@ use std::io::Write as _;
 /// Writes `text` to stdout. A reader that has gone (`| head`) ends the program without a word,
 /// as it does for every other tool in a pipe.
 pub fn data(text: &str) {
+    bytes(text.as_bytes());
+}
+
+/// As [`data`], for what is not all text.
+pub fn bytes(bytes: &[u8]) {
     let mut stdout = std::io::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     if let Err(error) = written {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);

@@ -7,7 +7,7 @@ mod budget;
 mod features;
 mod task;
 
-pub use features::Features;
+pub use features::{Columns, Features};
 
 use crate::tensor::Signature;
 use crate::worker::WorkerLimits;
@@ -74,6 +74,8 @@ pub enum Event {
         bundle: Digest,
         /// What it takes and gives.
         signature: Arc<Signature>,
+        /// What its bundle calls the elements of its inputs.
+        columns: Arc<Columns>,
         /// Milliseconds to load.
         load_ms: u64,
     },

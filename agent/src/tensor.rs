@@ -4,9 +4,11 @@
 //! Never computes: the runtime lives in `infer`.
 
 mod datatype;
+mod element;
 mod signature;
 
 pub use datatype::{Datatype, UnknownDatatype};
+pub use element::Element;
 pub use signature::{Dim, InputError, Signature, TensorSpec};
 
 use minicbor::data::Type;

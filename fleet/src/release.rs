@@ -40,6 +40,8 @@ pub(crate) struct Command {
 /// The sentence for the operator.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
     let (home, client) = (context.home()?, context.client()?);
+    let found = std::fs::metadata(&command.folder);
+    found.map_err(|error| OperatorError::file("read the bundle", &command.folder, &error))?;
     let layout = Layout::at(&command.folder);
     let verified = verify(&layout).map_err(|broken| {
         let what = format!("release the bundle {}", command.folder.display());

@@ -7,6 +7,7 @@ mod probe;
 mod report;
 mod rows;
 
+use crate::error::exit;
 use crate::infer::Graph;
 use crate::tensor::Tensor;
 use crate::trial::{Golden, GoldenError, Tolerance, TrialBudget, compare, run_trial};
@@ -101,6 +102,10 @@ pub async fn run(program: &Path, args: &CheckArgs) -> ExitCode {
 }
 
 async fn check(program: &Path, args: &CheckArgs) -> Result<Report, CheckError> {
+    if let Err(source) = std::fs::File::open(&args.model) {
+        let path = args.model.clone();
+        return Err(CheckError::Read { path, source });
+    }
     let golden = args.golden.as_deref().map(read_golden).transpose()?;
     let rows = args.rows.as_deref().map(read_rows).transpose()?;
     let mut report = Report::default();
@@ -250,9 +255,8 @@ impl CheckError {
     fn exit_code(&self) -> u8 {
         match self {
             CheckError::Refused(_) => EXIT_REFUSED,
-            CheckError::Golden { .. } | CheckError::Rows { .. } | CheckError::Read { .. } => {
-                EXIT_USAGE
-            }
+            CheckError::Read { source, .. } => exit::of_file(source),
+            CheckError::Golden { .. } | CheckError::Rows { .. } => EXIT_USAGE,
             CheckError::NotMade(_) => EXIT_FAILED,
         }
     }

@@ -1,206 +1,283 @@
-//! `muster-agent predict`: rows of a CSV file through the model that serves, offline.
+//! `muster-agent predict`: rows of a file through the model that serves, offline.
 //!
-//! Asks the running agent over its socket, so what answers is what devices get. Batch files of
-//! other kinds come later.
+//! Asks the running agent over its socket, so what answers is what devices get. Files may be
+//! larger than memory; what is printed or written is in the order of the rows.
 
-use super::{Output, StateArgs};
+mod answer;
+mod ask;
+mod form;
+mod format;
+mod input;
+mod output;
+mod progress;
+mod pump;
+mod row;
+
+pub use format::Format;
+
+use super::{Output as PrintAs, StateArgs};
 use crate::error::Failure;
-use crate::local::Local;
+use ask::Asker;
+use clap::ValueEnum;
+use form::Form;
 use hyper::Method;
-use serde_json::{Value, json};
-use std::fmt::Write as _;
-use std::io::Read as _;
-use std::path::PathBuf;
-
-/// Largest CSV file.
-const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Rows of one request.
-const ROWS_PER_REQUEST: usize = 256;
+use input::{CsvRows, Header, JsonlRows, NpyRows, Source, Wanted};
+use output::Output;
+use progress::Progress;
+use pump::Pump;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `muster-agent predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
     /// The model.
     pub model: String,
-    /// A CSV file with a header line; `-` reads standard input.
-    pub rows: PathBuf,
-    /// Columns to take, in the order of the model's input; without it all of them.
-    #[arg(long, value_delimiter = ',')]
+    /// A CSV, JSONL or NPY file; `-` reads standard input.
+    pub file: PathBuf,
+    /// What the file is, when its name does not say it.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// A file for the predictions, made when all are there; without it they are printed.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What is written; as FILE's name says, or as what is read.
+    #[arg(long, value_enum)]
+    pub out_format: Option<Format>,
+    /// Columns or fields that feed the model, in the order of its inputs; without it those with
+    /// the names of its features or inputs, or all of them.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub columns: Vec<String>,
+    /// A column or field that goes through to the output, first of all.
+    #[arg(long, value_name = "NAME")]
+    pub id: Option<String>,
+    /// A column or field that goes through to the output and never to the model.
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// Further columns or fields that go through to the output.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub carry: Vec<String>,
+    /// What separates the fields of CSV, read and written.
+    #[arg(long, default_value = ",", value_parser = delimiter)]
+    pub delimiter: u8,
+    /// The first line of the CSV file is a row; its columns are named 1, 2, …
+    #[arg(long)]
+    pub no_header: bool,
+    /// Outputs that are wanted; without it all of them.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub output_name: Vec<String>,
+    /// What a row does that is no good.
+    #[arg(long, value_enum, default_value = "stop")]
+    pub on_error: OnError,
+    /// Rows that are asked about at once, at most; fewer while a model is slow.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub rows_per_request: u32,
     /// Which agent.
     #[command(flatten)]
     pub agent: StateArgs,
 }
 
-/// Prints one line of outputs for each row.
+/// What a row does that is no good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Ends the batch; a file is not made.
+    Stop,
+    /// Is left out and said; in the end the exit code is 3.
+    Skip,
+}
+
+/// Predicts every row of a file.
 ///
 /// # Errors
 /// The file, the agent, or the model's own refusal.
 pub async fn run(args: &PredictArgs) -> Result<(), Failure> {
-    let rows = read_rows(args)?;
+    let format = Format::of_input(&args.file, args.format)?;
+    let out_format = args.out_format()?;
+    let out_format = Format::of_output(args.out.as_deref(), out_format, format)?;
+    let wanted = args.wanted(format, out_format)?;
+    let (file, file_bytes) = open(&args.file)?;
     let mut local = args.agent.connect().await?;
     let path = format!("/v2/models/{}", args.model);
-    let metadata = local.ask(Method::GET, &path, None).await?;
-    let input = &metadata["inputs"][0];
-    let mut header = true;
-    for part in rows.chunks(ROWS_PER_REQUEST) {
-        let answer = infer(&mut local, &path, input, part).await?;
-        match args.agent.output {
-            Output::Json => crate::print::data(&format!("{answer}\n")),
-            Output::Text => {
-                crate::print::data(&text(&answer, part.len(), std::mem::take(&mut header)))
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn infer(
-    local: &mut Local,
-    path: &str,
-    input: &Value,
-    rows: &[Vec<f64>],
-) -> Result<Value, Failure> {
-    let request = json!({ "inputs": [{
-        "name": input["name"],
-        "datatype": input["datatype"],
-        "shape": [rows.len(), rows[0].len()],
-        "data": rows.iter().flatten().collect::<Vec<_>>(),
-    }]});
-    local
-        .ask(Method::POST, &format!("{path}/infer"), Some(&request))
+    let form = Form::read(&local.ask(Method::GET, &path, None).await?)?;
+    let source = args.source(file, format, &form, &wanted)?;
+    let out = args.out.as_deref();
+    let output = Output::open(out, out_format, args.delimiter, &wanted.carried)?;
+    let rows_max = args.rows_per_request as usize;
+    let asker = Asker::new(local, &args.model, form, &args.output_name, rows_max)?;
+    let progress = Progress::start(file_bytes, output.to());
+    Pump::new(source, asker, output, progress, args.on_error)
+        .run()
         .await
 }
 
-/// Columns `output[element]`, one line for each row.
-fn text(answer: &Value, rows: usize, header: bool) -> String {
-    let outputs: Vec<_> = answer["outputs"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|output| {
-            let data = output["data"].as_array().map_or(&[][..], Vec::as_slice);
-            (
-                output["name"].as_str().unwrap_or("?"),
-                data,
-                data.len() / rows.max(1),
-            )
+impl PredictArgs {
+    /// `--output json`, as every command has it, asks for JSON where text would be printed.
+    fn out_format(&self) -> Result<Option<Format>, Failure> {
+        match (self.agent.output, self.out_format) {
+            (PrintAs::Json, None) if self.out.is_none() => Ok(Some(Format::Jsonl)),
+            (PrintAs::Json, Some(Format::Csv | Format::Npy)) => Err(Failure::Arguments {
+                because: "--output json and --out-format say different things".into(),
+                hint: "leave one of them out",
+            }),
+            (PrintAs::Json | PrintAs::Text, format) => Ok(format),
+        }
+    }
+
+    fn wanted(&self, format: Format, out_format: Format) -> Result<Wanted, Failure> {
+        let refuse = |because: String, hint| Failure::Arguments { because, hint };
+        let named = self.id.iter().chain(&self.label).chain(&self.carry);
+        let mut carried: Vec<String> = Vec::new();
+        for name in named {
+            if !carried.contains(name) {
+                carried.push(name.clone());
+            }
+        }
+        let names = !carried.is_empty() || !self.columns.is_empty();
+        if format == Format::Npy && names {
+            let because = "an NPY file has no names for --id, --label, --carry or --columns";
+            return Err(refuse(because.into(), "use CSV or JSONL"));
+        }
+        if out_format == Format::Npy && !carried.is_empty() {
+            let because = "an NPY file holds no ids and labels";
+            return Err(refuse(because.into(), "choose --out-format csv or jsonl"));
+        }
+        if out_format == Format::Jsonl && carried.iter().any(|name| name == "outputs") {
+            let because = "what is carried stands beside the field \"outputs\"";
+            return Err(refuse(because.into(), "choose --out-format csv"));
+        }
+        Ok(Wanted {
+            columns: self.columns.clone(),
+            carried,
         })
-        .collect();
-    let mut text = String::new();
-    if header {
-        let names = outputs.iter().flat_map(|(name, _, len)| {
-            (0..*len).map(move |n| {
-                if *len == 1 {
-                    (*name).to_owned()
-                } else {
-                    format!("{name}[{n}]")
+    }
+
+    fn source(
+        &self,
+        file: Opened,
+        format: Format,
+        form: &Form,
+        wanted: &Wanted,
+    ) -> Result<Box<dyn Source>, Failure> {
+        let what = self.file.display().to_string();
+        let header = match self.no_header {
+            true => Header::Absent,
+            false => Header::Present,
+        };
+        Ok(match (format, file) {
+            (Format::Npy, Opened::File(file)) => Box::new(NpyRows::open(file, form, &what)?),
+            (Format::Npy, Opened::Stdin(_)) => unreachable!("refused with the arguments"),
+            (Format::Jsonl, file) => Box::new(JsonlRows::open(file.reader(), form, wanted, &what)),
+            (Format::Csv, file) => {
+                let how = (self.delimiter, header);
+                let rows = CsvRows::open(file.reader(), how, form, wanted, &what)?;
+                if let Some(note) = rows.note() {
+                    eprintln!("note: {note}");
                 }
-            })
-        });
-        text += &(names.collect::<Vec<_>>().join(",") + "\n");
-    }
-    for row in 0..rows {
-        let values = outputs
-            .iter()
-            .flat_map(|(_, data, len)| &data[row * len..(row + 1) * len]);
-        let line: Vec<_> = values.map(Value::to_string).collect();
-        let _ = writeln!(text, "{}", line.join(","));
-    }
-    text
-}
-
-fn read_rows(args: &PredictArgs) -> Result<Vec<Vec<f64>>, Failure> {
-    let text = read_text(&args.rows)?;
-    parse_rows(&text, &args.columns).map_err(|because| Failure::Data {
-        what: args.rows.display().to_string(),
-        because,
-        hint: "the first line names the columns, every other line has one number for each",
-    })
-}
-
-fn read_text(path: &std::path::Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin()
-            .take(FILE_BYTES_MAX)
-            .read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|f| f.take(FILE_BYTES_MAX).read_to_string(&mut text))
-    };
-    read.map_err(|error| Failure::Data {
-        what: path.display().to_string(),
-        because: error.to_string(),
-        hint: "name a CSV file, or - for standard input",
-    })?;
-    Ok(text)
-}
-
-fn parse_rows(text: &str, columns: &[String]) -> Result<Vec<Vec<f64>>, String> {
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
-    let (_, header) = lines.next().ok_or("it is empty")?;
-    let names: Vec<_> = header.split(',').map(str::trim).collect();
-    let places = places(&names, columns)?;
-    let rows: Result<Vec<_>, String> = lines
-        .map(|(n, line)| {
-            let fields: Vec<_> = line.split(',').map(str::trim).collect();
-            let field = |place: &usize| {
-                let text = fields
-                    .get(*place)
-                    .ok_or(format!("line {} is too short", n + 1))?;
-                text.parse::<f64>()
-                    .map_err(|_| format!("line {}: {text:?} is no number", n + 1))
-            };
-            places.iter().map(field).collect()
+                Box::new(rows)
+            }
         })
-        .collect();
-    let rows = rows?;
-    if rows.is_empty() {
-        Err("it has no rows".to_owned())
-    } else {
-        Ok(rows)
     }
 }
 
-fn places(names: &[&str], columns: &[String]) -> Result<Vec<usize>, String> {
-    if columns.is_empty() {
-        return Ok((0..names.len()).collect());
+/// What is read.
+enum Opened {
+    Stdin(std::io::Stdin),
+    File(File),
+}
+
+impl Opened {
+    fn reader(self) -> Box<dyn Read> {
+        match self {
+            Opened::Stdin(stdin) => Box::new(stdin),
+            Opened::File(file) => Box::new(file),
+        }
     }
-    let find = |column: &String| {
-        let place = names.iter().position(|name| *name == column.trim());
-        place.ok_or(format!(
-            "it has no column {column:?}, only {}",
-            names.join(", ")
-        ))
-    };
-    columns.iter().map(find).collect()
+}
+
+/// The file, and its size if it has one.
+fn open(path: &Path) -> Result<(Opened, Option<u64>), Failure> {
+    if format::is_stdin(path) {
+        return Ok((Opened::Stdin(std::io::stdin()), None));
+    }
+    let failed = |error| Failure::file("read", path, error);
+    let file = File::open(path).map_err(failed)?;
+    let there = file.metadata().map_err(failed)?;
+    if there.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    Ok((Opened::File(file), there.is_file().then_some(there.len())))
+}
+
+/// One byte; `\t` or `tab` for a tab.
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" | b"tab" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(*byte),
+        _ => Err("a delimiter is one ASCII character, or tab".to_owned()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
-    fn check(text: &str, columns: &[&str], expect: Result<&[&[f64]], &str>) {
-        let columns: Vec<_> = columns.iter().map(|&c| c.to_owned()).collect();
-        let got = parse_rows(text, &columns);
-        match (&got, expect) {
-            (Ok(rows), Ok(expect)) => assert_eq!(rows, expect),
-            (Err(because), Err(part)) => assert!(because.contains(part), "{because}"),
-            (got, _) => panic!("{text:?} gives {got:?}"),
-        }
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: PredictArgs,
+    }
+
+    fn parse(line: &str) -> PredictArgs {
+        let words = std::iter::once("predict").chain(line.split_whitespace());
+        Cli::try_parse_from(words).expect("understood").args
     }
 
     #[test]
-    fn rows_are_read_by_column() {
-        check("a,b\n1,2\n\n3,4\n", &[], Ok(&[&[1.0, 2.0], &[3.0, 4.0]]));
-        check("a,b\n1,2\n", &["b"], Ok(&[&[2.0]]));
-        check("a,b\n1,2\n", &["c"], Err("no column \"c\", only a, b"));
-        check("a,b\n1\n", &[], Err("line 2 is too short"));
-        check("a\nx\n", &[], Err("line 2: \"x\" is no number"));
-        check("a\n", &[], Err("no rows"));
-        check("", &[], Err("empty"));
+    fn what_is_carried_fits_what_is_read_and_written() {
+        fn check(line: &str, input: Format, out: Format, expect: Result<&[&str], &str>) {
+            let got = parse(line).wanted(input, out);
+            match (got, expect) {
+                (Ok(wanted), Ok(expect)) => assert_eq!(wanted.carried, expect, "{line}"),
+                (Err(failure), Err(part)) => {
+                    assert!(failure.to_string().contains(part), "{failure}");
+                    assert_eq!(failure.exit_code(), 2);
+                }
+                (got, expect) => panic!("{line}: {got:?} instead of {expect:?}"),
+            }
+        }
+        let line = "m f --carry b,a --label l --id i --carry i";
+        let order: &[&str] = &["i", "l", "b", "a"];
+        check(line, Format::Csv, Format::Jsonl, Ok(order));
+        check(line, Format::Npy, Format::Csv, Err("no names"));
+        check("m f --columns a", Format::Npy, Format::Csv, Err("no names"));
+        check(line, Format::Csv, Format::Npy, Err("no ids"));
+        let outputs = "m f --id outputs";
+        check(outputs, Format::Csv, Format::Jsonl, Err("\"outputs\""));
+        check(outputs, Format::Csv, Format::Csv, Ok(&["outputs"]));
+    }
+
+    #[test]
+    fn a_delimiter_is_one_character() {
+        let check = |text: &str, expect: Option<u8>| assert_eq!(delimiter(text).ok(), expect);
+        check(";", Some(b';'));
+        check("tab", Some(b'\t'));
+        check("\\t", Some(b'\t'));
+        check("", None);
+        check(",,", None);
+        check("\"", None);
+        check("ä", None);
+    }
+
+    #[test]
+    fn json_can_be_asked_for_as_everywhere() {
+        let check = |line: &str, expect: Option<Option<Format>>| {
+            assert_eq!(parse(line).out_format().ok(), expect, "{line}");
+        };
+        check("m f", Some(None));
+        check("m f --output json", Some(Some(Format::Jsonl)));
+        check("m f --output json --out x.csv", Some(None));
+        check("m f --output json --out-format csv", None);
     }
 }

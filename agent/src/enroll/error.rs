@@ -121,7 +121,8 @@ impl EnrollError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Key { .. } => EXIT_FAILED,
-            Self::Token(_) | Self::TokenFile { .. } | Self::Url(_) => EXIT_USAGE,
+            Self::Token(_) | Self::Url(_) => EXIT_USAGE,
+            Self::TokenFile { because, .. } => crate::error::exit::of_file(because),
             Self::Untrusted { .. } | Self::Refused { .. } | Self::Answer { .. } => EXIT_REFUSED,
             Self::Unreachable { .. } => EXIT_UNREACHABLE,
             Self::Disk { .. } | Self::Identity(_) | Self::Running => EXIT_RESOURCE,

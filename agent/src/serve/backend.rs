@@ -3,6 +3,7 @@
 //! The supervisor swaps what is behind a model's name; the server only looks it up and queues.
 //! Never waits while the table is locked.
 
+use crate::serving::Columns;
 use crate::tensor::{Signature, Tensor};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
@@ -29,6 +30,8 @@ pub struct Route {
     pub bundle: Digest,
     /// What its model takes and gives; inputs are arranged by it before they are queued.
     pub signature: Arc<Signature>,
+    /// What its bundle calls the elements of its inputs, as metadata shows it.
+    pub columns: Arc<Columns>,
     /// Bounded queue of the task that owns the worker.
     pub requests: mpsc::Sender<Job>,
     /// Whether requests may be queued.

@@ -166,7 +166,7 @@ async fn model_metadata(State(app): State<Arc<App>>, target: Target) -> Result<R
         "platform": PLATFORM,
         "inputs": route.signature.inputs.iter().map(tensor_metadata).collect::<Value>(),
         "outputs": route.signature.outputs.iter().map(tensor_metadata).collect::<Value>(),
-        "parameters": { "bundle": route.bundle.to_string() },
+        "parameters": { "bundle": route.bundle.to_string(), "columns": *route.columns },
     });
     Ok(response::json(StatusCode::OK, &body))
 }

@@ -61,6 +61,7 @@ fn route(
         version: version.into(),
         bundle: Digest::of(version.as_bytes()),
         signature: Arc::new(signature),
+        columns: Arc::new([("x".to_owned(), vec!["a".to_owned(), "b".to_owned()])].into()),
         requests,
         readiness: Readiness::Ready,
     };

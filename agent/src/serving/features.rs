@@ -2,18 +2,23 @@
 //!
 //! A reference that does not fit the model counts nothing; it never stops a model.
 
-use crate::tensor::Tensor;
+use crate::tensor::{Dim, Signature, Tensor};
 use muster_device::fold::WindowFold;
 use muster_protocol::bundle::{Reference, Source};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::stats::FeatureFold;
+use std::collections::BTreeMap;
+
+/// The names of all elements of a row, in their order, by the input that they belong to.
+pub type Columns = BTreeMap<String, Vec<String>>;
 
 /// The features of one model.
 #[derive(Debug, Clone, Default)]
 pub struct Features {
     reference: Option<Digest>,
     places: Vec<Place>,
+    names: Vec<String>,
     folds: Vec<FeatureFold>,
 }
 
@@ -32,7 +37,7 @@ impl Features {
     /// One line that says what is wrong with it.
     pub fn of(digest: Digest, bytes: &[u8]) -> Result<Self, String> {
         let reference: Reference<'_> = cbor::decode(bytes).map_err(|error| error.to_string())?;
-        let (mut places, mut folds) = (Vec::new(), Vec::new());
+        let (mut places, mut names, mut folds) = (Vec::new(), Vec::new(), Vec::new());
         for feature in reference.features.iter() {
             let scale = feature
                 .scale()
@@ -42,11 +47,13 @@ impl Features {
                 tensor: usize::from(feature.tensor),
                 element: feature.element as usize,
             });
+            names.push(feature.name.to_owned());
             folds.push(FeatureFold::new(scale));
         }
         Ok(Self {
             reference: Some(digest),
             places,
+            names,
             folds,
         })
     }
@@ -54,6 +61,28 @@ impl Features {
     /// Digest of the reference, if there is one.
     pub const fn reference(&self) -> Option<Digest> {
         self.reference
+    }
+
+    /// What the reference calls the elements of those inputs of which it names all.
+    pub fn columns(&self, signature: &Signature) -> Columns {
+        let inputs = signature.inputs.iter().enumerate();
+        let named = inputs.filter_map(|(tensor, input)| {
+            let elements = row_len(input.shape.get(1..).unwrap_or_default())?;
+            let name = |element| self.name_of(tensor, element);
+            let names: Option<Vec<String>> = (0..elements).map(name).collect();
+            Some((input.name.clone(), names?))
+        });
+        named.filter(|(_, names)| !names.is_empty()).collect()
+    }
+
+    fn name_of(&self, tensor: usize, element: usize) -> Option<String> {
+        let place = Place {
+            source: Source::Input,
+            tensor,
+            element,
+        };
+        let found = self.places.iter().position(|known| *known == place)?;
+        Some(self.names[found].clone())
     }
 
     /// Empty folds, in the order of the reference.
@@ -103,4 +132,60 @@ fn count_column(
     values
         .take(rows)
         .for_each(|value| fold.value(index, Some(value)));
+}
+
+/// Elements of one row, if that is fixed.
+fn row_len(dims: &[Dim]) -> Option<usize> {
+    let sizes = dims.iter().map(|dim| match dim {
+        Dim::Fixed(size) => Some(*size),
+        Dim::Any => None,
+    });
+    sizes.fold(Some(1), |all, size| all?.checked_mul(size?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{Datatype, TensorSpec};
+
+    fn features(named: &[(Source, usize, usize, &str)]) -> Features {
+        let place = |&(source, tensor, element, _): &(Source, usize, usize, &str)| Place {
+            source,
+            tensor,
+            element,
+        };
+        Features {
+            places: named.iter().map(place).collect(),
+            names: named.iter().map(|named| named.3.to_owned()).collect(),
+            ..Features::default()
+        }
+    }
+
+    #[test]
+    fn an_input_has_columns_when_all_of_a_row_is_named() {
+        fn check(shape: &[Dim], named: &[(Source, usize, usize, &str)], expect: &[&str]) {
+            let input = TensorSpec {
+                name: "x".into(),
+                datatype: Datatype::F32,
+                shape: shape.to_vec(),
+            };
+            let signature = Signature {
+                inputs: vec![input],
+                outputs: vec![],
+            };
+            let columns = features(named).columns(&signature);
+            let got = columns.get("x").map_or(&[][..], Vec::as_slice);
+            assert_eq!(got, expect, "{shape:?}");
+        }
+        let pair = [
+            (Source::Output, 0, 0, "y"),
+            (Source::Input, 0, 1, "b"),
+            (Source::Input, 0, 0, "a"),
+        ];
+        check(&[Dim::Any, Dim::Fixed(2)], &pair, &["a", "b"]);
+        check(&[Dim::Any, Dim::Fixed(3)], &pair, &[]);
+        check(&[Dim::Any, Dim::Any], &pair, &[]);
+        check(&[Dim::Any], &pair, &["a"]);
+        check(&[Dim::Any, Dim::Fixed(2)], &[], &[]);
+    }
 }

@@ -181,6 +181,7 @@ impl Task {
     async fn started(&mut self, worker: Worker) {
         let (model, bundle) = self.name();
         let signature = Arc::new(worker.signature().clone());
+        let columns = Arc::new(self.plan.features.columns(&signature));
         let load_ms = worker.load_ms();
         self.worker = Some(worker);
         if !std::mem::replace(&mut self.announced, true) {
@@ -188,6 +189,7 @@ impl Task {
                 model,
                 bundle,
                 signature,
+                columns,
                 load_ms,
             })
             .await;
@@ -208,11 +210,12 @@ impl Task {
             Ok((outputs, _)) => {
                 let latency_us = clock::monotonic_us().saturating_sub(started);
                 let broken = finite_inputs && !finite(&outputs);
-                self.count(&inputs, &outputs, latency_us);
+                let rows = self.count(&inputs, &outputs, latency_us);
                 let version = self.plan.release.version.to_string();
                 // A client that has gone still counts: the model answered.
                 let _ = job.reply.send(Ok(Answer { outputs, version }));
-                self.judge(latency_us, broken).await;
+                self.judge(latency_us / u64::from(rows.max(1)), broken)
+                    .await;
             }
             Err(fault) => {
                 let _ = job.reply.send(Err(failure(&fault)));
@@ -221,15 +224,20 @@ impl Task {
         }
     }
 
-    fn count(&mut self, inputs: &[Tensor], outputs: &[Tensor], latency_us: u64) {
+    fn count(&mut self, inputs: &[Tensor], outputs: &[Tensor], latency_us: u64) -> u32 {
         let rows = self.plan.features.count(&mut self.fold, inputs, outputs);
         self.fold
             .answered(rows, u32::try_from(latency_us).unwrap_or(u32::MAX));
         self.dirty = true;
+        rows
     }
 
-    async fn judge(&mut self, latency_us: u64, broken: bool) {
-        let slow = self.plan.latency_us_max.is_some_and(|max| latency_us > max);
+    /// A request of many rows may take as long as they would one by one.
+    async fn judge(&mut self, row_latency_us: u64, broken: bool) {
+        let slow = self
+            .plan
+            .latency_us_max
+            .is_some_and(|max| row_latency_us > max);
         let how = match (broken, slow) {
             (true, _) => Answered::NotANumber,
             (false, true) => Answered::Slowly,

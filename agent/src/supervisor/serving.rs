@@ -5,7 +5,7 @@
 
 use super::{Supervisor, model_task};
 use crate::serve::backend::{Readiness, Route};
-use crate::serving::{Closed, Event, Plan, Start};
+use crate::serving::{Closed, Columns, Event, Plan, Start};
 use crate::worker::WorkerLimits;
 use muster_device::updater::{Input, Release, Verdict};
 use muster_protocol::digest::Digest;
@@ -123,10 +123,11 @@ impl Supervisor {
                 model,
                 bundle,
                 signature,
+                columns,
                 load_ms,
             } => {
                 tracing::info!(%model, %bundle, load_ms, "serving");
-                self.ready(&model, bundle, signature);
+                self.ready(&model, bundle, (signature, columns));
             }
             Event::Failed {
                 model,
@@ -159,7 +160,12 @@ impl Supervisor {
     }
 
     /// The newest task of the bundle takes the route; all others end.
-    fn ready(&mut self, model: &ModelId, bundle: Digest, signature: Arc<crate::tensor::Signature>) {
+    fn ready(
+        &mut self,
+        model: &ModelId,
+        bundle: Digest,
+        (signature, columns): (Arc<crate::tensor::Signature>, Arc<Columns>),
+    ) {
         let active = self
             .updaters
             .get(model)
@@ -177,6 +183,7 @@ impl Supervisor {
             version: slot.release.version.to_string(),
             bundle,
             signature,
+            columns,
             requests: handles[newest].requests.clone(),
             readiness: Readiness::Ready,
         };

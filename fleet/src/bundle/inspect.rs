@@ -40,6 +40,8 @@ struct ShownLayer {
 }
 
 pub(super) fn run(args: &InspectArgs, output: Output) -> Result<(), OperatorError> {
+    let found = std::fs::metadata(&args.folder);
+    found.map_err(|error| OperatorError::file("read the bundle", &args.folder, &error))?;
     let verified = verify(&Layout::at(&args.folder)).map_err(|broken| {
         OperatorError::new(
             Exit::BadInput,

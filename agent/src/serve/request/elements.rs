@@ -4,7 +4,7 @@
 //! than a tensor can have dimensions.
 
 use super::Encoding;
-use crate::tensor::{Datatype, RANK_MAX};
+use crate::tensor::{Datatype, Element, RANK_MAX};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -242,58 +242,5 @@ impl<'de> Visitor<'de> for Level<'_, '_> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         self.filling.push(self.depth, Element::Bool(value))
-    }
-}
-
-/// A JSON scalar.
-#[derive(Clone, Copy)]
-enum Element {
-    Int(i128),
-    Float(f64),
-    Bool(bool),
-}
-
-impl Element {
-    /// Appends it, if the datatype holds it: integers exactly, floats rounded but not to infinity.
-    fn append(self, datatype: Datatype, to: &mut Vec<u8>) -> Option<()> {
-        match (self, datatype) {
-            (Element::Bool(value), Datatype::Bool) => to.push(value.into()),
-            (Element::Bool(_), _) | (Element::Int(_), Datatype::Bool) => return None,
-            (Element::Int(value), Datatype::F32) => to.extend((value as f32).to_le_bytes()),
-            (Element::Int(value), Datatype::F64) => to.extend((value as f64).to_le_bytes()),
-            (Element::Int(value), integer) => append_int(value, integer, to)?,
-            (Element::Float(value), Datatype::F32) => {
-                let value = value as f32;
-                to.extend(value.is_finite().then(|| value.to_le_bytes())?);
-            }
-            (Element::Float(value), Datatype::F64) => to.extend(value.to_le_bytes()),
-            (Element::Float(_), _) => return None,
-        }
-        Some(())
-    }
-}
-
-fn append_int(value: i128, datatype: Datatype, to: &mut Vec<u8>) -> Option<()> {
-    match datatype {
-        Datatype::U8 => to.extend(u8::try_from(value).ok()?.to_le_bytes()),
-        Datatype::I8 => to.extend(i8::try_from(value).ok()?.to_le_bytes()),
-        Datatype::U16 => to.extend(u16::try_from(value).ok()?.to_le_bytes()),
-        Datatype::I16 => to.extend(i16::try_from(value).ok()?.to_le_bytes()),
-        Datatype::U32 => to.extend(u32::try_from(value).ok()?.to_le_bytes()),
-        Datatype::I32 => to.extend(i32::try_from(value).ok()?.to_le_bytes()),
-        Datatype::U64 => to.extend(u64::try_from(value).ok()?.to_le_bytes()),
-        Datatype::I64 => to.extend(i64::try_from(value).ok()?.to_le_bytes()),
-        Datatype::Bool | Datatype::F16 | Datatype::F32 | Datatype::F64 => return None,
-    }
-    Some(())
-}
-
-impl fmt::Display for Element {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Element::Int(value) => write!(f, "{value}"),
-            Element::Float(value) => write!(f, "{value:?}"),
-            Element::Bool(value) => write!(f, "{value}"),
-        }
     }
 }

@@ -30,7 +30,7 @@ async fn a_server_says_what_it_is_and_what_it_serves() {
             r#"200 {{"inputs":[{{"datatype":"FP32","name":"x","shape":[-1,2]}}],"name":"scaler","#,
             r#""outputs":[{{"datatype":"FP32","name":"y","shape":[-1,2]}},"#,
             r#"{{"datatype":"FP64","name":"sum","shape":[]}}],"#,
-            r#""parameters":{{"bundle":"{}"}},"platform":"onnx_tract","versions":["1.0.0"]}}"#
+            r#""parameters":{{"bundle":"{}","columns":{{"x":["a","b"]}}}},"platform":"onnx_tract","versions":["1.0.0"]}}"#
         ),
         Digest::of(b"1.0.0")
     );
