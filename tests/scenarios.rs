@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod batch;
 mod damage;
 mod drift;
 mod full_disk;
@@ -14,7 +15,9 @@ mod power_cuts;
 mod restore;
 mod stolen_broker;
 mod story;
+mod swaps;
 mod trials;
+mod triton;
 mod workers;
 
 use muster_tests::device::Device;

@@ -226,13 +226,6 @@ fn a_prediction_that_makes_no_sense_is_refused_and_the_model_serves_on() {
     );
     check_question(&device, "{", 400, &[]);
     check_question(&device, r#"{"inputs":[]}"#, 400, &["features"]);
-    let rows = fleet.folder().join("rows.csv");
-    fs::write(&rows, "a,b\n1,2\n").expect("the disk takes it");
-    let said = device.cli(&["predict", "score", rows.to_str().expect("text")]);
-    said.refused(3, &["shape"]);
-    fs::write(&rows, "a,b,c,d\n1,2,x,4\n").expect("the disk takes it");
-    let said = device.cli(&["predict", "score", rows.to_str().expect("text")]);
-    said.refused(3, &["line 2"]);
     device
         .scores("score", &super::FEATURES)
         .expect("it serves on");

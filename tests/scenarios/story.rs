@@ -82,8 +82,7 @@ fn a_model_of_the_story_passes_its_golden_vectors_and_its_windows_carry_features
         "json",
     ];
     let said = device.cli(&line).ok();
-    let rows: usize = said.lines().map(rows_answered).sum();
-    assert_eq!(rows, 2016);
+    assert_eq!(said.lines().filter(|line| is_answer(line)).count(), 2016);
     let (_, calls) = device.wait_told("bearing", 2016);
     assert_eq!(calls, 2016);
     let (_, predictions) = fleet
@@ -94,10 +93,9 @@ fn a_model_of_the_story_passes_its_golden_vectors_and_its_windows_carry_features
     fleet.wait_receipt("press-01", "2.0.0", "committed", wait::SOON);
 }
 
-fn rows_answered(line: &str) -> usize {
+fn is_answer(line: &str) -> bool {
     let answer: Value = serde_json::from_str(line).expect("JSON");
-    let rows = answer["outputs"][0]["shape"][0].as_u64().expect("a shape");
-    usize::try_from(rows).expect("few")
+    answer["outputs"]["score"][0].is_f64()
 }
 
 #[test]

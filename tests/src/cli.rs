@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 /// What a command left.
 #[derive(Debug)]
@@ -23,6 +24,14 @@ pub struct Said {
 /// # Panics
 /// When it cannot be started or does not end in time.
 pub fn run(command: &mut Command) -> Said {
+    run_within(command, wait::LATER)
+}
+
+/// As [`run`], with a deadline of the caller's.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_within(command: &mut Command, deadline: Duration) -> Said {
     let line = format!("{command:?}");
     command
         .stdin(Stdio::null())
@@ -32,7 +41,7 @@ pub fn run(command: &mut Command) -> Said {
     let stdout = collect(child.stdout.take().expect("piped"));
     let stderr = collect(child.stderr.take().expect("piped"));
     let mut child = Ours(child);
-    let status = wait::until(format!("the end of {line}"), wait::LATER, || {
+    let status = wait::until(format!("the end of {line}"), deadline, || {
         child
             .0
             .try_wait()

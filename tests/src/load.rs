@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Requests that are under way.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Tally {
     pub words: Vec<String>,
     /// Connections that broke or were refused.
     pub broken: u64,
+    /// How long each prediction took, microseconds.
+    pub latencies_us: Vec<u128>,
     /// Predictions whose scores were not those expected.
     pub wrong: Vec<(String, Vec<f64>)>,
 }
@@ -36,6 +39,17 @@ impl Tally {
     /// Predictions.
     pub fn answered(&self) -> u64 {
         self.by_version.values().sum()
+    }
+
+    /// The latency that `per_cent` of the predictions had at most.
+    pub fn latency_us(&self, per_cent: usize) -> u128 {
+        let mut sorted = self.latencies_us.clone();
+        sorted.sort_unstable();
+        let last = sorted.len().saturating_sub(1);
+        sorted
+            .get(last * per_cent / 100)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Everything else.
@@ -64,8 +78,10 @@ impl Load {
                 body: Some(&body),
             };
             while !stopped.load(Ordering::Relaxed) {
+                let asked = Instant::now();
                 let answer = http::ask(address, question);
-                told.lock().expect("not poisoned").take(answer, &expect);
+                let mut tally = told.lock().expect("not poisoned");
+                tally.take(answer, asked.elapsed(), &expect);
             }
         });
         Self {
@@ -108,6 +124,7 @@ impl Tally {
     fn take(
         &mut self,
         answer: std::io::Result<http::Answer>,
+        took: Duration,
         expect: &impl Fn(&str, &[f64]) -> bool,
     ) {
         match answer.map(|answer| (device::read_scores(&answer), answer)) {
@@ -116,6 +133,7 @@ impl Tally {
                     self.wrong.push((version.clone(), scores));
                 }
                 *self.by_version.entry(version).or_default() += 1;
+                self.latencies_us.push(took.as_micros());
             }
             Ok((None, answer)) => {
                 *self.refused.entry(answer.status).or_default() += 1;

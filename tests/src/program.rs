@@ -139,6 +139,15 @@ impl Program {
         self.ended()
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().expect("a child can be waited for");
+        status.is_some()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

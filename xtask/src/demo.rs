@@ -18,6 +18,7 @@ mod process;
 mod replay;
 mod stage;
 mod subject;
+mod swapping;
 mod table;
 mod view;
 
@@ -32,6 +33,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::run::{Outcome, cargo, command};
+use agent::Probation;
 use chapters::Chapters;
 use claims::Claims;
 use folder::Folder;
@@ -148,7 +150,13 @@ fn tell(
     let folder = Folder::new(args.keep.as_deref())?;
     let subject = Subject::new(args, root, &folder)?;
     let devices = usize::from(args.devices);
-    let mut stage = Stage::set(programs, &folder, &subject, devices, interrupt)?;
+    let mut stage = Stage::set(
+        programs,
+        &folder,
+        &subject,
+        (devices, Probation::Short),
+        interrupt,
+    )?;
     let mut chapters = Chapters {
         stage: &mut stage,
         subject: &subject,

@@ -28,7 +28,7 @@ struct Cli {
 /// What can be measured.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Bench {
-    /// The local server against the bare call of the runtime.
+    /// The local server against the bare call of the runtime, and while versions change.
     Serve,
 }
 
@@ -39,6 +39,9 @@ enum Task {
         /// What.
         #[arg(value_enum)]
         name: Bench,
+        /// Swaps between two versions under load; 0 leaves that part out.
+        #[arg(long, default_value_t = 20)]
+        swaps: u32,
     },
     /// Format, lints, invariants, supply chain, documentation.
     Check(tidy::Args),
@@ -66,10 +69,10 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     let (root, mut report) = (run::root(), Report::default());
     match Cli::parse().task {
-        Task::Bench { name: Bench::Serve } => {
-            demo::overhead::run(&root)?;
-            return Ok(ExitCode::SUCCESS);
-        }
+        Task::Bench {
+            name: Bench::Serve,
+            swaps,
+        } => return demo::overhead::run(&root, swaps),
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Demo(args) => return demo::run(&args, &root),

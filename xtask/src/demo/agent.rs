@@ -24,9 +24,26 @@ const SETTINGS: &str = "\
 http = \"127.0.0.1:0\"
 window_s = 5
 checkpoint_s = 2
-probation_s = 3
 hello_s = 30
 ";
+
+/// How long a new version must prove itself before it serves for good.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Probation {
+    /// As long as it takes to see it.
+    Short,
+    /// Not at all: what is looked at is the swap itself.
+    Absent,
+}
+
+impl Probation {
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Short => "probation_s = 3\n",
+            Self::Absent => "probation_s = 0\n",
+        }
+    }
+}
 
 /// A device that runs.
 pub(super) struct Agent {
@@ -102,6 +119,7 @@ impl Agent {
         folder: &Folder,
         controller: &Controller,
         device: &str,
+        probation: Probation,
     ) -> anyhow::Result<Self> {
         let (program, state) = (
             programs.join("muster-agent"),
@@ -116,7 +134,8 @@ impl Agent {
         fs::remove_file(&token)?;
         // Said, because a program under an emulator does not find itself.
         let worker = format!("worker_program = {program:?}\n");
-        fs::write(state.join("agent.toml"), worker + SETTINGS)?;
+        let settings = worker + SETTINGS + probation.setting();
+        fs::write(state.join("agent.toml"), settings)?;
         let mut run = Command::new(&program);
         run.arg("run").arg("--state").arg(&state);
         Ok(Self {

@@ -1,17 +1,19 @@
-//! `cargo xtask bench serve`: what the local server adds to the bare call of the runtime.
-//! One device, one client, one row a request; both figures from the same run.
+//! `cargo xtask bench serve`: what the local server adds to the bare call of the runtime, and what
+//! swaps add to that. One device, one client, one row a request; all figures from the same run.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 
 use super::{
     Args,
+    agent::Probation,
     folder::Folder,
     inference::{Form, Inference},
     interrupt::Interrupt,
     stage::Stage,
     subject::{Subject, VERSIONS},
+    swapping,
 };
 use crate::clock;
 
@@ -19,24 +21,55 @@ const WITHIN: Duration = Duration::from_secs(120);
 const WARM_UP: usize = 200;
 const REQUESTS: usize = 5_000;
 
-/// Measures, and prints a ratio.
+/// Measures, and prints ratios. It fails when a swap has cost a prediction.
 ///
 /// # Errors
-/// A program does not start, or a prediction fails.
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+/// A program does not start, or a prediction without swaps fails.
+pub(crate) fn run(root: &Path, swaps: u32) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::on_signals().context("failed to listen for Ctrl-C")?;
     let args = Args::default();
     let programs = super::programs(&args, root)?;
     let folder = Folder::new(None)?;
     let subject = Subject::new(&args, root, &folder)?;
-    let mut stage = Stage::set(&programs, &folder, &subject, 1, &interrupt)?;
+    let cast = (1, Probation::Absent);
+    let mut stage = Stage::set(&programs, &folder, &subject, cast, &interrupt)?;
     serve(&mut stage, &subject, &folder)?;
     let bare_us = bare_call_us(&mut stage)?;
     let form = Form::ask(&stage.agents[0].socket, subject.model.as_str())?;
-    let mut trips = round_trips_us(&stage, &subject, &form)?;
-    trips.sort_unstable();
-    let quantile = |per_cent: usize| trips[trips.len() * per_cent / 100];
-    let (p50, p99) = (quantile(50), quantile(99));
+    let steady = Quantiles::of(round_trips_us(&stage, &subject, &form)?);
+    print_overhead(bare_us, &steady);
+    if swaps == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let bundle = folder.join("bundle-2");
+    stage
+        .controller
+        .release(&subject, &subject.releases[1], &bundle)?;
+    let seen = swapping::measure(&mut stage, &subject, &form, swaps, &interrupt)?;
+    Ok(swapping::report(seen, swaps, &steady))
+}
+
+/// Latencies of many requests.
+pub(super) struct Quantiles {
+    pub(super) p50: u64,
+    pub(super) p99: u64,
+}
+
+impl Quantiles {
+    /// Of at least one.
+    pub(super) fn of(mut trips_us: Vec<u64>) -> Self {
+        trips_us.sort_unstable();
+        let last = trips_us.len().saturating_sub(1);
+        let at = |per_cent: usize| trips_us.get(last * per_cent / 100).copied();
+        Self {
+            p50: at(50).unwrap_or_default(),
+            p99: at(99).unwrap_or_default(),
+        }
+    }
+}
+
+fn print_overhead(bare_us: u64, steady: &Quantiles) {
+    let Quantiles { p50, p99 } = *steady;
     println!("bare call in the worker   {bare_us} us, median of the golden vectors in its trial");
     println!(
         "through the local server  {p50} us p50, {p99} us p99, {REQUESTS} requests of one row"
@@ -49,7 +82,6 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         "ratio                     {:.1} p50",
         p50 as f64 / bare_us.max(1) as f64
     );
-    Ok(())
 }
 
 /// Releases the first version and waits until every device serves it.

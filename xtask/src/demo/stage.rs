@@ -13,7 +13,7 @@ use anyhow::bail;
 use rustix::process::Signal;
 
 use super::{
-    agent::{Agent, Status},
+    agent::{Agent, Probation, Status},
     controller::{Controller, DeviceSummary, ModelSummary},
     folder::Folder,
     inference::Form,
@@ -62,7 +62,7 @@ impl Stage {
         programs: &Path,
         folder: &Folder,
         subject: &Subject,
-        devices: usize,
+        (devices, probation): (usize, Probation),
         interrupt: &Interrupt,
     ) -> anyhow::Result<Self> {
         let mut screen = Screen::new();
@@ -84,7 +84,7 @@ impl Stage {
         for number in 1..=devices {
             stage.expect_undisturbed()?;
             let device = format!("press-{number:02}");
-            let agent = Agent::start(programs, folder, &stage.controller, &device)?;
+            let agent = Agent::start(programs, folder, &stage.controller, &device, probation)?;
             stage.agents.push(agent);
             stage.records.push(Shared::new(subject.sustained_rows));
         }

@@ -77,4 +77,10 @@ async fn a_failed_check_has_a_reason_and_a_code() {
         ..arguments(&linear)
     };
     assert_eq!(failure(&linear, &broken).await.1, EXIT_USAGE);
+
+    let nowhere = CheckArgs {
+        model: linear.folder().join("nowhere.onnx"),
+        ..arguments(&linear)
+    };
+    assert_eq!(failure(&linear, &nowhere).await.1, exit::CONFLICT);
 }

@@ -36,7 +36,10 @@ pub(super) fn read(json: &str, datatype: Datatype) -> Result<Nested, String> {
     read.map_err(|error| {
         let sentence = error.to_string();
         let end = sentence.find(" at line ").unwrap_or(sentence.len());
-        sentence[..end].to_owned()
+        match error.is_syntax() {
+            true => format!("{} (JSON has no NaN: write null)", &sentence[..end]),
+            false => sentence[..end].to_owned(),
+        }
     })?;
     let shape = filling.lengths.iter().map_while(|length| *length);
     Ok(Nested {
@@ -185,6 +188,7 @@ mod tests {
             Err("a list of 1 stands beside one of 2"),
         );
         check("[1, [2]]", Datatype::F32, Err("side by side"));
+        check("[NaN]", Datatype::F32, Err("write null"));
         check("[\"a\"]", Datatype::F32, Err("expected FP32 numbers"));
         let deep = "[".repeat(99);
         check(&deep, Datatype::F32, Err("deeper than 16"));
