@@ -230,3 +230,40 @@ fn a_prediction_that_makes_no_sense_is_refused_and_the_model_serves_on() {
         .scores("score", &super::FEATURES)
         .expect("it serves on");
 }
+
+#[test]
+fn a_file_that_is_not_there_ends_every_command_with_the_same_code() {
+    let fleet = Fleet::start();
+    let nowhere = fleet.folder().join("nowhere");
+    let (here, there) = (
+        bundles::fixture("good.onnx"),
+        nowhere.to_str().expect("text"),
+    );
+    let build = ["bundle", "build", "--model", "m", "--version", "1.0.0"];
+    let out = fleet.folder().join("bundle");
+    let out = ["--out", out.to_str().expect("text")];
+    let here = here.to_str().expect("text");
+    let of_fleet: [&[&str]; 5] = [
+        &[&build[..], &out, &[there]].concat(),
+        &[&build[..], &out, &[here, "--reference", there]].concat(),
+        &[&build[..], &out, &[here, "--golden", there]].concat(),
+        &["bundle", "inspect", there],
+        &["release", there, "--yes"],
+    ];
+    for line in of_fleet {
+        fleet.cli(line).refused(7, &["nowhere"]);
+    }
+    let token = format!("@{there}");
+    let state = fleet.folder().join("state");
+    let state = state.to_str().expect("text");
+    let of_agent: [&[&str]; 4] = [
+        &["check", there],
+        &["check", here, "--rows", there],
+        &["enroll", &token, "--state", state],
+        &["predict", "m", there, "--format", "csv", "--state", state],
+    ];
+    for line in of_agent {
+        let mut command = Command::new(program::path("muster-agent"));
+        cli::run(command.args(line)).refused(7, &["nowhere"]);
+    }
+}

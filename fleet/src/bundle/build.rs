@@ -108,6 +108,10 @@ fn reference_of(
 fn golden_of(args: &BuildArgs, checked: &Checked) -> Result<(Golden, GoldenSource), OperatorError> {
     let (rtol, atol) = (args.rtol, args.atol);
     if !args.golden.is_empty() {
+        for path in &args.golden {
+            let failed = |error| OperatorError::file("read the golden vectors", path, &error);
+            std::fs::metadata(path).map_err(failed)?;
+        }
         let vectors = vectors::read(&args.golden, &checked.signature);
         let hint = "name arrays as the model names its tensors; `muster-agent check` shows them";
         let vectors = vectors.map_err(|because| bad(args, because, hint))?;
