@@ -5,18 +5,26 @@
 
 mod blame;
 mod convert;
+mod culprit;
 mod error;
+mod example;
 mod names;
 mod plan;
 mod read;
+mod request;
 mod survey;
+pub mod test_data;
 
+pub use culprit::culprit;
 pub use error::{LoadError, RunError, Stage};
+pub use example::Example;
 
 use crate::tensor::{Signature, Tensor, TensorSpec};
 use plan::{Plan, Plans};
+use request::{Fixed, FormInput, has_values};
 use std::path::Path;
 use survey::Survey;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::InferenceModel;
 
 /// Which form of the graph runs.
@@ -37,36 +45,57 @@ pub struct Model {
     survey: Survey,
     signature: Signature,
     source: Source,
+    fixed: Fixed,
     plans: Plans,
 }
 
-/// What plans are made from. Kept only if another input shape may come.
+/// What plans are made from. Kept only if another form of request may come.
 enum Source {
     Fixed,
     Open(Box<InferenceModel>),
 }
 
-/// Told of each stage before it begins, with the operator if the model uses only one: when the
-/// process dies, this is all that is known.
+/// Told of each stage before it begins, with the operator if the model uses only one, and in the
+/// first run of each operator: when the process dies, this is all that is known.
 pub type Progress<'a> = &'a mut dyn FnMut(Stage, Option<&str>);
 
-/// Loads the ONNX file at `path`. The first plan has 1 for every open dimension; others are made
-/// when a request brings another shape.
-pub fn load(path: &Path, graph: Graph, progress: Progress<'_>) -> Result<Model, LoadError> {
+/// Loads the ONNX file at `path`. The first plan is for requests like `example`, with 1 for every
+/// open dimension that it does not tell; others are made when a request brings another shape.
+pub fn load(
+    path: &Path,
+    graph: Graph,
+    example: &Example,
+    progress: Progress<'_>,
+) -> Result<Model, LoadError> {
     progress(Stage::Read, None);
     let bytes = read::file(path)?;
     progress(Stage::Parse, None);
     let proto = read::proto(bytes)?;
+    plan_first(proto, graph, example, progress)
+}
+
+fn plan_first(
+    proto: ModelProto,
+    graph: Graph,
+    example: &Example,
+    progress: Progress<'_>,
+) -> Result<Model, LoadError> {
     let survey = Survey::of(&proto);
     progress(Stage::Parse, survey.only_operator());
+    read::check_datatypes(&proto, &survey)?;
     let parsed = read::graph(&proto, &survey)?;
     drop(proto);
-    let inputs = plan::input_specs(&parsed, &survey)?;
-    let shapes: Vec<_> = inputs.iter().map(TensorSpec::smallest_shape).collect();
+    let inputs = plan::input_specs(&parsed, &survey, example)?;
     let mut entered = |stage| progress(stage, survey.only_operator());
-    let plan = plan::build(&parsed, &inputs, &shapes, graph, &survey, &mut entered)?;
+    let attempt = |fixed: Fixed, form: &[FormInput], entered: &mut dyn FnMut(Stage)| {
+        let plan = plan::build(&parsed, &inputs, form, graph, &survey, entered)?;
+        Ok((fixed, plan))
+    };
+    let (fixed, plan) = first_success(example, &inputs, &survey, &mut |fixed, form| {
+        attempt(fixed, form, &mut entered)
+    })?;
     let outputs = plan.output_specs(&inputs, &survey)?;
-    let source = match plan::is_open(&inputs) {
+    let source = match plan::is_open(&inputs) || fixed != Fixed::Nothing {
         true => Source::Open(Box::new(parsed)),
         false => Source::Fixed,
     };
@@ -76,8 +105,30 @@ pub fn load(path: &Path, graph: Graph, progress: Progress<'_>) -> Result<Model, 
         survey,
         signature,
         source,
-        plans: Plans::new(shapes, plan),
+        fixed,
+        plans: Plans::new(plan),
     })
+}
+
+/// Tries with more and more of the example's settings as part of the plan. No setting helps a
+/// model whose operators the runtime does not have.
+fn first_success(
+    example: &Example,
+    inputs: &[TensorSpec],
+    survey: &Survey,
+    attempt: &mut dyn FnMut(Fixed, &[FormInput]) -> Result<(Fixed, Plan), LoadError>,
+) -> Result<(Fixed, Plan), LoadError> {
+    let mut tried = Fixed::Nothing.form_like(example, inputs);
+    let mut last = attempt(Fixed::Nothing, &tried);
+    for fixed in Fixed::ATTEMPTS {
+        let form = fixed.form_like(example, inputs);
+        let hopeless = !survey.unknown.is_empty() || !has_values(&form) || form == tried;
+        if last.is_err() && !hopeless {
+            last = attempt(fixed, &form);
+            tried = form;
+        }
+    }
+    last
 }
 
 impl Model {
@@ -96,31 +147,34 @@ impl Model {
         &self.survey.metadata
     }
 
-    /// Puts the inputs in order and makes a plan for their shape unless one is cached.
+    /// Puts the inputs in order and makes a plan for their form unless one is cached.
     pub fn prepare(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let inputs = self.signature.arrange(inputs)?;
-        let shapes: Vec<_> = inputs
-            .iter()
-            .map(|tensor| tensor.shape().to_vec())
-            .collect();
-        if !self.plans.has(&shapes) {
-            let plan = self.plan_for(&shapes)?;
-            self.plans.insert(shapes, plan);
+        let form = self.fixed.form(&inputs);
+        if !self.plans.has(&form) {
+            let plan = self.plan_for(&form)?;
+            self.plans.insert(plan);
         }
         Ok(inputs)
     }
 
     /// Runs inputs that [`Model::prepare`] has just returned. NaN in, NaN out: not an error.
-    pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
-        let shapes: Vec<_> = inputs
-            .iter()
-            .map(|tensor| tensor.shape().to_vec())
-            .collect();
-        let plan = self.plans.get(&shapes).ok_or(RunError::Unprepared)?;
-        plan.run(inputs, &self.survey)
+    pub fn run(
+        &mut self,
+        inputs: &[Tensor],
+        progress: Progress<'_>,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let form = self.fixed.form(inputs);
+        let plan = self.plans.get(&form).ok_or(RunError::Unprepared)?;
+        plan.run(inputs, &self.survey, progress)
     }
 
-    fn plan_for(&self, shapes: &[Vec<usize>]) -> Result<Plan, RunError> {
+    /// The operator that ran last: at fault when a run did not come back.
+    pub fn at_work(&self) -> Option<&str> {
+        self.plans.last()?.at_work(&self.survey)
+    }
+
+    fn plan_for(&self, form: &[FormInput]) -> Result<Plan, RunError> {
         let Source::Open(parsed) = &self.source else {
             return Err(RunError::Unprepared);
         };
@@ -128,7 +182,7 @@ impl Model {
         Ok(plan::build(
             parsed,
             inputs,
-            shapes,
+            form,
             self.graph,
             survey,
             &mut |_| {},

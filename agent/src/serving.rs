@@ -9,6 +9,7 @@ mod task;
 
 pub use features::{Columns, Features};
 
+use crate::infer::Example;
 use crate::tensor::Signature;
 use crate::worker::WorkerLimits;
 use muster_device::fold::Subject;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub model_digest: Digest,
     /// Its size in bytes.
     pub model_bytes: u64,
+    /// What its golden vectors ask: the form of request that it was tried with.
+    pub example: Example,
     /// Limits of the worker.
     pub limits: WorkerLimits,
     /// What is counted, and against which reference.

@@ -6,11 +6,12 @@ mod compare;
 mod golden;
 mod outcome;
 
-pub use compare::{Tolerance, compare};
+pub use compare::{Difference, Tolerance, compare, worst_difference};
 pub use golden::{GOLDEN_BYTES_MAX, Golden, GoldenError, GoldenVector};
 pub use outcome::TrialOutcome;
 
-use crate::worker::{Worker, WorkerFault, WorkerLimits};
+use crate::infer::Example;
+use crate::worker::{Loading, Worker, WorkerFault, WorkerLimits};
 use std::path::Path;
 
 /// Longest golden run when the budget names no latency, milliseconds.
@@ -46,7 +47,10 @@ pub async fn run_trial(
     budget: TrialBudget,
 ) -> TrialOutcome {
     let limits = limits(golden, budget);
-    let mut worker = match Worker::start(program, model, limits).await {
+    let first = golden.vectors.first();
+    let example = first.map_or_else(Example::default, |vector| Example::of(&vector.inputs));
+    let loading = Loading::like(example);
+    let mut worker = match Worker::start_with(program, model, loading, limits).await {
         Ok(worker) => worker,
         Err(fault) => return TrialOutcome::from_fault(fault, budget),
     };

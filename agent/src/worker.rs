@@ -14,7 +14,7 @@ mod stopwatch;
 
 pub use fault::{Place, WorkerFault};
 
-use crate::infer::{Graph, Stage};
+use crate::infer::{Example, Graph, Stage};
 use crate::tensor::{Signature, Tensor};
 use evidence::Evidence;
 use message::{Loaded, Reply, Request};
@@ -41,6 +41,31 @@ pub struct WorkerLimits {
     pub load_timeout_ms: u64,
     /// Wall-clock time for one request, milliseconds.
     pub run_timeout_ms: u64,
+}
+
+/// How a model is loaded.
+#[derive(Clone, Debug)]
+pub struct Loading {
+    /// Which form of the graph runs.
+    pub graph: Graph,
+    /// What its requests look like.
+    pub example: Example,
+}
+
+impl Default for Loading {
+    fn default() -> Loading {
+        Loading::like(Example::default())
+    }
+}
+
+impl Loading {
+    /// What serves, for requests like `example`.
+    pub fn like(example: Example) -> Loading {
+        Loading {
+            graph: Graph::Optimised,
+            example,
+        }
+    }
 }
 
 /// A running compute child with one loaded model. Dropping it kills the child.
@@ -82,19 +107,19 @@ impl Worker {
         model: &Path,
         limits: WorkerLimits,
     ) -> Result<Worker, WorkerFault> {
-        Worker::start_with(program, model, Graph::Optimised, limits).await
+        Worker::start_with(program, model, Loading::default(), limits).await
     }
 
-    /// [`Worker::start`] with a choice of graph.
+    /// [`Worker::start`] with a choice of graph, for requests like an example.
     pub async fn start_with(
         program: &Path,
         model: &Path,
-        graph: Graph,
+        loading: Loading,
         limits: WorkerLimits,
     ) -> Result<Worker, WorkerFault> {
         let mut worker = Worker::spawn(program, limits).map_err(WorkerFault::Spawn)?;
         let mut place = Place::at(Stage::Read);
-        let load = worker.load(model, graph, &mut place);
+        let load = worker.load(model, loading, &mut place);
         let loaded = timeout(Duration::from_millis(limits.load_timeout_ms), load).await;
         match loaded {
             Ok(Ok(loaded)) => {
@@ -166,9 +191,11 @@ impl Worker {
         })?;
         self.state = State::Busy;
         let limit = Duration::from_millis(self.limits.run_timeout_ms);
-        let Ok(reply) = timeout(limit, self.exchange(&frame)).await else {
+        let mut place = self.at_run();
+        let Ok(reply) = timeout(limit, self.exchange(&frame, &mut place)).await else {
             self.kill().await;
             return Err(WorkerFault::HungRunning {
+                place,
                 timeout_ms: self.limits.run_timeout_ms,
             });
         };
@@ -177,7 +204,7 @@ impl Worker {
                 self.state = State::Idle;
                 answer
             }
-            Err(broken) => Err(self.bury(broken, self.at_run()).await),
+            Err(broken) => Err(self.bury(broken, place).await),
         }
     }
 
@@ -242,7 +269,7 @@ impl Worker {
     async fn load(
         &mut self,
         model: &Path,
-        graph: Graph,
+        loading: Loading,
         place: &mut Place,
     ) -> Result<Loaded, Broken> {
         let path = model
@@ -250,7 +277,8 @@ impl Worker {
             .ok_or(Broken::Protocol("the model's path is not UTF-8".into()))?;
         let request = Request::Load {
             path: path.to_owned(),
-            graph,
+            graph: loading.graph,
+            example: loading.example,
         };
         let frame = frame::encode(&request).map_err(|error| Broken::Protocol(error.to_string()))?;
         frame::send(&mut self.channel, &frame)
@@ -268,11 +296,17 @@ impl Worker {
         }
     }
 
-    async fn exchange(&mut self, frame: &[u8]) -> Result<Reply, Broken> {
+    /// Leaves in `place` what the worker was at when it was heard last.
+    async fn exchange(&mut self, frame: &[u8], place: &mut Place) -> Result<Reply, Broken> {
         frame::send(&mut self.channel, frame)
             .await
             .map_err(Broken::from)?;
-        frame::receive(&mut self.channel).await
+        loop {
+            match frame::receive(&mut self.channel).await? {
+                Reply::Entered { stage, operator } => *place = Place { stage, operator },
+                reply => return Ok(reply),
+            }
+        }
     }
 
     /// The outer error ends the worker, the inner one does not.

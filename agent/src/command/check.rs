@@ -6,16 +6,18 @@
 mod probe;
 mod report;
 mod rows;
+mod test_data;
 
 use crate::error::exit;
-use crate::infer::Graph;
+use crate::infer::{Example, Graph};
 use crate::tensor::Tensor;
 use crate::trial::{Golden, GoldenError, Tolerance, TrialBudget, compare, run_trial};
-use crate::worker::{Worker, WorkerFault, WorkerLimits};
+use crate::worker::{Loading, Worker, WorkerFault, WorkerLimits};
 use report::{Refusal, Report};
 use rows::{Rows, RowsError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use test_data::{TestDataSet, Unanswered};
 
 /// The model is refused.
 pub const EXIT_REFUSED: u8 = 3;
@@ -38,6 +40,16 @@ pub struct CheckArgs {
     /// Golden vectors (CBOR) that it must answer.
     #[arg(long)]
     pub golden: Option<PathBuf>,
+    /// Folder of ONNX test data that it must answer: input_K.pb and output_K.pb, or folders
+    /// test_data_set_N of them. Replaces the questions that the check would invent.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["golden", "rows"])]
+    pub test_data: Option<PathBuf>,
+    /// Relative tolerance of test data.
+    #[arg(long, default_value_t = 1e-3, requires = "test_data")]
+    pub rtol: f64,
+    /// Absolute tolerance of test data.
+    #[arg(long, default_value_t = 1e-4, requires = "test_data")]
+    pub atol: f64,
     /// CSV file with a header; each row is answered, its columns in order are the features.
     #[arg(long)]
     pub rows: Option<PathBuf>,
@@ -68,6 +80,8 @@ enum CheckError {
     Refused(Refusal),
     #[error("{path}: {source}", path = path.display())]
     Golden { path: PathBuf, source: GoldenError },
+    #[error("{path}: {because}", path = path.display())]
+    TestData { path: PathBuf, because: String },
     #[error("{path}: {source}", path = path.display())]
     Rows { path: PathBuf, source: RowsError },
     #[error("{path}: {source}", path = path.display())]
@@ -106,6 +120,9 @@ async fn check(program: &Path, args: &CheckArgs) -> Result<Report, CheckError> {
         let path = args.model.clone();
         return Err(CheckError::Read { path, source });
     }
+    if let Some(folder) = &args.test_data {
+        return check_test_data(program, args, folder).await;
+    }
     let golden = args.golden.as_deref().map(read_golden).transpose()?;
     let rows = args.rows.as_deref().map(read_rows).transpose()?;
     let mut report = Report::default();
@@ -117,6 +134,49 @@ async fn check(program: &Path, args: &CheckArgs) -> Result<Report, CheckError> {
         report.golden = Some(trial(program, args, &golden).await?);
     }
     Ok(report)
+}
+
+/// Whether the model answers as its test data say. What the model is to blame for comes before
+/// what is wrong with the data.
+async fn check_test_data(
+    program: &Path,
+    args: &CheckArgs,
+    folder: &Path,
+) -> Result<Report, CheckError> {
+    let sets = test_data::read(folder);
+    let example = sets
+        .as_deref()
+        .map_or_else(|_| Example::default(), test_data::example);
+    let loading = Loading::like(example);
+    let mut worker = Worker::start_with(program, &args.model, loading, limits(args)).await?;
+    let mut report = Report::default();
+    report.describe(&worker);
+    let answered = match sets {
+        Ok(sets) => answer_test_data(&mut worker, args, sets).await,
+        Err(because) => Err(CheckError::TestData {
+            path: folder.into(),
+            because,
+        }),
+    };
+    report.measure(&worker);
+    worker.stop().await;
+    report.test_data = Some(answered?);
+    Ok(report)
+}
+
+async fn answer_test_data(
+    worker: &mut Worker,
+    args: &CheckArgs,
+    sets: Vec<TestDataSet>,
+) -> Result<test_data::Answered, CheckError> {
+    let (rtol, atol) = (args.rtol, args.atol);
+    let answered = test_data::answer(worker, sets, Tolerance { rtol, atol }).await;
+    answered.map_err(|unanswered| match unanswered {
+        Unanswered::Fault(fault) => fault.into(),
+        Unanswered::Wrong { reason, worst } => {
+            CheckError::Refused(Refusal::of_difference(reason, worst))
+        }
+    })
 }
 
 /// Seeded inputs and their answers, one list of tensors for each vector.
@@ -163,7 +223,11 @@ async fn second_opinion(
     report: &mut Report,
 ) {
     let limits = limits(args);
-    let started = Worker::start_with(program, &args.model, Graph::Unoptimised, limits).await;
+    let loading = Loading {
+        graph: Graph::Unoptimised,
+        ..Loading::default()
+    };
+    let started = Worker::start_with(program, &args.model, loading, limits).await;
     let second = match started {
         Ok(mut worker) => {
             let outputs = answers(&mut worker, &inputs).await;
@@ -256,7 +320,9 @@ impl CheckError {
         match self {
             CheckError::Refused(_) => EXIT_REFUSED,
             CheckError::Read { source, .. } => exit::of_file(source),
-            CheckError::Golden { .. } | CheckError::Rows { .. } => EXIT_USAGE,
+            CheckError::Golden { .. }
+            | CheckError::TestData { .. }
+            | CheckError::Rows { .. } => EXIT_USAGE,
             CheckError::NotMade(_) => EXIT_FAILED,
         }
     }
@@ -265,6 +331,9 @@ impl CheckError {
         match self {
             CheckError::Refused(refusal) => refusal.hint,
             CheckError::Golden { .. } => "make golden vectors with `muster bundle build`",
+            CheckError::TestData { .. } => {
+                "give a folder with input_0.pb and output_0.pb, or with folders test_data_set_N"
+            }
             CheckError::Rows { .. } => {
                 "give a CSV file with a header and one number for each feature of the model"
             }

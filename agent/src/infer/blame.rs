@@ -26,10 +26,10 @@ pub(super) fn refusal(stage: Stage, error: &TractError, survey: &Survey) -> Load
     }
 }
 
-/// A failed run that names the operator.
-pub(super) fn failure(error: &TractError, survey: &Survey) -> RunError {
+/// A failed run that names the operator, `at_work` if the error names none.
+pub(super) fn failure(error: &TractError, survey: &Survey, at_work: Option<&str>) -> RunError {
     RunError::Operator {
-        operator: operator(error, survey),
+        operator: operator(error, survey).or(at_work.map(str::to_owned)),
         reason: reason(error),
     }
 }

@@ -4,15 +4,17 @@
 
 use super::blame::refusal;
 use super::error::{LoadError, Stage};
-use super::names;
 use super::survey::Survey;
+use super::{names, test_data};
 use muster_protocol::limits::BLOB_BYTES_MAX;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 use tract_onnx::Onnx;
-use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataLocation};
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::type_proto::Value as TypeValue;
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 use tract_onnx::prelude::{Framework, InferenceModel};
 
 /// The bytes of a regular file of bounded size.
@@ -77,6 +79,41 @@ pub(super) fn graph(proto: &ModelProto, survey: &Survey) -> Result<InferenceMode
     let mut parsed = onnx.model_for_proto_model(proto).map_err(refused)?;
     Onnx::determinize(&mut parsed).map_err(refused)?;
     Ok(parsed)
+}
+
+/// Element types that the runtime does not have, named with who takes them: its own words name
+/// neither.
+pub(super) fn check_datatypes(proto: &ModelProto, survey: &Survey) -> Result<(), LoadError> {
+    let Some(graph) = &proto.graph else {
+        return Ok(());
+    };
+    let weights: HashSet<&String> = graph.initializer.iter().map(|w| &w.name).collect();
+    let inputs = graph.input.iter().filter(|i| !weights.contains(&i.name));
+    for input in inputs {
+        let value = input.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let reason = match value {
+            Some(TypeValue::TensorType(tensor)) => unsupported(tensor.elem_type),
+            None => Some("it is no tensor (a sequence, a map, an optional)".into()),
+        };
+        if let Some(reason) = reason {
+            return Err(LoadError {
+                stage: Stage::Parse,
+                operator: survey.taker_of(&input.name).map(str::to_owned),
+                reason: format!("input {:?}: {reason}", input.name),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why elements of a type cannot be taken.
+fn unsupported(element_type: i32) -> Option<String> {
+    if test_data::datatype(element_type).is_some() {
+        return None;
+    }
+    let known = DataType::try_from(element_type).ok();
+    let name = known.map_or(element_type.to_string(), |known| known.as_str_name().into());
+    Some(format!("element type {name} is not supported"))
 }
 
 /// The runtime panics on an output that nothing produces.

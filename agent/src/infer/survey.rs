@@ -24,6 +24,8 @@ pub(super) struct Survey {
     pub outputs: Vec<DeclaredOutput>,
     /// Operator of each node, by its name (unique: see `names`).
     nodes: HashMap<String, String>,
+    /// Operator of the first node that takes a tensor, by the tensor's name.
+    takers: HashMap<String, String>,
 }
 
 /// An output as the file declares it.
@@ -47,6 +49,10 @@ impl Survey {
             if !known.contains_key(&node.op_type) && !survey.unknown.contains(&operator) {
                 survey.unknown.push(operator.clone());
             }
+            for input in &node.input {
+                let taker = survey.takers.entry(input.clone());
+                taker.or_insert_with(|| operator.clone());
+            }
             survey.nodes.insert(node.name.clone(), operator.clone());
             operators.insert(operator);
         });
@@ -64,6 +70,11 @@ impl Survey {
             [only] => Some(only),
             _ => None,
         }
+    }
+
+    /// The operator that takes a tensor first.
+    pub(super) fn taker_of(&self, tensor: &str) -> Option<&str> {
+        self.takers.get(tensor).map(String::as_str)
     }
 
     /// The operator of a node; the runtime appends `.suffix` to nodes that it splits.
@@ -91,7 +102,7 @@ fn visit(graph: &GraphProto, seen: &mut dyn FnMut(&NodeProto)) {
     }
 }
 
-fn qualified(node: &NodeProto) -> String {
+pub(super) fn qualified(node: &NodeProto) -> String {
     match node.domain.as_str() {
         "" | "ai.onnx" => node.op_type.clone(),
         domain => format!("{domain}.{}", node.op_type),

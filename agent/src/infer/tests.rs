@@ -7,18 +7,17 @@ use crate::trial::{Tolerance, compare};
 use onnx::{Onnx, linear};
 use std::fs;
 use std::path::PathBuf;
-use tract_onnx::tensor::{load_tensor, proto_from_reader};
 
 fn load_bytes(bytes: &[u8], graph: Graph) -> Result<Model, LoadError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.onnx");
     fs::write(&path, bytes).expect("written");
-    load(&path, graph, &mut |_, _| {})
+    load(&path, graph, &Example::default(), &mut |_, _| {})
 }
 
 fn answer(model: &mut Model, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
     let inputs = model.prepare(inputs)?;
-    model.run(&inputs)
+    model.run(&inputs, &mut |_, _| {})
 }
 
 #[test]
@@ -111,14 +110,24 @@ fn no_prefix_of_a_model_loads_as_another_one() {
 #[test]
 fn a_folder_or_a_missing_file_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = load(folder.path(), Graph::Optimised, &mut |_, _| {})
-        .err()
-        .expect("refused");
+    let error = load(
+        folder.path(),
+        Graph::Optimised,
+        &Example::default(),
+        &mut |_, _| {},
+    )
+    .err()
+    .expect("refused");
     assert_eq!(error.to_string(), "stage read: it is not a regular file");
     let missing = folder.path().join("missing");
-    let error = load(&missing, Graph::Optimised, &mut |_, _| {})
-        .err()
-        .expect("refused");
+    let error = load(
+        &missing,
+        Graph::Optimised,
+        &Example::default(),
+        &mut |_, _| {},
+    )
+    .err()
+    .expect("refused");
     assert_eq!(error.stage, Stage::Read);
 }
 
@@ -146,7 +155,12 @@ fn real_models_answer_like_onnxruntime() {
             .into_owned();
         let refused = REFUSED.iter().find(|(refused, _)| *refused == name);
         match (
-            load(&folder.join("model.onnx"), Graph::Optimised, &mut |_, _| {}),
+            load(
+                &folder.join("model.onnx"),
+                Graph::Optimised,
+                &Example::default(),
+                &mut |_, _| {},
+            ),
             refused,
         ) {
             (Ok(mut model), None) => answers_every_set(&folder, &mut model),
@@ -197,9 +211,6 @@ fn answers_every_set(folder: &Path, model: &mut Model) {
 }
 
 fn read_tensor(path: &Path, name: &str) -> Option<Tensor> {
-    let file = fs::File::open(path).ok()?;
-    let proto = proto_from_reader(file).expect("a tensor");
-    let provider = tract_onnx::data_resolver::FopenDataResolver;
-    let value = load_tensor(&provider, &proto, None).expect("a tensor");
-    Some(convert::from_runtime(name, &value.into()).expect("a tensor"))
+    let tensor = test_data::tensor(fs::File::open(path).ok()?).expect("a tensor");
+    Some(tensor.renamed(name).expect("a name"))
 }

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::serve::backend::{Answer, Failure, Job};
 use crate::store::blobs::verify_file;
 use crate::tensor::Tensor;
-use crate::worker::{Worker, WorkerFault};
+use crate::worker::{Loading, Worker, WorkerFault};
 use muster_device::backoff::Backoff;
 use muster_device::fold::WindowFold;
 use muster_device::updater::Verdict;
@@ -151,8 +151,14 @@ impl Task {
         if !self.model_verifies().await {
             return self.damaged().await;
         }
-        let started =
-            Worker::start(&self.plan.program, &self.plan.model_path, self.plan.limits).await;
+        let loading = Loading::like(self.plan.example.clone());
+        let Plan {
+            program,
+            model_path,
+            limits,
+            ..
+        } = &self.plan;
+        let started = Worker::start_with(program, model_path, loading, *limits).await;
         self.vitals().starts += 1;
         match started {
             Ok(worker) => self.started(worker).await,

@@ -24,7 +24,7 @@ pub(super) struct Staged {
     pub(super) model: Layer,
     pub(super) card: Card,
     pub(super) features: Features,
-    golden: Vec<u8>,
+    pub(super) golden: Vec<u8>,
 }
 
 impl Supervisor {

@@ -4,13 +4,15 @@
 //! counts its last window and ends.
 
 use super::{Supervisor, model_task};
+use crate::infer::Example;
 use crate::serve::backend::{Readiness, Route};
 use crate::serving::{Closed, Columns, Event, Plan, Start};
+use crate::trial::Golden;
 use crate::worker::WorkerLimits;
 use muster_device::updater::{Input, Release, Verdict};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
-use muster_protocol::message::Swap;
+use muster_protocol::message::{Reason, Swap};
 use std::sync::Arc;
 
 const MIB: u64 = 1024 * 1024;
@@ -72,6 +74,9 @@ impl Supervisor {
 
     fn serving_plan(&self, model: &ModelId, release: &Release) -> Result<Plan, Verdict> {
         let staged = self.staged(&release.bundle)?;
+        let golden = Golden::from_cbor(&staged.golden)
+            .map_err(|error| Verdict::new(Reason::Manifest, &error.to_string()))?;
+        let example = golden.vectors.first();
         Ok(Plan {
             model: model.clone(),
             release: release.clone(),
@@ -79,6 +84,7 @@ impl Supervisor {
             model_path: staged.model_path,
             model_digest: staged.model.blob_digest,
             model_bytes: staged.model.blob_size,
+            example: example.map_or_else(Example::default, |vector| Example::of(&vector.inputs)),
             limits: WorkerLimits {
                 memory_bytes_max: self.config.worker_memory_mib_max * MIB,
                 cpu_seconds_max: None,

@@ -45,6 +45,22 @@ pub fn compare(
     })
 }
 
+/// The largest difference of any element; `None` if names, datatypes or shapes differ. A NaN that
+/// is not expected, or is missing, is infinitely far off.
+pub fn worst_difference(expected: &[Tensor], got: &[Tensor]) -> Option<f64> {
+    expected.iter().try_fold(0.0, |worst: f64, expected| {
+        let found = got.iter().find(|tensor| tensor.name() == expected.name())?;
+        check_form(expected, found).ok()?;
+        let pairs = expected.to_f64().zip(found.to_f64());
+        let differences = pairs.map(|(e, g)| match (e == g, e.is_nan(), g.is_nan()) {
+            (true, ..) | (_, true, true) => 0.0,
+            (_, true, false) | (_, false, true) => f64::INFINITY,
+            (false, false, false) => (e - g).abs(),
+        });
+        Some(differences.fold(worst, f64::max))
+    })
+}
+
 fn compare_one(expected: &Tensor, got: &Tensor, tolerance: Tolerance) -> Result<(), Difference> {
     check_form(expected, got)?;
     let size = expected.datatype().size();
@@ -115,6 +131,26 @@ mod tests {
         check(f32::INFINITY, 1.0, false);
         check(1.0, f32::INFINITY, false);
         check(f32::INFINITY, f32::NEG_INFINITY, false);
+    }
+
+    #[test]
+    fn the_worst_difference_is_a_number_or_the_form_differs() {
+        let tensor = |values: &[f32]| {
+            vec![Tensor::from_f32("y", vec![values.len()], values).expect("valid")]
+        };
+        let check = |expected: &[f32], got: &[f32], worst: Option<f64>| {
+            let found = worst_difference(&tensor(expected), &tensor(got));
+            assert_eq!(found, worst, "{expected:?} {got:?}");
+        };
+        check(&[1.0, 2.0], &[1.5, 2.0], Some(0.5));
+        check(
+            &[f32::NAN, f32::INFINITY],
+            &[f32::NAN, f32::INFINITY],
+            Some(0.0),
+        );
+        check(&[1.0], &[f32::NAN], Some(f64::INFINITY));
+        check(&[f32::NAN], &[1.0], Some(f64::INFINITY));
+        check(&[1.0], &[1.0, 1.0], None);
     }
 
     #[test]

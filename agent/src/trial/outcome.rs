@@ -75,7 +75,7 @@ pub enum TrialOutcome {
     Crashed {
         /// Where it had come to.
         stage: Stage,
-        /// The operator, if the model uses only one.
+        /// The operator at fault, if it is known.
         operator: Option<String>,
         /// How it died and its last words.
         reason: String,
@@ -85,7 +85,7 @@ pub enum TrialOutcome {
     Hung {
         /// Where it had come to.
         stage: Stage,
-        /// The operator, if the model uses only one.
+        /// The operator at fault, if it is known.
         operator: Option<String>,
         /// What took how long.
         reason: String,
@@ -155,17 +155,16 @@ impl TrialOutcome {
                 place: Place { stage, operator },
                 ..
             }
+            | WorkerFault::HungRunning {
+                place: Place { stage, operator },
+                ..
+            }
             | WorkerFault::CpuExhausted {
                 place: Place { stage, operator },
                 ..
             } => TrialOutcome::Hung {
                 stage,
                 operator,
-                reason,
-            },
-            WorkerFault::HungRunning { .. } => TrialOutcome::Hung {
-                stage: Stage::Run,
-                operator: None,
                 reason,
             },
             WorkerFault::Refused(error) => TrialOutcome::Refused {

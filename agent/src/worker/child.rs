@@ -15,10 +15,13 @@ use rustix::process::{
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
 
+/// After a load of at most this long, the operator that it died of is looked for: that takes some
+/// more loads.
+const BLAME_US_MAX: u64 = 500_000;
 /// Exit code of a worker that could not limit itself or understand its supervisor.
 const EXIT_BROKEN: u8 = 70;
 
@@ -81,7 +84,7 @@ fn serve() -> io::Result<()> {
         let Request::Run { id, inputs } = request else {
             return Err(io::Error::other("a model is loaded already"));
         };
-        let reply = run(&mut model, id, inputs);
+        let reply = run(&mut model, id, inputs, &mut channel);
         write_reply(&mut channel, &reply)?;
     }
     Ok(())
@@ -89,27 +92,46 @@ fn serve() -> io::Result<()> {
 
 /// `None` when there is nothing to run: refused, or the supervisor has gone.
 fn load(channel: &mut UnixStream) -> io::Result<Option<Model>> {
-    let (path, graph) = match read_request(channel)? {
-        Some(Request::Load { path, graph }) => (path, graph),
+    let (path, graph, example) = match read_request(channel)? {
+        Some(Request::Load {
+            path,
+            graph,
+            example,
+        }) => (path, graph, example),
         Some(Request::Run { .. }) => return Err(io::Error::other("no model is loaded")),
         None => return Ok(None),
     };
     let stopwatch = Stopwatch::start();
-    let mut enter = |stage: Stage, operator: Option<&str>| {
-        let entered = Reply::Entered {
-            stage,
-            operator: operator.map(str::to_owned),
-        };
-        // If nobody listens any more, the next read ends the worker.
-        let _ = write_reply(channel, &entered);
+    let mut stage = Stage::Read;
+    let mut enter = |entered: Stage, operator: Option<&str>| {
+        stage = entered;
+        say_entered(channel, entered, operator);
     };
-    let loaded = infer::load(Path::new(&path), graph, &mut enter);
+    let path = Path::new(&path);
+    let loaded = panic::catch_unwind(AssertUnwindSafe(|| {
+        infer::load(path, graph, &example, &mut enter)
+    }));
     let (reply, model) = match loaded {
-        Ok(model) => (Reply::Loaded(describe(&model, &stopwatch)), Some(model)),
-        Err(error) => (Reply::Refused(error), None),
+        Ok(Ok(model)) => (Reply::Loaded(describe(&model, &stopwatch)), Some(model)),
+        Ok(Err(error)) => (Reply::Refused(error), None),
+        Err(panic) => {
+            if stopwatch.elapsed_us() < BLAME_US_MAX {
+                // The evidence is written already; what the search dies of is the same.
+                panic::set_hook(Box::new(|_| {}));
+                let operator = infer::culprit(path, graph, &example);
+                say_entered(channel, stage, operator.as_deref());
+            }
+            panic::resume_unwind(panic)
+        }
     };
     write_reply(channel, &reply)?;
     Ok(model)
+}
+
+/// If nobody listens any more, the next read ends the worker.
+fn say_entered(channel: &mut UnixStream, stage: Stage, operator: Option<&str>) {
+    let operator = operator.map(str::to_owned);
+    let _ = write_reply(channel, &Reply::Entered { stage, operator });
 }
 
 fn describe(model: &Model, stopwatch: &Stopwatch) -> Loaded {
@@ -121,7 +143,7 @@ fn describe(model: &Model, stopwatch: &Stopwatch) -> Loaded {
     }
 }
 
-fn run(model: &mut Model, id: u64, inputs: Vec<Tensor>) -> Reply {
+fn run(model: &mut Model, id: u64, inputs: Vec<Tensor>, channel: &mut UnixStream) -> Reply {
     let failed = |error: infer::RunError| {
         let operator = error.operator().map(str::to_owned);
         Reply::Failed {
@@ -135,7 +157,13 @@ fn run(model: &mut Model, id: u64, inputs: Vec<Tensor>) -> Reply {
         Err(error) => return failed(error),
     };
     let stopwatch = Stopwatch::start();
-    match model.run(&inputs) {
+    let mut enter = |stage: Stage, operator: Option<&str>| say_entered(channel, stage, operator);
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| model.run(&inputs, &mut enter)));
+    let ran = ran.unwrap_or_else(|panic| {
+        say_entered(channel, Stage::Run, model.at_work());
+        panic::resume_unwind(panic)
+    });
+    match ran {
         Ok(outputs) => Reply::Ran {
             id,
             outputs,
@@ -147,15 +175,15 @@ fn run(model: &mut Model, id: u64, inputs: Vec<Tensor>) -> Reply {
 
 /// One line: what and where, without the folder that the source was compiled in.
 fn last_words(panic: &panic::PanicHookInfo<'_>) -> String {
-    let what = panic.payload_as_str().unwrap_or("a panic without words");
+    let what = panic.payload_as_str().unwrap_or("without words");
     let what: String = what.chars().take(400).collect();
     match panic.location() {
         Some(location) => {
             let file = location.file();
             let crate_start = file.rfind("/src/").and_then(|src| file[..src].rfind('/'));
             let file = crate_start.map_or(file, |slash| &file[slash + 1..]);
-            format!("panicked: {what} ({file}:{})", location.line())
+            format!("the runtime gave up: {what} ({file}:{})", location.line())
         }
-        None => format!("panicked: {what}"),
+        None => format!("the runtime gave up: {what}"),
     }
 }

@@ -25,7 +25,7 @@ const OUT_OF_MEMORY_WORDS: [&str; 4] = [
 pub struct Place {
     /// The stage that it entered last.
     pub stage: Stage,
-    /// The operator, if the model uses only one.
+    /// The operator at fault, if it is known.
     pub operator: Option<String>,
 }
 
@@ -66,8 +66,10 @@ pub enum WorkerFault {
         timeout_ms: u64,
     },
     /// A request took longer than its limit; it was killed.
-    #[error("a run took more than {timeout_ms} ms")]
+    #[error("a run took more than {timeout_ms} ms{by}", by = by(place))]
     HungRunning {
+        /// Where.
+        place: Place,
         /// The limit.
         timeout_ms: u64,
     },
@@ -133,6 +135,7 @@ pub(super) fn of_death(
             cpu_seconds_max,
         };
     }
+    let evidence = plain(&evidence);
     let starved = OUT_OF_MEMORY_WORDS
         .iter()
         .any(|words| evidence.contains(words));
@@ -150,6 +153,20 @@ pub(super) fn of_death(
         code: status.code(),
         evidence,
     }
+}
+
+fn by(place: &Place) -> String {
+    let by = |operator: &String| format!(", it hung in {operator}");
+    place.operator.as_ref().map(by).unwrap_or_default()
+}
+
+/// The last words without what the standard library says to developers.
+fn plain(evidence: &str) -> String {
+    if evidence.contains("has overflowed its stack") {
+        return "its graph is nested or chained too deeply for the runtime's stack".into();
+    }
+    let words = evidence.split(" note: run with").next();
+    words.unwrap_or_default().to_owned()
 }
 
 fn death(signal: Option<i32>, code: Option<i32>) -> String {

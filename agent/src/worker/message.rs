@@ -3,7 +3,7 @@
 //! Both are the same binary, so there is one version. Never trusts the worker: a hostile model
 //! may have taken it over, so every list in a reply is bounded.
 
-use crate::infer::{Graph, LoadError, Stage};
+use crate::infer::{Example, Graph, LoadError, Stage};
 use crate::tensor::{Signature, Tensor, decode_list, decode_tensors};
 use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::{Decode, Encode};
@@ -21,6 +21,8 @@ pub(super) enum Request {
         path: String,
         #[n(1)]
         graph: Graph,
+        #[n(2)]
+        example: Example,
     },
     /// Run the loaded model.
     #[n(1)]
@@ -35,7 +37,8 @@ pub(super) enum Request {
 /// Worker to supervisor.
 #[derive(Debug, Encode, Decode)]
 pub(super) enum Reply {
-    /// A stage of loading begins: if it is the last that was heard, the worker died there.
+    /// A stage of loading or an operator of a run begins: if it is the last that was heard, the
+    /// worker died there.
     #[n(0)]
     Entered {
         #[n(0)]

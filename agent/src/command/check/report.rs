@@ -3,6 +3,7 @@
 //! Never rounds: a number in JSON reads back to the same bits; NaN and infinities are null.
 
 use super::Output;
+use super::test_data::Answered;
 use crate::infer::Stage;
 use crate::tensor::{Dim, Signature, Tensor, TensorSpec};
 use crate::trial::TrialOutcome;
@@ -25,6 +26,7 @@ pub(super) struct Report {
     pub(super) self_golden: Vec<(Vec<Tensor>, Vec<Tensor>)>,
     pub(super) row_outputs: Option<Vec<Value>>,
     pub(super) golden: Option<String>,
+    pub(super) test_data: Option<Answered>,
     signature: Signature,
     operators: Vec<String>,
     metadata: Vec<(String, String)>,
@@ -40,6 +42,8 @@ pub(super) struct Refusal {
     operator: Option<String>,
     pub(super) reason: String,
     pub(super) hint: &'static str,
+    /// How far a wrong answer is off.
+    difference: Option<f64>,
 }
 
 impl Report {
@@ -94,6 +98,9 @@ impl Report {
             "planned_peak_bytes": self.planned_peak_bytes(),
             "self_golden": self.self_golden.iter().map(vector).collect::<Vec<_>>(),
             "golden": self.golden,
+            "test_data": self.test_data.as_ref().map(|answered| json!({
+                "sets": answered.sets, "worst_difference": answered.worst,
+            })),
             "row_outputs": self.row_outputs,
             "warnings": self.warnings,
         })
@@ -123,6 +130,10 @@ impl Report {
                 .iter()
                 .map(|golden| format!("golden vectors: {golden}")),
         );
+        lines.extend(self.test_data.iter().map(|answered| {
+            let Answered { sets, worst } = answered;
+            format!("test data: {sets} sets answered, worst difference {worst:e}")
+        }));
         let rows = self.row_outputs.iter().flatten();
         lines.extend(
             rows.enumerate()
@@ -155,11 +166,14 @@ impl Refusal {
                 place: Place { stage, operator },
                 ..
             }
+            | WorkerFault::HungRunning {
+                place: Place { stage, operator },
+                ..
+            }
             | WorkerFault::CpuExhausted {
                 place: Place { stage, operator },
                 ..
             } => (*stage, operator.clone(), HINT_TIME),
-            WorkerFault::HungRunning { .. } => (Stage::Run, None, HINT_TIME),
             WorkerFault::Input(_) => (Stage::Run, None, HINT_RUN),
             WorkerFault::RunFailed { operator, .. } => (Stage::Run, operator.clone(), HINT_RUN),
             WorkerFault::Protocol(_) | WorkerFault::Spawn(_) => return None,
@@ -174,6 +188,7 @@ impl Refusal {
             operator,
             reason,
             hint,
+            difference: None,
         })
     }
 
@@ -185,6 +200,18 @@ impl Refusal {
             operator: None,
             reason,
             hint,
+            difference: None,
+        }
+    }
+
+    /// Test data that were answered otherwise.
+    pub(super) fn of_difference(reason: String, difference: Option<f64>) -> Refusal {
+        Refusal {
+            stage: "trial",
+            operator: None,
+            reason,
+            hint: "compare with the runtime that made the test data",
+            difference,
         }
     }
 
@@ -194,8 +221,12 @@ impl Refusal {
             operator,
             reason,
             hint: _,
+            difference,
         } = self;
-        let error = json!({ "stage": stage, "operator": operator, "reason": reason });
+        let mut error = json!({ "stage": stage, "operator": operator, "reason": reason });
+        if let Some(difference) = difference {
+            error["difference"] = json!(difference);
+        }
         say(&format!("{}\n", json!({ "error": error })));
     }
 }

@@ -9,6 +9,9 @@ fn arguments(fixture: &Fixture) -> CheckArgs {
     CheckArgs {
         model: fixture.model.clone(),
         golden: None,
+        test_data: None,
+        rtol: 1e-3,
+        atol: 1e-4,
         rows: None,
         output: Output::Json,
         memory_mib: 512,
