@@ -10,6 +10,7 @@ mod drift;
 mod full_disk;
 mod moving_address;
 mod other_processor;
+mod hostile;
 mod outages;
 mod power_cuts;
 mod restore;

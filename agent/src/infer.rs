@@ -87,13 +87,9 @@ fn plan_first(
     drop(proto);
     let inputs = plan::input_specs(&parsed, &survey, example)?;
     let mut entered = |stage| progress(stage, survey.only_operator());
-    let attempt = |fixed: Fixed, form: &[FormInput], entered: &mut dyn FnMut(Stage)| {
-        let plan = plan::build(&parsed, &inputs, form, graph, &survey, entered)?;
-        Ok((fixed, plan))
-    };
-    let (fixed, plan) = first_success(example, &inputs, &survey, &mut |fixed, form| {
-        attempt(fixed, form, &mut entered)
-    })?;
+    let mut attempt =
+        |form: &[FormInput]| plan::build(&parsed, &inputs, form, graph, &survey, &mut entered);
+    let (fixed, plan) = first_success(example, &inputs, &survey, &mut attempt)?;
     let outputs = plan.output_specs(&inputs, &survey)?;
     let source = match plan::is_open(&inputs) || fixed != Fixed::Nothing {
         true => Source::Open(Box::new(parsed)),
@@ -116,15 +112,15 @@ fn first_success(
     example: &Example,
     inputs: &[TensorSpec],
     survey: &Survey,
-    attempt: &mut dyn FnMut(Fixed, &[FormInput]) -> Result<(Fixed, Plan), LoadError>,
+    attempt: &mut dyn FnMut(&[FormInput]) -> Result<Plan, LoadError>,
 ) -> Result<(Fixed, Plan), LoadError> {
     let mut tried = Fixed::Nothing.form_like(example, inputs);
-    let mut last = attempt(Fixed::Nothing, &tried);
-    for fixed in Fixed::ATTEMPTS {
+    let mut last = attempt(&tried).map(|plan| (Fixed::Nothing, plan));
+    for fixed in [Fixed::IntegerSettings, Fixed::Settings] {
         let form = fixed.form_like(example, inputs);
         let hopeless = !survey.unknown.is_empty() || !has_values(&form) || form == tried;
         if last.is_err() && !hopeless {
-            last = attempt(fixed, &form);
+            last = attempt(&form).map(|plan| (fixed, plan));
             tried = form;
         }
     }

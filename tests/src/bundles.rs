@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Arc, Mutex, OnceLock};
 
+/// Seconds that [`Recipe::hasty`] gives a model to load, and then for each run.
+pub const HASTY_S: u64 = 5;
+
 /// What is built.
 #[derive(Debug, Clone)]
 pub struct Recipe {
@@ -84,15 +87,24 @@ impl Recipe {
     pub fn untried(self) -> Self {
         static CARELESS: OnceLock<PathBuf> = OnceLock::new();
         let agent = CARELESS.get_or_init(|| {
-            let (agent, good) = (program::path("muster-agent"), fixture("good.onnx"));
-            let line = format!("exec {} check {}", agent.display(), good.display());
-            let script = folder().join("careless-agent");
-            fs::write(&script, format!("#!/bin/sh\n{line} --output json\n")).expect("a file");
-            fs::set_permissions(&script, Permissions::from_mode(0o700)).expect("our file");
-            script
+            let good = fixture("good.onnx");
+            script(
+                "careless-agent",
+                &format!("check {} --output json", good.display()),
+            )
         });
         let agent = agent.to_str().expect("our paths are text").to_owned();
         self.with(&["--no-trial", "--agent", &agent])
+    }
+
+    /// Gives the model less time than a builder would, so that a test need not wait.
+    #[must_use]
+    pub fn hasty(self) -> Self {
+        static HASTY: OnceLock<PathBuf> = OnceLock::new();
+        let agent =
+            HASTY.get_or_init(|| script("hasty-agent", &format!("\"$@\" --timeout-s {HASTY_S}")));
+        let agent = agent.to_str().expect("our paths are text").to_owned();
+        self.with(&["--agent", &agent])
     }
 
     /// Runs `muster bundle build` into `out`.
@@ -129,6 +141,16 @@ impl Recipe {
             folder,
         }
     }
+}
+
+/// A program that runs the agent with arguments of our own.
+fn script(name: &str, arguments: &str) -> PathBuf {
+    let agent = program::path("muster-agent");
+    let path = folder().join(name);
+    let line = format!("exec {} {arguments}", agent.display());
+    fs::write(&path, format!("#!/bin/sh\n{line}\n")).expect("a file");
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("our file");
+    path
 }
 
 impl Bundle {

@@ -111,6 +111,14 @@ impl Device {
         self.agent.as_ref().map(Program::log).unwrap_or_default()
     }
 
+    /// The process of its agent.
+    ///
+    /// # Panics
+    /// When it was never started.
+    pub fn pid(&self) -> u32 {
+        self.agent.as_ref().expect("it was started").pid()
+    }
+
     /// Its state folder.
     pub fn state(&self) -> &Path {
         &self.state

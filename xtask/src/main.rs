@@ -4,6 +4,7 @@
 mod check;
 mod clock;
 mod cross;
+mod conformance;
 mod demo;
 mod firmware;
 mod run;
@@ -50,6 +51,8 @@ enum Task {
         #[command(subcommand)]
         task: cross::Task,
     },
+    /// Real and hostile models through the agent's own loading and trial, with a verdict each.
+    Conformance(conformance::Args),
     /// Show it all: a controller, four devices, two versions, live predictions.
     Demo(Box<demo::Args>),
     /// The device on a microcontroller, in QEMU.
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<ExitCode> {
         } => return demo::overhead::run(&root, swaps),
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Cross { task } => cross::run(task, &root, &mut report),
+        Task::Conformance(args) => return conformance::run(&args, &root),
         Task::Demo(args) => return demo::run(&args, &root),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
         Task::Test(args) => return test::run(&args, &root),

@@ -28,10 +28,6 @@ pub(super) struct FormInput {
 pub(super) type Form = Vec<FormInput>;
 
 impl Fixed {
-    /// What is tried, in this order.
-    pub(super) const ATTEMPTS: [Fixed; 3] =
-        [Fixed::Nothing, Fixed::IntegerSettings, Fixed::Settings];
-
     fn fixes(self, place: usize, tensor: &Tensor) -> bool {
         let integer = matches!(tensor.datatype(), Datatype::I32 | Datatype::I64);
         match self {
