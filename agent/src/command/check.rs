@@ -44,6 +44,10 @@ pub struct CheckArgs {
     /// test_data_set_N of them. Replaces the questions that the check would invent.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["golden", "rows"])]
     pub test_data: Option<PathBuf>,
+    /// Folder of ONNX test data whose first set tells what requests look like: the model is
+    /// loaded for its shapes and settings. Its answers do not count.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "test_data")]
+    pub example: Option<PathBuf>,
     /// Relative tolerance of test data.
     #[arg(long, default_value_t = 1e-3, requires = "test_data")]
     pub rtol: f64,
@@ -125,10 +129,12 @@ async fn check(program: &Path, args: &CheckArgs) -> Result<Report, CheckError> {
     }
     let golden = args.golden.as_deref().map(read_golden).transpose()?;
     let rows = args.rows.as_deref().map(read_rows).transpose()?;
+    let example = args.example.as_deref().map(read_example).transpose()?;
+    let example = example.unwrap_or_default();
     let mut report = Report::default();
-    let probes = first_opinion(program, args, rows.as_ref(), &mut report).await?;
-    if let Some((inputs, outputs)) = probes {
-        second_opinion(program, args, inputs, outputs, &mut report).await;
+    let probes = first_opinion(program, args, &example, rows.as_ref(), &mut report).await?;
+    if let Some(probes) = probes {
+        second_opinion(program, args, example, probes, &mut report).await;
     }
     if let Some(golden) = golden {
         report.golden = Some(trial(program, args, &golden).await?);
@@ -186,13 +192,14 @@ type Probes = (Vec<Vec<Tensor>>, Vec<Vec<Tensor>>);
 async fn first_opinion(
     program: &Path,
     args: &CheckArgs,
+    example: &Example,
     rows: Option<&Rows>,
     report: &mut Report,
 ) -> Result<Option<Probes>, CheckError> {
-    let limits = limits(args);
-    let mut worker = Worker::start(program, &args.model, limits).await?;
+    let loading = Loading::like(example.clone());
+    let mut worker = Worker::start_with(program, &args.model, loading, limits(args)).await?;
     report.describe(&worker);
-    let inputs = probe::inputs(worker.signature());
+    let inputs = probe::inputs(worker.signature(), example);
     let probes = match answers(&mut worker, &inputs).await {
         Ok(outputs) => Some((inputs, outputs)),
         Err(WorkerFault::RunFailed { reason, .. }) if probe::may_not_fit(worker.signature()) => {
@@ -218,14 +225,14 @@ async fn first_opinion(
 async fn second_opinion(
     program: &Path,
     args: &CheckArgs,
-    inputs: Vec<Vec<Tensor>>,
-    first: Vec<Vec<Tensor>>,
+    example: Example,
+    (inputs, first): Probes,
     report: &mut Report,
 ) {
     let limits = limits(args);
     let loading = Loading {
         graph: Graph::Unoptimised,
-        ..Loading::default()
+        example,
     };
     let started = Worker::start_with(program, &args.model, loading, limits).await;
     let second = match started {
@@ -292,6 +299,15 @@ fn read_golden(path: &Path) -> Result<Golden, CheckError> {
         path: path.into(),
         source,
     })
+}
+
+fn read_example(folder: &Path) -> Result<Example, CheckError> {
+    let sets = test_data::read(folder);
+    let sets = sets.map_err(|because| CheckError::TestData {
+        path: folder.into(),
+        because,
+    })?;
+    Ok(test_data::example(&sets))
 }
 
 fn read_rows(path: &Path) -> Result<Rows, CheckError> {

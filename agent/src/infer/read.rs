@@ -4,7 +4,7 @@
 
 use super::blame::refusal;
 use super::error::{LoadError, Stage};
-use super::survey::Survey;
+use super::survey::{Survey, qualified};
 use super::{names, test_data};
 use muster_protocol::limits::BLOB_BYTES_MAX;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use std::path::Path;
 use tract_onnx::Onnx;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::type_proto::Value as TypeValue;
-use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::{Framework, InferenceModel};
 
 /// The bytes of a regular file of bounded size.
@@ -96,9 +96,10 @@ pub(super) fn check_datatypes(proto: &ModelProto, survey: &Survey) -> Result<(),
             None => Some("it is no tensor (a sequence, a map, an optional)".into()),
         };
         if let Some(reason) = reason {
+            let taker = survey.taker_of(&input.name).or(survey.only_operator());
             return Err(LoadError {
                 stage: Stage::Parse,
-                operator: survey.taker_of(&input.name).map(str::to_owned),
+                operator: taker.map(str::to_owned),
                 reason: format!("input {:?}: {reason}", input.name),
             });
         }
@@ -136,23 +137,25 @@ fn check_outputs(graph: &GraphProto) -> Result<(), LoadError> {
 }
 
 fn check_weights(graph: &GraphProto) -> Result<(), LoadError> {
-    graph.initializer.iter().try_for_each(check_weight)?;
-    for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
-        attribute
-            .t
-            .iter()
-            .chain(&attribute.tensors)
-            .try_for_each(check_weight)?;
-        attribute
-            .g
-            .iter()
-            .chain(&attribute.graphs)
-            .try_for_each(check_weights)?;
+    let taker = |weight: &TensorProto| {
+        let takes = |node: &&NodeProto| node.input.contains(&weight.name);
+        graph.node.iter().find(takes).map(qualified)
+    };
+    let mut weights = graph.initializer.iter();
+    weights.try_for_each(|weight| check_weight(weight, || taker(weight)))?;
+    for node in &graph.node {
+        for attribute in &node.attribute {
+            let mut tensors = attribute.t.iter().chain(&attribute.tensors);
+            tensors.try_for_each(|weight| check_weight(weight, || Some(qualified(node))))?;
+            let mut graphs = attribute.g.iter().chain(&attribute.graphs);
+            graphs.try_for_each(check_weights)?;
+        }
     }
     Ok(())
 }
 
-fn check_weight(weight: &TensorProto) -> Result<(), LoadError> {
+/// `taker` is asked for the operator at fault.
+fn check_weight(weight: &TensorProto, taker: impl Fn() -> Option<String>) -> Result<(), LoadError> {
     if weight.data_location != Some(DataLocation::External as i32) {
         return Ok(());
     }
@@ -165,5 +168,8 @@ fn check_weight(weight: &TensorProto) -> Result<(), LoadError> {
         "weight {:?} is in another file ({location:?}); a model is one file here",
         weight.name
     );
-    Err(LoadError::new(Stage::Parse, reason))
+    Err(LoadError {
+        operator: taker(),
+        ..LoadError::new(Stage::Parse, reason)
+    })
 }

@@ -93,13 +93,18 @@ impl Agent {
         ))
     }
 
-    /// Checks a model, and answers `rows` with it.
+    /// Checks a model for requests like those of the test data in `example`, and answers `rows`
+    /// with it.
     pub(super) fn check(
         &self,
         model: &Path,
         rows: Option<&Path>,
+        example: Option<&Path>,
     ) -> Result<Checked, OperatorError> {
         let mut arguments = vec![model.as_os_str()];
+        if let Some(example) = example {
+            arguments.extend(["--example".as_ref(), example.as_os_str()]);
+        }
         if let Some(rows) = rows {
             arguments.extend(["--rows".as_ref(), rows.as_os_str()]);
         }

@@ -38,7 +38,8 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), OperatorError> {
         .as_ref()
         .map(|table| staging.scratch("rows.csv", table.to_csv().as_bytes()));
     output::note("checking the model with the agent's runtime");
-    let checked = agent.check(&args.model, rows.transpose()?.as_deref())?;
+    let rows = rows.transpose()?;
+    let checked = agent.check(&args.model, rows.as_deref(), vectors::example(&args.golden))?;
     checked
         .warnings
         .iter()

@@ -65,6 +65,12 @@ pub(super) fn read(paths: &[PathBuf], model: &Signature) -> Result<Vec<Vector>, 
     }
 }
 
+/// The first folder of test data: what requests look like.
+pub(super) fn example(paths: &[PathBuf]) -> Option<&Path> {
+    let mut folders = paths.iter().filter(|path| path.is_dir());
+    folders.next().map(PathBuf::as_path)
+}
+
 /// A whole file of at most [`GOLDEN_BYTES_MAX`] bytes.
 pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, VectorsError> {
     let failed = |source| VectorsError::Read {

@@ -2,6 +2,7 @@
 //!
 //! Never meaningful data; golden vectors of another runtime say more.
 
+use crate::infer::Example;
 use crate::tensor::{Datatype, Dim, Signature, Tensor, TensorSpec};
 
 /// Vectors for a model of usual size.
@@ -9,12 +10,14 @@ const VECTORS: u64 = 3;
 /// Inputs with more elements than this get a single vector: the report carries every number.
 const ELEMENTS_MAX: usize = 65_536;
 
-/// Vectors of inputs, with 1 for every open dimension.
-pub(super) fn inputs(signature: &Signature) -> Vec<Vec<Tensor>> {
-    let elements: usize = signature.inputs.iter().map(elements).sum();
+/// Vectors of inputs with the example's shapes and settings, or with 1 for every open dimension.
+pub(super) fn inputs(signature: &Signature, example: &Example) -> Vec<Vec<Tensor>> {
+    let specs = signature.inputs.iter().enumerate();
+    let elements = specs.map(|(place, spec)| elements(&example.shape_for(spec, place)));
+    let elements = elements.fold(0, usize::saturating_add);
     let count = if elements > ELEMENTS_MAX { 1 } else { VECTORS };
     (0..count)
-        .filter_map(|seed| vector(signature, seed))
+        .filter_map(|seed| vector(signature, example, seed))
         .collect()
 }
 
@@ -29,17 +32,17 @@ pub(super) fn may_not_fit(signature: &Signature) -> bool {
 }
 
 /// `None` when an input is beyond the bounds of a tensor.
-fn vector(signature: &Signature, seed: u64) -> Option<Vec<Tensor>> {
+fn vector(signature: &Signature, example: &Example, seed: u64) -> Option<Vec<Tensor>> {
     let mut state = seed;
-    signature
-        .inputs
-        .iter()
-        .map(|spec| tensor(spec, &mut state))
-        .collect()
+    let specs = signature.inputs.iter().enumerate();
+    let input = |(place, spec): (usize, &TensorSpec)| {
+        let setting = example.setting_for(spec, place);
+        setting.or_else(|| tensor(spec, example.shape_for(spec, place), &mut state))
+    };
+    specs.map(input).collect()
 }
 
-fn tensor(spec: &TensorSpec, state: &mut u64) -> Option<Tensor> {
-    let shape = spec.smallest_shape();
+fn tensor(spec: &TensorSpec, shape: Vec<usize>, state: &mut u64) -> Option<Tensor> {
     let bytes = crate::tensor::bytes_of(spec.datatype, &shape).ok()?;
     let mut data = Vec::with_capacity(bytes);
     for _ in 0..bytes / spec.datatype.size() {
@@ -75,8 +78,8 @@ fn push(data: &mut Vec<u8>, datatype: Datatype, random: u64) {
     }
 }
 
-fn elements(spec: &TensorSpec) -> usize {
-    spec.smallest_shape()
+fn elements(shape: &[usize]) -> usize {
+    shape
         .iter()
         .fold(1, |product, &dim| product.saturating_mul(dim))
 }
@@ -115,8 +118,8 @@ mod tests {
             inputs: specs,
             outputs: vec![],
         };
-        let probes = inputs(&signature);
-        assert_eq!(probes, inputs(&signature));
+        let probes = inputs(&signature, &Example::default());
+        assert_eq!(probes, inputs(&signature, &Example::default()));
         assert_eq!((probes.len(), probes[0].len()), (3, 5));
         assert_ne!(probes[0], probes[1]);
         for tensor in probes.iter().flatten() {

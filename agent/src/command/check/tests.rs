@@ -10,6 +10,7 @@ fn arguments(fixture: &Fixture) -> CheckArgs {
         model: fixture.model.clone(),
         golden: None,
         test_data: None,
+        example: None,
         rtol: 1e-3,
         atol: 1e-4,
         rows: None,
@@ -86,4 +87,38 @@ async fn a_failed_check_has_a_reason_and_a_code() {
         ..arguments(&linear)
     };
     assert_eq!(failure(&linear, &nowhere).await.1, exit::CONFLICT);
+}
+
+/// A TensorProto of floats of shape [1, 2].
+fn tensor_proto(values: [f32; 2]) -> Vec<u8> {
+    let raw = values.map(f32::to_le_bytes).concat();
+    [&[0x08, 1, 0x08, 2, 0x10, 1, 0x4a, 8][..], &raw].concat()
+}
+
+#[tokio::test]
+async fn test_data_are_answered_or_the_difference_is_told() {
+    let fixture = Fixture::new(&onnx::linear().build());
+    let set = fixture.folder().join("test_data_set_0");
+    fs::create_dir(&set).expect("a folder");
+    fs::write(set.join("input_0.pb"), tensor_proto([1.0, 2.0])).expect("written");
+    let arguments = CheckArgs {
+        test_data: Some(fixture.folder().to_owned()),
+        ..arguments(&fixture)
+    };
+    let check = async |expected: [f32; 2]| {
+        fs::write(set.join("output_0.pb"), tensor_proto(expected)).expect("written");
+        check(&fixture.program, &arguments).await
+    };
+    let report = check([3.0, 7.0]).await.expect("passes").to_json();
+    let answered = serde_json::json!({ "sets": 1, "worst_difference": 0.0 });
+    assert_eq!(report["test_data"], answered);
+    let error = check([3.0, 7.5]).await.err().expect("wrong");
+    let expect = "stage trial: test data set 0: element 1 of output \"y\" is 7, expected is 7.5";
+    assert_eq!(
+        (error.to_string().as_str(), error.exit_code()),
+        (expect, EXIT_REFUSED)
+    );
+    fs::write(set.join("input_0.pb"), b"x").expect("written");
+    let error = check([3.0, 7.0]).await.err().expect("unreadable");
+    assert_eq!(error.exit_code(), EXIT_USAGE);
 }
