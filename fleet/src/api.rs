@@ -1,4 +1,4 @@
-//! HTTP: the operator's API on loopback, and the HTTPS listener where devices enrol.
+//! HTTP: the operator's API and page on loopback, and the HTTPS listener where devices enrol.
 //!
 //! Only this module and the CLI's client know HTTP. Handlers translate and call the controller;
 //! nothing is decided here but who may ask.
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::{delete, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use axum::{Extension, Router, middleware};
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::{ENROLMENT_BYTES_MAX, LAYER_BYTES_MAX};
@@ -23,6 +23,7 @@ mod error;
 mod guard;
 mod listener;
 mod metadata;
+mod page;
 mod parse;
 mod rollouts;
 mod telemetry;
@@ -45,12 +46,15 @@ const API_LIMITS: Limits = Limits {
     connections_max: 64,
     handshake: Duration::from_secs(10),
     request: Duration::from_secs(120),
+    // An open page asks again after it: nothing is for ever, and nobody notices.
+    long_answer: Duration::from_secs(15 * 60),
 };
 /// Enrolment: strangers may connect.
 const ENROLMENT_LIMITS: Limits = Limits {
     connections_max: 256,
     handshake: Duration::from_secs(10),
     request: Duration::from_secs(20),
+    long_answer: Duration::ZERO,
 };
 
 /// The sha256 of the home's API token.
@@ -90,7 +94,13 @@ pub(crate) async fn start_enrolment(
     Ok(bound.serve(enrolment_router(controller), Some(tls), ENROLMENT_LIMITS))
 }
 
+/// The API under its path; everything else is the page's.
 fn router(controller: Arc<Controller>, guard: Guard) -> Router {
+    let pages = page::Pages::new(Arc::clone(&controller), guard);
+    api_router(controller, guard).merge(page::router(Arc::new(pages)))
+}
+
+fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
     let layer_bytes_max = usize::try_from(LAYER_BYTES_MAX).unwrap_or(usize::MAX);
     let blobs = Router::new()
         .route(
@@ -128,7 +138,7 @@ fn router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/rollouts/{rollout}", get(rollouts::show))
         .layer(Extension(BodyBytesMax(JSON_BYTES_MAX)))
         .merge(blobs)
-        .fallback(nothing_here)
+        .route("/api/{*path}", any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .with_state(controller)

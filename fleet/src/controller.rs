@@ -31,6 +31,7 @@ mod drift;
 mod enrolment;
 mod error;
 mod open;
+mod overview;
 mod rollouts;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ mod views;
 pub(crate) use crate::publish::Publication;
 pub(crate) use error::Error;
 pub(crate) use open::{check, found};
+pub(crate) use overview::{DeviceLook, DevicesLook, FleetLook, ModelLook, Spread, WhichDevices};
 
 /// Messages that may wait for the broker: beyond it, those who answer devices wait.
 const OUTGOING_MAX: usize = 256;

@@ -30,6 +30,7 @@ mod release;
 mod rollout;
 mod selector;
 mod serve;
+mod standing;
 mod store;
 
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::controller::{Controller, Endpoints, Outgoing};
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
-use crate::output::print_line;
+use crate::output::{note, print_line};
 
 /// Sessions that the broker keeps, connected or not.
 const SESSIONS_MAX: usize = 20_000;
@@ -65,6 +65,11 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     };
     addresses.write(&home)?;
     say_ready(&addresses);
+    let token = home.api_token();
+    let (page, token) = (addresses.api, token.display());
+    note(format_args!(
+        "the page: http://{page}/, to be opened with the text of {token}"
+    ));
 
     signals.wait().await;
     tracing::info!("stopping");

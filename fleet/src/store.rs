@@ -22,6 +22,7 @@ mod held;
 mod incidents;
 mod metadata;
 mod migrations;
+mod overview;
 mod page;
 mod receipts;
 mod releases;
@@ -40,16 +41,17 @@ pub(crate) use documents::Known;
 pub(crate) use enrolment::{IssuedCertificate, NewestSerial, TokenRow};
 pub(crate) use error::StoreError;
 pub(crate) use feature_hours::{FeatureHour, WindowSums};
-pub(crate) use held::{Claim, HeldRow, HoldReason};
+pub(crate) use held::{Claim, Held, HeldRow, HoldReason};
 pub(crate) use incidents::{Incident, IncidentKind};
 pub(crate) use migrations::NEWEST as NEWEST_SCHEMA;
+pub(crate) use overview::{ModelSums, Presences, StandingCount};
 pub(crate) use page::{ListFilter, Page, Paged};
 pub(crate) use receipts::{ReceiptRow, ReceiptToStore};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use restores::RestoreRow;
 pub(crate) use rollouts::{DesiredRow, RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
-pub(crate) use summary::DeviceSummary;
+pub(crate) use summary::{DeviceSummary, ModelSummary};
 pub(crate) use windows::{WindowRow, WindowToStore};
 
 /// Jobs that may wait for the writer: beyond it, callers wait.

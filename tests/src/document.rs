@@ -6,8 +6,13 @@ use crate::fleet::Fleet;
 use ed25519_dalek::SigningKey;
 use muster_protocol::cbor::List;
 use muster_protocol::digest::{Digest, decode_hex};
-use muster_protocol::id::{BootId, DeviceId, EpochGeneration, Nonce, Version};
-use muster_protocol::message::{Answer, Fetch, Health, Hello, MetadataVersions, Piece, What};
+use muster_protocol::id::{
+    BootId, DeviceId, EpochGeneration, ModelId, Nonce, Sequence, StreamId, Version,
+};
+use muster_protocol::message::{
+    Answer, Document, Fetch, Health, Hello, Measured, MetadataVersions, Piece, Reason, Receipt,
+    Step, What,
+};
 use muster_protocol::time::Millis;
 use muster_protocol::{cbor, cose};
 use std::fs;
@@ -50,6 +55,42 @@ pub fn fetch(device: &str, key: &SigningKey, digest: Digest) -> Vec<u8> {
         },
         key,
     )
+}
+
+/// A signed receipt, the first document of a stream: `model` was refused because of `detail`.
+///
+/// # Panics
+/// When an id is none.
+pub fn refusal(
+    device: &str,
+    key: &SigningKey,
+    (model, version): (&str, &str),
+    detail: &str,
+) -> Vec<u8> {
+    let since = EpochGeneration::new(1, 1);
+    let receipt = Receipt {
+        model: ModelId::parse(model).expect("a valid id"),
+        version: Version::parse(version).expect("a valid version"),
+        bundle: None,
+        since,
+        accepted: since,
+        step: Step::Refused,
+        reason: Some(Reason::Load),
+        detail: Some(detail),
+        at: Millis(0),
+        unix: None,
+        measured: Measured::default(),
+    };
+    let document = Document {
+        device: DeviceId::parse(device).expect("a valid id"),
+        stream: StreamId([7; 8]),
+        sequence: Sequence(1),
+        boot: BootId([7; 8]),
+        receipt: Some(receipt),
+        window: None,
+        gap: None,
+    };
+    cose::seal_vec(&document, key)
 }
 
 /// What a `down/piece` says of a blob: `Some(bytes)`, or `None` for `not_found`.

@@ -180,6 +180,23 @@ impl Fleet {
         self.broker.expect("it was served")
     }
 
+    /// Where the API listens, and the page.
+    ///
+    /// # Panics
+    /// When it was never served.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api.expect("it was served")
+    }
+
+    /// The token of the API.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn token(&self) -> String {
+        let token = fs::read_to_string(self.home().join("controller/api-token"));
+        token.expect("init wrote it").trim().to_owned()
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(program::path("muster"));
         command
@@ -208,15 +225,13 @@ impl Fleet {
     /// # Errors
     /// It does not answer.
     pub fn api(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
-        let token = fs::read_to_string(self.home().join("controller/api-token"));
-        let token = token.expect("init wrote it");
         let question = Question {
             method,
             path: &format!("/api/v1/{path}"),
-            token: Some(token.trim()),
+            token: Some(&self.token()),
             body,
         };
-        http::ask(self.api.expect("it was served"), question)
+        http::ask(self.api_address(), question)
     }
 
     /// Items of a list of the API.

@@ -30,7 +30,7 @@ pub struct Question<'a> {
     pub body: Option<&'a str>,
 }
 
-/// Asks, and reads until the server closes.
+/// Asks, and reads until the answer is whole: some servers do not close, though they say so.
 ///
 /// # Errors
 /// Nobody listens, the connection breaks, or what comes is not HTTP.
@@ -39,10 +39,28 @@ pub fn ask(address: SocketAddr, question: Question<'_>) -> io::Result<Answer> {
     stream.set_read_timeout(Some(SILENCE))?;
     stream.write_all(head(address, question).as_bytes())?;
     stream.write_all(question.body.unwrap_or_default().as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let (mut answer, mut more) = (Vec::new(), [0; 16 * 1024]);
+    while !is_whole(&answer) {
+        match stream.read(&mut more)? {
+            0 => break,
+            count => answer.extend_from_slice(&more[..count]),
+        }
+    }
     parse(&String::from_utf8_lossy(&answer))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP answer"))
+}
+
+/// Whether the body is as long as its head says; without such a head the end tells.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= end + 4 + length)
 }
 
 fn head(address: SocketAddr, question: Question<'_>) -> String {

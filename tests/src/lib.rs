@@ -2,6 +2,7 @@
 //!
 //! Links neither the model runtime nor the broker, and judges nothing: that is for scenarios.
 
+pub mod browser;
 pub mod bundles;
 pub mod ceremony;
 pub mod cli;

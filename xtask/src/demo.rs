@@ -169,6 +169,7 @@ fn tell(
     stage.screen.say(&format!("\n{}\n", claims.text()));
     if !args.exit {
         stage.screen.chapter("the replay goes on until Ctrl-C");
+        stage.screen.say(&stage.controller.page());
         stage.replay(&subject, &form, args.rows_per_second)?;
         stage.stay()?;
     }

@@ -3,8 +3,8 @@
 
 mod check;
 mod clock;
-mod cross;
 mod conformance;
+mod cross;
 mod demo;
 mod firmware;
 mod run;

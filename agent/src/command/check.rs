@@ -336,9 +336,9 @@ impl CheckError {
         match self {
             CheckError::Refused(_) => EXIT_REFUSED,
             CheckError::Read { source, .. } => exit::of_file(source),
-            CheckError::Golden { .. }
-            | CheckError::TestData { .. }
-            | CheckError::Rows { .. } => EXIT_USAGE,
+            CheckError::Golden { .. } | CheckError::TestData { .. } | CheckError::Rows { .. } => {
+                EXIT_USAGE
+            }
             CheckError::NotMade(_) => EXIT_FAILED,
         }
     }

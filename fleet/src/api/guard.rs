@@ -32,19 +32,37 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
 
 impl Guard {
     fn judge(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
-        if !text(header::HOST).is_some_and(|host| self.is_ours(host)) {
-            return Err(ApiError::WrongHost);
-        }
-        if !text(header::ORIGIN).is_none_or(|origin| self.is_own_origin(origin)) {
-            return Err(ApiError::CrossOrigin);
-        }
-        let token = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        // Digests are compared: the time that takes says nothing about the token.
-        match token.map(|token| Digest::of(token.trim().as_bytes())) {
-            Some(digest) if digest == self.token => Ok(()),
+        self.judge_place(headers)?;
+        let token = text(headers, &header::AUTHORIZATION);
+        match token.and_then(|value| value.strip_prefix("Bearer ")) {
+            Some(token) if self.is_token(token) => Ok(()),
             _ => Err(ApiError::Unauthorized),
         }
+    }
+
+    /// Whether a request was meant for this listener, whoever sends it.
+    pub(super) fn judge_place(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        if !text(headers, &header::HOST).is_some_and(|host| self.is_ours(host)) {
+            return Err(ApiError::WrongHost);
+        }
+        if !text(headers, &header::ORIGIN).is_none_or(|origin| self.is_own_origin(origin)) {
+            return Err(ApiError::CrossOrigin);
+        }
+        Ok(())
+    }
+
+    /// Whether a form was sent by a page of ours: browsers name the origin of every form.
+    pub(super) fn judge_form(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        self.judge_place(headers)?;
+        match headers.contains_key(header::ORIGIN) {
+            true => Ok(()),
+            false => Err(ApiError::CrossOrigin),
+        }
+    }
+
+    /// Whether this is the token. Digests are compared: the time that takes says nothing about it.
+    pub(super) fn is_token(&self, token: &str) -> bool {
+        Digest::of(token.trim().as_bytes()) == self.token
     }
 
     fn is_own_origin(&self, origin: &str) -> bool {
@@ -65,6 +83,11 @@ impl Guard {
             .is_ok_and(|address| address.is_loopback());
         port == Some(self.port) && (loopback || name.eq_ignore_ascii_case("localhost"))
     }
+}
+
+/// A header as text; one that is none is empty.
+fn text<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or(""))
 }
 
 #[cfg(test)]

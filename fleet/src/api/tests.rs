@@ -10,7 +10,7 @@ use super::*;
 use crate::client::Client;
 use crate::error::Exit;
 
-mod sample;
+pub(super) mod sample;
 
 use sample::{Sample, TOKEN};
 
@@ -93,7 +93,7 @@ async fn only_local_programs_with_the_token_are_answered() {
         check(&sample, health, expect).await;
     }
     // The guard stands before what does not exist, too.
-    let nothing = request(Method::GET, "/x", "", &[(header::AUTHORIZATION, "")]);
+    let nothing = request(Method::GET, "/api/x", "", &[(header::AUTHORIZATION, "")]);
     check(&sample, nothing, (401, "unauthorized")).await;
 }
 

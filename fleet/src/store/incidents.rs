@@ -60,6 +60,19 @@ pub(crate) struct Incident {
     pub(crate) raised_at: u64,
 }
 
+impl Incident {
+    /// Reads the columns `incident, device, kind, detail, raised_at`.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            incident: row.get(0)?,
+            device: row.get(1)?,
+            kind: row.get(2)?,
+            detail: row.get(3)?,
+            raised_at: column::number(row, 4)?,
+        })
+    }
+}
+
 impl Tx<'_> {
     /// Raises an incident; the same kind with the same detail stays one.
     pub(crate) fn raise_incident(
@@ -88,16 +101,6 @@ impl Tx<'_> {
                    WHERE incident > ?1 AND (?3 IS NULL OR device = ?3)
                    ORDER BY incident LIMIT ?2";
         let device = device.map(DeviceId::as_str);
-        self.list(sql, &[device], page, read, |row| row.incident)
+        self.list(sql, &[device], page, Incident::read, |row| row.incident)
     }
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
-    Ok(Incident {
-        incident: row.get(0)?,
-        device: row.get(1)?,
-        kind: row.get(2)?,
-        detail: row.get(3)?,
-        raised_at: column::number(row, 4)?,
-    })
 }

@@ -36,6 +36,10 @@ pub(crate) struct ModelSummary {
     pub(crate) reason: Option<String>,
     /// Why, in a sentence.
     pub(crate) detail: Option<String>,
+    /// The version that the last step is about.
+    pub(crate) step_version: Option<String>,
+    /// When the last step was reported, unix seconds.
+    pub(crate) step_at: Option<u64>,
     /// Rows predicted, in all windows stored.
     pub(crate) predictions: u64,
     /// Windows stored, merged ones counted.
@@ -46,6 +50,8 @@ pub(crate) struct ModelSummary {
     pub(crate) latency_p50_us: Option<u32>,
     /// Latency that 95 % stay below, likewise.
     pub(crate) latency_p95_us: Option<u32>,
+    /// Latency that 99 % stay below, likewise.
+    pub(crate) latency_p99_us: Option<u32>,
 }
 
 type Models = BTreeMap<String, ModelSummary>;
@@ -76,12 +82,14 @@ impl Tx<'_> {
                 Ok(())
             },
         )?;
-        let states = "SELECT model, active_version, step, reason, detail FROM device_models
-                      WHERE device = ?";
+        let states = "SELECT model, active_version, step, reason, detail, version, updated_at
+                      FROM device_models WHERE device = ?";
         self.each(device, states, |row| {
             let model = named(&mut models, row)?;
             model.active_version = row.get(1)?;
             (model.step, model.reason, model.detail) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            model.step_version = row.get(5)?;
+            model.step_at = column::maybe_number(row, 6)?;
             Ok(())
         })?;
         self.count(device, &mut models)?;
@@ -107,6 +115,7 @@ impl Tx<'_> {
             let model = models.entry(model).or_default();
             model.latency_p50_us = latency.quantile_us(500);
             model.latency_p95_us = latency.quantile_us(950);
+            model.latency_p99_us = latency.quantile_us(990);
         }
         Ok(())
     }

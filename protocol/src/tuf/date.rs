@@ -40,7 +40,8 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     valid.then(|| days_since_1970(year, month, day) * DAY_S + seconds)
 }
 
-/// The date of unix seconds; after the year 9999, its last second.
+/// The date of unix seconds, `YYYY-MM-DDTHH:MM:SSZ`; after the year 9999, its last second.
+#[must_use]
 pub fn format(unix_s: u64) -> String {
     const LAST_S: u64 = 253_402_300_799;
     let unix_s = unix_s.min(LAST_S);

@@ -25,6 +25,8 @@ const ANY_PORT: &str = "127.0.0.1:0";
 pub(super) struct Controller {
     program: PathBuf,
     home: PathBuf,
+    /// Where its page is.
+    page_url: String,
     /// `muster serve`.
     pub(super) process: Process,
 }
@@ -92,9 +94,20 @@ impl Controller {
             process: Process::start("controller", &mut serve, &folder.join(""))?,
             program,
             home,
+            page_url: String::new(),
         };
         controller.wait_until_ready(interrupt)?;
         Ok(controller)
+    }
+
+    /// How to look at its page.
+    pub(super) fn page(&self) -> String {
+        let token = self.home.join("controller/api-token");
+        format!(
+            "the page: {}  token: cat {}",
+            self.page_url,
+            token.display()
+        )
     }
 
     /// Packs, signs and publishes a version.
@@ -178,7 +191,8 @@ impl Controller {
         let deadline = clock::now() + READY_MAX;
         while clock::now() < deadline && !interrupt.is_raised() {
             self.process.expect_running()?;
-            if self.process.printed()?.lines().any(is_ready) {
+            if let Some(url) = self.process.printed()?.lines().find_map(page_url) {
+                self.page_url = url;
                 return Ok(());
             }
             interrupt.rest(Duration::from_millis(20));
@@ -187,6 +201,10 @@ impl Controller {
     }
 }
 
-fn is_ready(line: &str) -> bool {
-    line.starts_with("ready broker=")
+/// Where the page is, from the line that says that the controller is ready.
+fn page_url(line: &str) -> Option<String> {
+    let ready = line.strip_prefix("ready ")?;
+    let mut parts = ready.split(' ');
+    let api = parts.find_map(|part| part.strip_prefix("api="))?;
+    Some(format!("http://{api}/"))
 }

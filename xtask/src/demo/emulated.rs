@@ -16,6 +16,7 @@ use anyhow::{Context as _, ensure};
 
 use super::{
     Args,
+    agent::Probation,
     folder::Folder,
     inference::{Form, Inference},
     interrupt::Interrupt,
@@ -76,7 +77,8 @@ fn predict(
     let folder = Folder::new(None)?;
     let programs = programs(native, emulator, &folder)?;
     let subject = Subject::new(args, root, &folder)?;
-    let mut stage = Stage::set(&programs, &folder, &subject, 1, interrupt)?;
+    let cast = (1, Probation::Short);
+    let mut stage = Stage::set(&programs, &folder, &subject, cast, interrupt)?;
     overhead::serve(&mut stage, &subject, &folder)?;
     let golden = subject.releases[0].golden.as_deref();
     let golden = npz::read(golden.context("there is nothing to compare with")?)?;

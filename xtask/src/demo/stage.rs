@@ -68,6 +68,7 @@ impl Stage {
         let mut screen = Screen::new();
         screen.chapter("a controller begins: muster init, muster serve");
         let controller = Controller::start(programs, folder, interrupt)?;
+        screen.say(&controller.page());
         let mut stage = Self {
             replays: Vec::new(),
             agents: Vec::new(),

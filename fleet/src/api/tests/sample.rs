@@ -1,5 +1,6 @@
 //! A home, a controller without a broker, and a TLS client that trusts the home's CA.
 
+use muster_protocol::id::DeviceId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -11,16 +12,16 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::*;
 use crate::command::init;
 
-pub(super) const TOKEN: &str = "token of these tests";
+pub(in crate::api) const TOKEN: &str = "token of these tests";
 
-pub(super) struct Sample {
-    pub(super) controller: Arc<Controller>,
-    pub(super) home: Home,
+pub(in crate::api) struct Sample {
+    pub(in crate::api) controller: Arc<Controller>,
+    pub(in crate::api) home: Home,
     _folder: tempfile::TempDir,
 }
 
 impl Sample {
-    pub(super) async fn new() -> Self {
+    pub(in crate::api) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let home = init::new_home(&folder.path().join("home")).await;
         std::fs::remove_file(home.api_token()).expect("removed");
@@ -32,8 +33,18 @@ impl Sample {
         }
     }
 
+    /// Enrols a device that has not spoken yet.
+    pub(in crate::api) async fn add_device(&self, device: &DeviceId) {
+        let (device, now) = (device.clone(), crate::clock::now());
+        let added = self
+            .controller
+            .store()
+            .write(move |tx| tx.add_device(&device, now));
+        added.await.expect("stored");
+    }
+
     /// Sends a request and gives the answer up to the end of its connection.
-    pub(super) async fn over_tls(&self, address: SocketAddr, request: &str) -> String {
+    pub(in crate::api) async fn over_tls(&self, address: SocketAddr, request: &str) -> String {
         let pem = home::read_text(&self.home.ca_root_pem()).expect("the CA");
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");

@@ -119,12 +119,8 @@ async fn a_database_of_the_first_schema_is_brought_forward_with_all_that_it_hold
             tx.newest_entries(&device)?.len(),
             tx.desired(&device)?.len(),
             (summary.active_version, summary.predictions),
-            tx.receipts(&ListFilter::default(), &page)?
-                .items
-                .is_empty(),
-            tx.windows(&ListFilter::default(), &page)?
-                .items
-                .is_empty(),
+            tx.receipts(&ListFilter::default(), &page)?.items.is_empty(),
+            tx.windows(&ListFilter::default(), &page)?.items.is_empty(),
             (tx.held(&device)?, tx.generation_floor(&device)?),
         ))
     });
