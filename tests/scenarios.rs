@@ -9,6 +9,8 @@ mod damage;
 mod drift;
 mod full_disk;
 mod hostile;
+mod mosquitto;
+mod moving;
 mod moving_address;
 mod other_processor;
 mod outages;
@@ -24,6 +26,7 @@ mod workers;
 
 use muster_tests::device::Device;
 use muster_tests::fleet::Fleet;
+use std::collections::BTreeSet;
 
 /// Rows that every fixture answers.
 const FEATURES: [[f32; 4]; 2] = [[0.06, 0.07, 0.08, 0.04], [0.1, 0.2, 0.3, 0.4]];
@@ -64,4 +67,18 @@ fn counts_agree(fleet: &Fleet, device: &Device, rows: u64) {
         device.id
     );
     assert!(windows > 0, "{} has closed no window", device.id);
+}
+
+/// Every number of every stream is stored once.
+fn stored_once(fleet: &Fleet) {
+    let windows = fleet.list("windows").expect("the fleet answers");
+    let number = |row: &serde_json::Value| {
+        (
+            row["device"].to_string(),
+            row["stream"].to_string(),
+            row["sequence"].to_string(),
+        )
+    };
+    let numbers: BTreeSet<_> = windows.iter().map(number).collect();
+    assert_eq!(numbers.len(), windows.len(), "a number is stored once");
 }

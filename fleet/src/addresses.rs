@@ -2,7 +2,6 @@
 //!
 //! A hint on disk, never evidence that it still runs.
 
-use std::fs;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -10,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 
-/// The three addresses, with real ports.
+/// The addresses, with real ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Addresses {
-    /// MQTT over TLS.
-    pub(crate) broker: SocketAddr,
+    /// MQTT over TLS, where the broker is the embedded one.
+    pub(crate) broker: Option<SocketAddr>,
     /// Enrolment over HTTPS.
     pub(crate) enroll: SocketAddr,
     /// The API, on loopback.
@@ -29,10 +28,7 @@ impl Addresses {
     pub(crate) fn write(&self, home: &Home) -> Result<(), OperatorError> {
         let path = home.addresses();
         let text = serde_json::to_string(self).expect("invariant: addresses are plain JSON");
-        let new = path.with_extension("new");
-        fs::write(&new, text)
-            .and_then(|()| fs::rename(&new, &path))
-            .map_err(|error| OperatorError::file("write", &path, &error))
+        home::replace(&path, &text)
     }
 
     /// Reads what the latest `serve` wrote.
@@ -66,7 +62,7 @@ mod tests {
         assert_eq!(error.exit, Exit::Unreachable);
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let addresses = Addresses {
-            broker: address(1),
+            broker: Some(address(1)),
             enroll: address(2),
             api: address(3),
         };

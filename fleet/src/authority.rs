@@ -8,22 +8,28 @@ use std::time::Duration;
 use muster_protocol::digest::{Digest, Hex};
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
+use muster_protocol::topic::CONTROLLER;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
     KeyUsagePurpose, SerialNumber,
 };
+use x509_parser::certificate::X509Certificate;
 
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 
 mod found;
+mod revocations;
 mod tls_key;
 
 pub(crate) use found::{Founded, LOCAL_NAMES, found};
+pub(crate) use revocations::Replaced;
 pub(crate) use tls_key::{BadRequest, TlsKey};
 
 /// Life of a device certificate.
 const DEVICE_DAYS: u64 = 825;
+/// Life of the certificate that the fleet shows to a broker: it is made for one connection.
+const CONTROLLER_DAYS: u64 = 7;
 /// How far before its making a certificate begins to be valid: clocks differ.
 const BACKDATE_S: u64 = 3600;
 /// Random bytes of a serial number (at least 64 bits: CA/Browser Forum 7.1).
@@ -65,6 +71,15 @@ pub(crate) struct DeviceCertificate {
     pub(crate) expires: UnixSeconds,
 }
 
+/// A certificate with its key, both PEM.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// The certificate and what leads to the CA root.
+    pub(crate) chain_pem: String,
+    /// The key.
+    pub(crate) key_pem: String,
+}
+
 /// The intermediate on the controller, which signs device certificates.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -99,16 +114,54 @@ impl Authority {
         key: &TlsKey,
         now: UnixSeconds,
     ) -> Result<DeviceCertificate, AuthorityError> {
-        let mut params = named(device.as_str(), now, DEVICE_DAYS)?;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
+        let params = client(device.as_str(), now, DEVICE_DAYS)?;
         let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes);
         let certificate = params.signed_by(key, &self.issuer)?;
         Ok(DeviceCertificate {
             chain_pem: certificate.pem() + &self.intermediate_pem,
             serial: Hex(&serial.unwrap_or_default()).to_string(),
             expires: now.plus_days(DEVICE_DAYS),
+        })
+    }
+
+    /// Makes the certificate with which the fleet itself connects to a broker, and its key: both
+    /// are kept nowhere.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Sign`].
+    pub(crate) fn issue_controller(&self, now: UnixSeconds) -> Result<Identity, AuthorityError> {
+        self.identity(&client(CONTROLLER, now, CONTROLLER_DAYS)?)
+    }
+
+    /// Makes the certificate of a broker on another machine, and its key.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Name`] for what is no host name, [`AuthorityError::Sign`] otherwise.
+    pub(crate) fn issue_server(
+        &self,
+        host_names: &[String],
+        now: UnixSeconds,
+    ) -> Result<Identity, AuthorityError> {
+        self.identity(&found::server(host_names, now)?)
+    }
+
+    /// Whether the intermediate has signed a certificate.
+    pub(crate) fn has_issued(&self, certificate: &X509Certificate<'_>) -> bool {
+        let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(self.intermediate_pem.as_bytes())
+        else {
+            return false;
+        };
+        let signed =
+            |ca: X509Certificate<'_>| certificate.verify_signature(Some(ca.public_key())).is_ok();
+        pem.parse_x509().is_ok_and(signed)
+    }
+
+    fn identity(&self, params: &CertificateParams) -> Result<Identity, AuthorityError> {
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Identity {
+            chain_pem: certificate.pem() + &self.intermediate_pem + &self.root_pem,
+            key_pem: key.serialize_pem(),
         })
     }
 
@@ -154,6 +207,15 @@ fn check_pair(certificate_pem: &str, key: &KeyPair) -> Result<(), String> {
         return Err("ca.key is not the key of ca.pem".to_owned());
     }
     Ok(())
+}
+
+/// A certificate for clients only.
+fn client(name: &str, now: UnixSeconds, days: u64) -> Result<CertificateParams, AuthorityError> {
+    let mut params = named(name, now, days)?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
 }
 
 /// The frame of every certificate: common name, a random serial, a span of time.

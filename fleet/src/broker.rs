@@ -1,62 +1,28 @@
-//! The MQTT broker inside `muster serve`: devices connect with mutual TLS, each document they
-//! publish reaches [`Handlers::ingest`], and the fleet publishes to them.
+//! Where devices are heard and answered over MQTT: the broker inside `muster serve`, or an
+//! external one. Whatever they publish reaches [`Handlers::ingest`], and the fleet publishes to
+//! them.
 //!
-//! Only this module knows the broker's library. It never reads a document, keeps nothing on
-//! disk and decides nothing about a device beyond its certificate and its topics.
+//! Only this module knows libraries of MQTT. It never reads a document.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use muster_protocol::topic::CONTROLLER;
-use rmqtt::codec::types::Publish;
-use rmqtt::context::ServerContext;
-use rmqtt::server::MqttServer;
-use rmqtt::session::SessionState;
-use rmqtt::types::{From as Origin, Id, QoS};
-use tokio::task::{JoinHandle, JoinSet};
-
 mod access;
+mod embedded;
 mod error;
-mod hooks;
-mod listener;
-mod retained;
-mod sessions;
-#[cfg(test)]
-mod tests;
+mod external;
+pub(crate) mod mosquitto;
 
-use access::Access;
+pub(crate) use embedded::{Embedded, EmbeddedConfig};
 pub(crate) use error::BrokerError;
-use hooks::Hooks;
-
-/// Any number: there is one listener.
-const LISTENER: u16 = 1;
-
-/// What the broker needs to know to serve.
-#[derive(Debug, Clone)]
-pub(crate) struct BrokerConfig {
-    /// Where to listen; port 0 takes a free one, see [`Broker::local_addr`].
-    pub(crate) listen: SocketAddr,
-    /// The server's certificate chain, PEM.
-    pub(crate) certificate: PathBuf,
-    /// The server's private key, PEM.
-    pub(crate) key: PathBuf,
-    /// Certificates of the authorities that sign device certificates, PEM.
-    pub(crate) client_ca: PathBuf,
-    /// Largest payload in bytes, in both directions. A larger one closes the connection.
-    pub(crate) payload_bytes_max: usize,
-    /// Most sessions, connected or kept for an absent device: at least one for each device.
-    pub(crate) sessions_max: usize,
-    /// What every topic begins with, without a slash at the end: `muster/v1`.
-    pub(crate) topic_prefix: String,
-}
+pub(crate) use external::{Credentials, External, ExternalConfig, Timeouts};
 
 /// A document from a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Incoming {
-    /// The common name of the certificate that the connection was opened with.
+    /// The device, of which the broker has seen a certificate.
     pub(crate) device: String,
     /// What follows `{prefix}/{device}/up/` in the topic: `status`, `hello`, `doc` or `fetch`.
     pub(crate) channel: String,
@@ -110,7 +76,7 @@ pub(crate) type Admit = Arc<dyn Fn(&str, &str) -> Admission + Send + Sync>;
 /// See [`Handlers::presence`].
 pub(crate) type Report = Arc<dyn Fn(&str, Presence) + Send + Sync>;
 
-/// What the rest of the fleet does for the broker.
+/// What the rest of the fleet does for a broker.
 #[derive(Clone)]
 pub(crate) struct Handlers {
     /// Stores a document. Awaited before the document is acknowledged; taking longer than four
@@ -124,55 +90,25 @@ pub(crate) struct Handlers {
     pub(crate) presence: Report,
 }
 
-/// The running broker. Dropping it stops nothing: see [`Broker::stop`].
-pub(crate) struct Broker {
-    context: ServerContext,
-    hooks: Arc<Hooks>,
-    accepting: JoinHandle<()>,
-    local_addr: SocketAddr,
-    payload_bytes_max: usize,
+/// One broker, wherever it runs.
+pub(crate) enum Broker {
+    /// Inside this program.
+    Embedded(Embedded),
+    /// Another program, to which this one is a client.
+    External(External),
 }
 
 impl Broker {
-    /// Binds the port, reads the certificates and begins to serve.
-    ///
-    /// # Errors
-    /// A port in use or not to be had, a file that is missing or not what it should be, a topic
-    /// prefix with wildcards.
-    pub(crate) async fn start(
-        config: BrokerConfig,
-        handlers: Handlers,
-    ) -> Result<Self, BrokerError> {
-        let access = Access::new(&config.topic_prefix)?;
-        let listener = listener::bind(&config)?;
-        let local_addr = listener::address(&listener, config.listen)?;
-        let context = context(&config).await;
-        *context.extends.retain_mut().await =
-            Box::new(retained::Retained::new(access.clone(), config.sessions_max));
-        let hooks = Arc::new(Hooks::new(access, handlers, config.payload_bytes_max));
-        hooks::register(&context, &hooks).await;
-        let server = MqttServer::new(context.clone())
-            .listener_by_id(listener, LISTENER)
-            .build();
-        let accepting = tokio::spawn(accept(server));
-        let payload_bytes_max = config.payload_bytes_max;
-        Ok(Self {
-            context,
-            hooks,
-            accepting,
-            local_addr,
-            payload_bytes_max,
-        })
+    /// Where devices connect to this program; an external broker listens elsewhere.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Embedded(broker) => Some(broker.local_addr()),
+            Self::External(_) => None,
+        }
     }
 
-    /// Where the broker listens.
-    #[must_use]
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-
-    /// Publishes as the fleet, at QoS 1. Subscribers that are absent find it in their queue, of
-    /// which the oldest is dropped when it is full; nobody subscribed is no error.
+    /// Publishes as the fleet, at QoS 1. Nobody subscribed is no error, nor is an external broker
+    /// that is not reached: devices ask again.
     ///
     /// # Errors
     /// A topic with wildcards, a payload above the limit, no room to retain it.
@@ -182,90 +118,52 @@ impl Broker {
         payload: Vec<u8>,
         retain: Retain,
     ) -> Result<(), BrokerError> {
-        let refused = |because: String| BrokerError::Publish {
-            topic: topic.to_owned(),
-            because,
-        };
-        if !access::is_topic(topic) {
-            return Err(refused("it is not a topic name".to_owned()));
+        match self {
+            Self::Embedded(broker) => broker.publish(topic, payload, retain).await,
+            Self::External(broker) => broker.publish(topic, payload, retain).await,
         }
-        if payload.len() > self.payload_bytes_max {
-            let (size, max) = (payload.len(), self.payload_bytes_max);
-            return Err(refused(format!(
-                "its {size} bytes exceed the limit of {max}"
-            )));
-        }
-        let origin = Origin::from_system(self.id_of(CONTROLLER));
-        let message = message(topic, payload, retain).into();
-        SessionState::forwards(&self.context, origin, message, false, None)
-            .await
-            .map_err(|error| refused(format!("{error:#}")))
     }
 
-    /// Ends the device's session, present or kept, with its subscriptions and its queue. Never
-    /// await this inside a handler for the same device: its session waits for the handler.
+    /// Ends the device's session. An external broker cannot be asked for that: it turns the
+    /// certificate away once it has read the revocation list anew.
     pub(crate) async fn disconnect(&self, device: &str) {
-        let id = self.id_of(device);
-        kick(&self.context, id).await;
-    }
-
-    /// Stops listening and ends every session. When it returns, the port can be bound again and
-    /// nothing new is admitted or ingested; the last `Disconnected` may come a moment later.
-    pub(crate) async fn stop(self) {
-        self.hooks.close();
-        self.accepting.abort();
-        let _aborted = self.accepting.await;
-        let ids: Vec<Id> = {
-            let shared = self.context.extends.shared().await;
-            shared.iter().map(|entry| entry.id()).collect()
-        };
-        let mut kicks = JoinSet::new();
-        for id in ids {
-            let context = self.context.clone();
-            kicks.spawn(async move { kick(&context, id).await });
+        match self {
+            Self::Embedded(broker) => broker.disconnect(device).await,
+            Self::External(_) => {}
         }
-        kicks.join_all().await;
     }
 
-    fn id_of(&self, client: &str) -> Id {
-        Id::from(self.context.node.id(), client.to_owned().into())
-    }
-}
-
-async fn context(config: &BrokerConfig) -> ServerContext {
-    ServerContext::new()
-        .mqtt_max_sessions(isize::try_from(config.sessions_max).unwrap_or(isize::MAX))
-        // It would refuse devices by the load of the whole machine.
-        .busy_check_enable(false)
-        .build()
-        .await
-}
-
-async fn accept(server: MqttServer) {
-    if let Err(error) = server.run().await {
-        tracing::error!("the broker stopped listening: because {error:#}");
+    /// Ends every session of ours. When it returns, nothing new is admitted or ingested.
+    pub(crate) async fn stop(self) {
+        match self {
+            Self::Embedded(broker) => broker.stop().await,
+            Self::External(broker) => broker.stop().await,
+        }
     }
 }
 
-async fn kick(context: &ServerContext, id: Id) {
-    let mut entry = context.extends.shared().await.entry(id);
-    if !entry.exist() {
-        return;
-    }
-    if let Err(error) = entry.kick(true, true, true).await {
-        let device = entry.id().client_id.clone();
-        tracing::warn!(%device, "failed to end a session: because {error:#}");
-    }
+/// Whether topics may begin so.
+///
+/// # Errors
+/// Wildcards, empty levels, or too long.
+pub(crate) fn check_prefix(topic_prefix: &str) -> Result<(), BrokerError> {
+    access::Access::new(topic_prefix).map(drop)
 }
 
-fn message(topic: &str, payload: Vec<u8>, retain: Retain) -> Box<Publish> {
-    Box::new(Publish {
-        dup: false,
-        retain: retain == Retain::Yes,
-        qos: QoS::AtLeastOnce,
-        topic: topic.to_owned().into(),
-        packet_id: None,
-        payload: payload.into(),
-        properties: None,
-    })
+/// What no broker can carry.
+fn check_message(topic: &str, payload: &[u8], bytes_max: usize) -> Result<(), BrokerError> {
+    let refused = |because: String| BrokerError::Publish {
+        topic: topic.to_owned(),
+        because,
+    };
+    if !access::is_topic(topic) {
+        return Err(refused("it is not a topic name".to_owned()));
+    }
+    let size = payload.len();
+    if size > bytes_max {
+        return Err(refused(format!(
+            "its {size} bytes exceed the limit of {bytes_max}"
+        )));
+    }
+    Ok(())
 }

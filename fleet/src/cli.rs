@@ -11,13 +11,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    backup, device, drift, enroll_token, incident, init, receipt, restore, rollout, serve, summary,
-    window,
+    backup, broker, device, drift, enroll_token, incident, init, receipt, restore, rollout, serve,
+    summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::{self, Output};
-use crate::{bundle, release};
+use crate::{bundle, ceremony, release};
 
 /// Bring models to a fleet of devices: signed, tried on each device, and watched afterwards.
 #[derive(Debug, Parser)]
@@ -55,6 +55,12 @@ enum Command {
     Backup(backup::Args),
     /// Make a home from a backup; its devices are held until they have shown what they run.
     Restore(restore::Args),
+    /// Write what an external broker needs.
+    #[command(subcommand)]
+    Broker(broker::Command),
+    /// Show and change what fleet.json tells every device.
+    #[command(subcommand)]
+    Fleet(ceremony::Command),
     /// Make a single-use token with which one device enrols; prints only the token.
     EnrollToken(enroll_token::Args),
     /// The devices of the fleet and their labels.
@@ -147,6 +153,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Serve => serve::run(context).await,
         Command::Backup(args) => backup::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
+        Command::Broker(command) => broker::run(command, context),
+        Command::Fleet(command) => ceremony::run(command, context).await,
         Command::EnrollToken(args) => enroll_token::run(args, context).await,
         Command::Device(command) => device::run(command, context).await,
         Command::Rollout(command) => rollout::run(command, context).await,
@@ -196,6 +204,21 @@ mod tests {
             ("muster init --host fleet.example --host 10.0.0.7", true),
             ("muster --home /tmp/h serve", true),
             ("muster serve --home /tmp/h", true),
+            ("muster broker mosquitto ./dir --host broker.example", true),
+            ("muster broker mosquitto", false),
+            ("muster broker mosquitto ./dir --listen 8883", false),
+            ("muster fleet show", true),
+            ("muster fleet set", false),
+            ("muster fleet set --yes", false),
+            (
+                "muster fleet set --mqtt mqtts://broker.example:8883 --yes",
+                true,
+            ),
+            ("muster fleet set --mqtt mqtt://broker.example:1883", false),
+            ("muster fleet set --mqtt mqtts://broker.example:0", false),
+            ("muster fleet set --enroll http://fleet.example", false),
+            ("muster fleet set --add-ca a.pem --add-ca b.pem", true),
+            ("muster fleet set --remove-ca 07", false),
             ("muster enroll-token press-07 --ttl-h 1", true),
             ("muster enroll-token Press-07", false),
             ("muster enroll-token press-07 --ttl-h 0", false),

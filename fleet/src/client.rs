@@ -84,6 +84,19 @@ impl Client {
         }
     }
 
+    /// The lowest version that new metadata may have: a controller that was restored from a
+    /// backup names one, since devices may have seen what it lost.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn version_floor(&self) -> Result<u64, OperatorError> {
+        let restores = self.all("list restores", "/api/v1/restores").await?;
+        let floors = restores
+            .iter()
+            .filter_map(|row| row["version_floor"].as_u64());
+        Ok(floors.max().unwrap_or(1))
+    }
+
     /// Sends JSON and takes JSON.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Never decides anything by time: whoever does takes `now` as an argument.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use muster_protocol::time::UnixSeconds;
 
@@ -11,4 +11,10 @@ use muster_protocol::time::UnixSeconds;
 pub(crate) fn now() -> UnixSeconds {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     UnixSeconds(since.map_or(0, |since| since.as_secs()))
+}
+
+/// A moment to measure spans from.
+#[must_use]
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
 }

@@ -1,9 +1,10 @@
 //! One file for each command that talks to the controller, or makes and runs one.
 //!
-//! Commands ask the API and show what it answers; only `init`, `serve`, `backup`
-//! and `restore` touch a home's keys.
+//! Commands ask the API and show what it answers; only `init`, `serve`, `broker`, `backup` and
+//! `restore` touch a home's keys.
 
 pub(crate) mod backup;
+pub(crate) mod broker;
 pub(crate) mod device;
 pub(crate) mod drift;
 pub(crate) mod enroll_token;

@@ -7,8 +7,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::{HttpsUrl, MqttUrl};
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
+
+mod brokers;
+
+pub(crate) use brokers::{BrokerPlace, Brokers};
 
 /// First levels of all topics when nothing else is configured.
 const TOPIC_PREFIX: &str = "muster/v1";
@@ -17,19 +22,22 @@ const TOPIC_PREFIX: &str = "muster/v1";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// Where devices connect with MQTT over TLS; port 0 takes a free one.
+    /// Which brokers devices are heard on: the embedded one, others, or both during a move.
+    #[serde(skip_serializing_if = "Brokers::is_default")]
+    pub(crate) broker: Brokers,
+    /// Where devices connect to the embedded broker with MQTT over TLS; port 0 takes a free one.
     pub(crate) broker_listen: SocketAddr,
     /// Where devices enrol over HTTPS; port 0 takes a free one.
     pub(crate) enroll_listen: SocketAddr,
     /// Where the API listens: loopback only; port 0 takes a free one.
     pub(crate) api_listen: SocketAddr,
-    /// The broker as devices reach it, `mqtts://host:port`; made of the first host name and the
-    /// real port when absent.
+    /// The broker as the first `fleet.json` names it, `mqtts://host:port`; made of the first host
+    /// name and the port when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) broker_url: Option<String>,
-    /// Enrolment as devices reach it, `https://host:port`; as above when absent.
+    pub(crate) broker_url: Option<MqttUrl>,
+    /// Enrolment as tokens name it, `https://host:port`; as above when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) enroll_url: Option<String>,
+    pub(crate) enroll_url: Option<HttpsUrl>,
     /// First levels of all topics, without a slash at the end.
     pub(crate) topic_prefix: String,
     /// Host names and addresses that the server's certificate carries; devices use the first.
@@ -39,6 +47,7 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            broker: Brokers::default(),
             broker_listen: (Ipv4Addr::UNSPECIFIED, 8883).into(),
             enroll_listen: (Ipv4Addr::UNSPECIFIED, 8443).into(),
             api_listen: (Ipv4Addr::LOCALHOST, 8080).into(),
@@ -69,24 +78,38 @@ impl Config {
         toml::to_string(self).expect("invariant: a flat table of texts is TOML")
     }
 
-    /// The broker's URL for devices, when it listens on `port`.
+    /// The broker's URL for devices, when the embedded one listens on `port`.
     pub(crate) fn broker_url_for(&self, port: u16) -> String {
-        self.url("mqtts", self.broker_url.as_deref(), port)
+        let external = self.broker.places().iter().find_map(|place| match place {
+            BrokerPlace::External(url) => Some(url),
+            BrokerPlace::Embedded => None,
+        });
+        let alone = external.filter(|_| !self.has_embedded());
+        match self.broker_url.as_ref().or(alone) {
+            Some(url) => url.to_string(),
+            None => self.own("mqtts", port),
+        }
     }
 
     /// The URL of enrolment for devices, when it listens on `port`.
     pub(crate) fn enroll_url_for(&self, port: u16) -> String {
-        self.url("https", self.enroll_url.as_deref(), port)
+        match &self.enroll_url {
+            Some(url) => url.to_string(),
+            None => self.own("https", port),
+        }
     }
 
-    fn url(&self, scheme: &str, configured: Option<&str>, port: u16) -> String {
+    fn has_embedded(&self) -> bool {
+        self.broker.places().contains(&BrokerPlace::Embedded)
+    }
+
+    fn own(&self, scheme: &str, port: u16) -> String {
         let host = self.host_names.first().map_or("localhost", String::as_str);
-        let host = if host.contains(':') {
-            format!("[{host}]")
+        if host.contains(':') {
+            format!("{scheme}://[{host}]:{port}")
         } else {
-            host.to_owned()
-        };
-        configured.map_or_else(|| format!("{scheme}://{host}:{port}"), str::to_owned)
+            format!("{scheme}://{host}:{port}")
+        }
     }
 }
 
@@ -102,7 +125,7 @@ fn parse(text: &str) -> Result<Config, Wrong> {
     };
     let config: Config = toml::from_str(text).map_err(|error| Wrong {
         because: place(text, &error),
-        hint: "keys are broker_listen, enroll_listen, api_listen, broker_url, enroll_url, \
+        hint: "keys are broker, broker_listen, enroll_listen, api_listen, broker_url, enroll_url, \
                topic_prefix and host_names"
             .to_owned(),
     })?;
@@ -116,14 +139,6 @@ fn parse(text: &str) -> Result<Config, Wrong> {
         return Err(wrong(
             "host_names is empty",
             "name the host as devices reach it, for example host_names = [\"fleet.example\"]",
-        ));
-    }
-    let url =
-        |url: &Option<String>, scheme: &str| url.as_ref().is_none_or(|url| url.starts_with(scheme));
-    if !url(&config.broker_url, "mqtts://") || !url(&config.enroll_url, "https://") {
-        return Err(wrong(
-            "a URL has the wrong scheme",
-            "broker_url begins with mqtts:// and enroll_url with https://",
         ));
     }
     Ok(config)
@@ -168,13 +183,32 @@ mod tests {
         check("broker_listen", Err("line 1"));
         check("api_listen = \"0.0.0.0:8080\"", Err("not a loopback"));
         check("host_names = []", Err("host_names is empty"));
-        check("broker_url = \"http://a:1\"", Err("wrong scheme"));
+        check("broker_url = \"http://a:1\"", Err("mqtts://host:port"));
+        check("enroll_url = \"http://a:1\"", Err("https://host:port"));
+        check("broker = \"mqtts://a:1/b\"", Err("line 1"));
+        check(
+            "broker = [\"embedded\", \"mqtt://a\"]",
+            Err("mqtts://host:port, nor"),
+        );
+    }
+
+    #[test]
+    fn an_external_broker_is_a_word_or_a_list_beside_the_embedded_one() {
+        let of = |text: &str| parse(text).unwrap_or_else(|wrong| panic!("{}", wrong.because));
+        let external = BrokerPlace::External("mqtts://a:1".parse().expect("valid"));
+        let alone = of("broker = \"mqtts://a:1\"");
+        assert_eq!(alone.broker.places(), std::slice::from_ref(&external));
+        assert_eq!(alone.broker_url_for(8883), "mqtts://a:1");
+        let moving = of("broker = [\"embedded\", \"mqtts://a:1\"]");
+        assert_eq!(moving.broker.places(), [BrokerPlace::Embedded, external]);
+        assert_eq!(moving.broker_url_for(8883), "mqtts://localhost:8883");
+        check(&moving.to_toml(), Ok(moving));
     }
 
     #[test]
     fn what_init_writes_is_read_back() {
         let config = Config {
-            enroll_url: Some("https://fleet.example:443".to_owned()),
+            enroll_url: Some("https://fleet.example:443".parse().expect("valid")),
             ..Config::default()
         };
         check(&config.to_toml(), Ok(config));
@@ -186,7 +220,7 @@ mod tests {
         assert_eq!(config.broker_url_for(1883), "mqtts://localhost:1883");
         config.host_names = vec!["::1".to_owned()];
         assert_eq!(config.enroll_url_for(1), "https://[::1]:1");
-        config.enroll_url = Some("https://fleet.example:443".to_owned());
+        config.enroll_url = Some("https://fleet.example:443".parse().expect("valid"));
         assert_eq!(config.enroll_url_for(1), "https://fleet.example:443");
     }
 }

@@ -4,6 +4,7 @@
 //! Knows neither HTTP nor SQL nor MQTT. Whatever it sends was committed before.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -20,11 +21,13 @@ use crate::clock;
 use crate::config::Config;
 use crate::dispatch::{Director, When, dispatch_one_of_many};
 use crate::drift::References;
+use crate::endpoint::MqttUrl;
 use crate::error::OperatorError;
 use crate::home::Home;
 use crate::ingest::Rates;
 use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
+mod brokers;
 mod connections;
 mod content;
 mod drift;
@@ -92,6 +95,10 @@ pub(crate) struct Controller {
     authority: Arc<Authority>,
     topic_prefix: String,
     endpoints: RwLock<Endpoints>,
+    /// The broker that the newest `fleet.json` names.
+    named_broker: RwLock<Option<MqttUrl>>,
+    /// Where the list of replaced certificates is written.
+    revocations: PathBuf,
     epoch: AtomicU64,
     /// The newest certificate of each device.
     serials: RwLock<BTreeMap<DeviceId, NewestSerial>>,
@@ -190,9 +197,10 @@ impl Controller {
         }
     }
 
-    /// Follows a `fleet.json` that was published: under a new epoch every device gets a new
-    /// assignment.
+    /// Follows a `fleet.json` that was published: devices that enrol are told its broker, and
+    /// under a new epoch every device gets a new assignment.
     pub(crate) async fn follow(&self, document: FleetDocument) -> Result<(), Error> {
+        self.name_broker(&document);
         let before = self.epoch.swap(document.director_epoch, Ordering::SeqCst);
         if before == document.director_epoch {
             return Ok(());

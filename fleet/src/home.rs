@@ -194,6 +194,16 @@ impl Home {
         self.controller("client-ca.pem")
     }
 
+    /// The list of certificates that were replaced, PEM: for external brokers.
+    pub(crate) fn revocations_pem(&self) -> PathBuf {
+        self.controller("crl.pem")
+    }
+
+    /// A folder for the local socket to the external broker of this number.
+    pub(crate) fn link(&self, number: usize) -> PathBuf {
+        self.controller(&format!("link-{number}"))
+    }
+
     /// The bearer token of the API.
     pub(crate) fn api_token(&self) -> PathBuf {
         self.controller("api-token")
@@ -225,6 +235,18 @@ impl Home {
 /// It exists, or the disk refuses.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), OperatorError> {
     write_new(path, bytes).map_err(|error| OperatorError::file("write", path, &error))
+}
+
+/// Puts a text in the place of whatever a file held, in one step.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), OperatorError> {
+    let new = path.with_extension("new");
+    fs::write(&new, text)
+        .and_then(|()| File::open(&new)?.sync_all())
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|error| OperatorError::file("write", path, &error))
 }
 
 /// Reads a small text file.

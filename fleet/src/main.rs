@@ -4,12 +4,14 @@
 //! decides anything about a device or a model.
 
 mod addresses;
+mod agree;
 mod api;
 mod authority;
 mod backup;
 mod blobs;
 mod broker;
 mod bundle;
+mod ceremony;
 mod cli;
 mod client;
 mod clock;
@@ -19,12 +21,14 @@ mod config;
 mod controller;
 mod dispatch;
 mod drift;
+mod endpoint;
 mod enroll;
 mod error;
 mod home;
 mod ingest;
 mod key_file;
 mod output;
+mod own_metadata;
 mod publish;
 mod release;
 mod rollout;

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use muster_protocol::id::ModelId;
 use muster_protocol::tuf::Role;
 
+use crate::agree;
 use crate::bundle::{Layout, Verified, verify};
 use crate::cli::Context;
-use crate::client::Client;
 use crate::clock;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -58,29 +58,19 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         role: client
             .metadata(Role::of_model(model.as_str()).name(), None)
             .await?,
-        version_floor: version_floor(&client).await?,
+        version_floor: client.version_floor().await?,
     };
     let keys = Keys::find(&home, model)?;
     let plan = plan::plan(&verified, &held, &keys).map_err(|why| why.told(&verified))?;
     note(show::plan(&verified, &plan));
     if !command.yes {
-        show::agree(&format!("release {model} {}", verified.card.version))?;
+        agree::to_sign(&format!("release {model} {}", verified.card.version))?;
     }
     let publication = signed(&home, &verified, plan, keys)?;
     upload::blobs(&layout, &verified, &client).await?;
     client.publish(&publication).await?;
     context.output.print(&show::released(&verified), show::text);
     Ok(())
-}
-
-/// The lowest version that new metadata may have: a controller that was restored from a backup
-/// names one, since devices may have seen what it lost.
-async fn version_floor(client: &Client) -> Result<u64, OperatorError> {
-    let restores = client.all("list restores", "/api/v1/restores").await?;
-    let floors = restores
-        .iter()
-        .filter_map(|row| row["version_floor"].as_u64());
-    Ok(floors.max().unwrap_or(1))
 }
 
 /// Makes what is missing of the keys, and signs.

@@ -5,23 +5,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_protocol::id::DeviceId;
-use muster_protocol::limits::MESSAGE_BYTES_MAX;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::addresses::Addresses;
 use crate::api;
-use crate::broker::{Broker, BrokerConfig, Handlers, Presence};
-use crate::config::Config;
-use crate::controller::{Controller, Endpoints, Outgoing};
+use crate::broker::Broker;
+use crate::config::{BrokerPlace, Config};
+use crate::controller::{Controller, Endpoints};
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::{note, print_line};
 
-/// Sessions that the broker keeps, connected or not.
-const SESSIONS_MAX: usize = 20_000;
+mod brokers;
+
 /// How often it is looked whether snapshot and timestamp must be signed anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 
@@ -36,13 +33,18 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     controller.forget_connections().await?;
     refresh(&controller).await;
 
-    // Before the first device connects, so that its answers wait for the broker.
+    if let Err(error) = controller.write_revocations().await {
+        tracing::error!("failed to write the revocation list: because {error}");
+    }
+
+    // Before the first device connects, so that its answers wait for the brokers.
     let outgoing = controller.outgoing();
-    let (heard, presences) = mpsc::unbounded_channel();
-    let broker = start_broker(&config, &home, &controller, heard).await?;
-    let local = broker.local_addr();
+    let (heard, presences) = brokers::presences();
+    let started = brokers::start(&config, &home, &controller, &heard).await?;
+    let local = started.iter().find_map(|broker| broker.local_addr());
+    let port = local.map_or(config.broker_listen.port(), |local| local.port());
     let endpoints = |enroll_port| Endpoints {
-        broker_url: config.broker_url_for(local.port()),
+        broker_url: config.broker_url_for(port),
         enroll_url: config.enroll_url_for(enroll_port),
     };
     controller.set_endpoints(endpoints(config.enroll_listen.port()));
@@ -52,11 +54,13 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     let token = api::token_digest(&home)?;
     let api = api::start(config.api_listen, token, Arc::clone(&controller)).await?;
 
-    let broker = Arc::new(broker);
     let background = [
-        tokio::spawn(publish_all(Arc::clone(&broker), outgoing)),
+        tokio::spawn(brokers::publish_all(started.clone(), outgoing)),
         tokio::spawn(keep_fresh(Arc::clone(&controller))),
-        tokio::spawn(record_presences(Arc::clone(&controller), presences)),
+        tokio::spawn(brokers::record_presences(
+            Arc::clone(&controller),
+            presences,
+        )),
     ];
     let addresses = Addresses {
         broker: local,
@@ -64,6 +68,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
         api: api.local_addr(),
     };
     addresses.write(&home)?;
+    warn_of_another_broker(&config, &controller, port);
     say_ready(&addresses);
     let token = home.api_token();
     let (page, token) = (addresses.api, token.display());
@@ -75,71 +80,34 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     tracing::info!("stopping");
     api.stop().await;
     enrolment.stop().await;
-    stop(broker, background).await;
+    stop(started, background).await;
     Ok(())
 }
 
 /// The one line that programs which start it wait for.
 fn say_ready(addresses: &Addresses) {
-    let Addresses {
-        broker,
-        enroll,
-        api,
-    } = addresses;
+    let Addresses { enroll, api, .. } = addresses;
+    let broker = addresses
+        .broker
+        .map_or_else(|| "external".to_owned(), |broker| broker.to_string());
     print_line(&format!("ready broker={broker} enroll={enroll} api={api}"));
 }
 
-async fn start_broker(
-    config: &Config,
-    home: &Home,
-    controller: &Arc<Controller>,
-    heard: mpsc::UnboundedSender<(DeviceId, Presence)>,
-) -> Result<Broker, OperatorError> {
-    let broker = BrokerConfig {
-        listen: config.broker_listen,
-        certificate: home.server_pem(),
-        key: home.server_key(),
-        client_ca: home.client_ca_pem(),
-        payload_bytes_max: MESSAGE_BYTES_MAX,
-        sessions_max: SESSIONS_MAX,
-        topic_prefix: config.topic_prefix.clone(),
+/// Devices follow `fleet.json`, so that a configuration that says otherwise leads nobody anywhere.
+fn warn_of_another_broker(config: &Config, controller: &Controller, port: u16) {
+    let Some(named) = controller.named_broker().map(|named| named.to_string()) else {
+        return;
     };
-    let (ingest, admit) = (Arc::clone(controller), Arc::clone(controller));
-    let handlers = Handlers {
-        ingest: Arc::new(move |incoming| {
-            let controller = Arc::clone(&ingest);
-            Box::pin(async move { controller.ingest(incoming).await })
-        }),
-        admit: Arc::new(move |device, serial| admit.admit(device, serial)),
-        presence: Arc::new(move |device, presence| {
-            if let Ok(device) = DeviceId::parse(device) {
-                // Gone only when the program stops.
-                let _stopping = heard.send((device, presence));
-            }
-        }),
-    };
-    Ok(Broker::start(broker, handlers).await?)
-}
-
-async fn publish_all(broker: Arc<Broker>, outgoing: Option<mpsc::Receiver<Outgoing>>) {
-    let Some(mut outgoing) = outgoing else { return };
-    while let Some(next) = outgoing.recv().await {
-        match next {
-            Outgoing::Message {
-                topic,
-                payload,
-                retain,
-            } => {
-                if let Err(error) = broker.publish(&topic, payload, retain).await {
-                    tracing::error!("failed to publish on {topic:?}: because {error}");
-                }
-            }
-            // The session may be waiting for an answer that comes through here.
-            Outgoing::Disconnect(device) => {
-                let broker = Arc::clone(&broker);
-                tokio::spawn(async move { broker.disconnect(device.as_str()).await });
-            }
-        }
+    let heard = config.broker.places().iter().any(|place| match place {
+        BrokerPlace::External(url) => url.to_string() == named,
+        BrokerPlace::Embedded => config.broker_url_for(port) == named,
+    });
+    if !heard {
+        tracing::warn!(
+            "fleet.json sends devices to {named}, and muster.toml names no such broker: \
+             hint: if that is another way to the same one, all is well; otherwise \
+             `muster fleet set --mqtt` changes fleet.json"
+        );
     }
 }
 
@@ -163,24 +131,15 @@ async fn refresh(controller: &Controller) {
     }
 }
 
-async fn record_presences(
-    controller: Arc<Controller>,
-    mut presences: mpsc::UnboundedReceiver<(DeviceId, Presence)>,
-) {
-    while let Some((device, presence)) = presences.recv().await {
-        if let Err(error) = controller.connection(device, presence).await {
-            tracing::warn!("failed to record a connection: because {error}");
-        }
-    }
-}
-
-async fn stop<const N: usize>(broker: Arc<Broker>, background: [JoinHandle<()>; N]) {
+async fn stop<const N: usize>(brokers: Vec<Arc<Broker>>, background: [JoinHandle<()>; N]) {
     for task in background {
         task.abort();
         let _aborted = task.await;
     }
-    if let Some(broker) = Arc::into_inner(broker) {
-        broker.stop().await;
+    for broker in brokers {
+        if let Some(broker) = Arc::into_inner(broker) {
+            broker.stop().await;
+        }
     }
 }
 

@@ -78,7 +78,7 @@ fn a_device_moves_to_another_broker_without_a_failed_prediction_or_a_lost_window
     let mut device = Device::start_new(&fleet, "press-01", &Settings::default());
     fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
     fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
-    let at_first = json!({ "broker": address(old), "from": "enrolment" });
+    let at_first = json!({ "broker": address(old), "from": "fleet.json version 1" });
     wait_link(&device, wait::SOON, &at_first);
 
     let load = Load::start(&device, "score", &FEATURES, expect_score);

@@ -2,14 +2,13 @@
 
 use muster_tests::bundles;
 use muster_tests::device::Device;
-use muster_tests::fleet::Fleet;
+use muster_tests::fleet::{Fleet, on_each_broker};
 use muster_tests::load::Load;
 use muster_tests::settings::Settings;
 use muster_tests::{skip, wait};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{FEATURES, counts_agree, expect_score};
+use super::{FEATURES, counts_agree, expect_score, stored_once};
 
 /// Windows that are closed while the controller is away: one a second.
 fn windows_alone() -> u64 {
@@ -18,7 +17,13 @@ fn windows_alone() -> u64 {
 
 #[test]
 fn predictions_go_on_without_the_controller_and_every_window_is_stored_once() {
-    let mut fleet = Fleet::start();
+    on_each_broker(
+        "outages: the controller",
+        a_controller_that_dies_misses_nothing,
+    );
+}
+
+fn a_controller_that_dies_misses_nothing(mut fleet: Fleet) {
     let device = Device::start_new(&fleet, "press-01", &Settings::default());
     fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
     fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
@@ -34,14 +39,11 @@ fn predictions_go_on_without_the_controller_and_every_window_is_stored_once() {
     let tally = load.end();
     assert_eq!((tally.failed(), tally.wrong.len()), (0, 0), "{tally:?}");
     counts_agree(&fleet, &device, tally.answered() * FEATURES.len() as u64);
-    let windows = fleet.list("windows").expect("the fleet answers");
-    let number = |row: &serde_json::Value| (row["stream"].to_string(), row["sequence"].to_string());
-    let numbers: BTreeSet<_> = windows.iter().map(number).collect();
-    assert_eq!(numbers.len(), windows.len(), "a number is stored once");
+    stored_once(&fleet);
 }
 
 /// Waits until the device has closed some more windows.
-fn wait_windows(device: &Device, more: u64) {
+pub(super) fn wait_windows(device: &Device, more: u64) {
     let closed = || {
         device.model("score")?["closed_windows"]
             .as_u64()
@@ -77,7 +79,7 @@ fn an_agent_that_starts_without_a_broker_serves_what_it_has() {
     fleet.wait_receipt("press-01", "2.0.0", "committed", wait::LATER);
 }
 
-fn wait_connected(device: &Device) {
+pub(super) fn wait_connected(device: &Device) {
     // After a long outage a device waits up to five minutes before it asks again.
     wait::until("the link", Duration::from_secs(330), || {
         let status = device.status()?;

@@ -2,7 +2,7 @@
 
 use muster_tests::bundles::{self, Recipe};
 use muster_tests::device::Device;
-use muster_tests::fleet::Fleet;
+use muster_tests::fleet::{Fleet, on_each_broker};
 use muster_tests::load::Load;
 use muster_tests::settings::Settings;
 use muster_tests::wait;
@@ -41,7 +41,10 @@ pub(super) fn bearing(version: &str) -> bundles::Bundle {
 
 #[test]
 fn a_model_reaches_every_device_and_the_next_version_replaces_it_without_a_failed_prediction() {
-    let fleet = Fleet::start();
+    on_each_broker("story", the_next_version_replaces_the_first);
+}
+
+fn the_next_version_replaces_the_first(fleet: Fleet) {
     let settings = Settings::default();
     let devices = ["press-01", "press-02"].map(|id| Device::start_new(&fleet, id, &settings));
     fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));

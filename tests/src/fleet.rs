@@ -1,10 +1,12 @@
 //! A controller of its own: home, `muster serve`, and the commands of its operator.
 //!
-//! Devices reach its broker through a [`Proxy`], so that the wire can be cut and counted.
+//! Devices reach its broker through a [`Proxy`], so that the wire can be cut and counted. That
+//! broker is the embedded one, or a [`Mosquitto`].
 
 use crate::bundles::Bundle;
 use crate::cli::{self, Said};
 use crate::http::{self, Answer, Question};
+use crate::mosquitto::{self, Mosquitto};
 use crate::program::{self, Program};
 use crate::proxy::Proxy;
 use crate::wait;
@@ -21,6 +23,9 @@ use tempfile::TempDir;
 /// Fleets that run at the same time, however many threads the tests have.
 const FLEETS_MAX: usize = 3;
 
+/// What `muster serve` logs when an external broker has taken its subscription.
+const CONNECTED: &str = "connected to mqtts://";
+
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
@@ -29,6 +34,7 @@ static ENDED: Condvar = Condvar::new();
 pub struct Fleet {
     // Fields are dropped in this order: the program before its folder, the place last.
     server: Option<Program>,
+    mosquitto: Option<Mosquitto>,
     api: Option<SocketAddr>,
     broker: Option<SocketAddr>,
     proxy: Proxy,
@@ -57,7 +63,48 @@ impl Drop for Place {
     }
 }
 
+/// Runs a test on the embedded broker and, where it is installed, on mosquitto.
+pub fn on_each_broker(test: &str, run: impl Fn(Fleet)) {
+    run(Fleet::start());
+    if mosquitto::is_installed(test) {
+        run(Fleet::start_on_mosquitto());
+    }
+}
+
 impl Fleet {
+    /// Makes a home and serves it with a mosquitto as its only broker.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn start_on_mosquitto() -> Self {
+        let mut fleet = Self::init();
+        let url = fleet.start_mosquitto();
+        fleet.set_broker(&format!("\"{url}\""));
+        fleet.serve();
+        fleet
+    }
+
+    /// Starts a mosquitto with files for this fleet, of which the controller does not know yet;
+    /// its address.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn start_mosquitto(&mut self) -> String {
+        let mut mosquitto = Mosquitto::of(self);
+        mosquitto.start();
+        let url = mosquitto.url();
+        self.mosquitto = Some(mosquitto);
+        url
+    }
+
+    /// Says in `muster.toml` which brokers are heard, for the next start.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn set_broker(&self, brokers: &str) {
+        self.set_line("broker", brokers);
+    }
+
     /// Makes a home and serves it.
     ///
     /// # Panics
@@ -78,19 +125,21 @@ impl Fleet {
             .prefix("muster-test-")
             .tempdir()
             .expect("a folder");
-        let (proxy, server, api, broker) = (Proxy::start(), None, None, None);
         let fleet = Self {
-            server,
-            api,
-            broker,
-            proxy,
+            server: None,
+            mosquitto: None,
+            api: None,
+            broker: None,
+            proxy: Proxy::start(),
             folder,
             _place: place,
         };
-        let any = "127.0.0.1:0";
+        let (any, broker_url) = ("127.0.0.1:0", fleet.broker_url());
         let listen = [
             "--broker-listen",
             any,
+            "--broker-url",
+            &broker_url,
             "--enroll-listen",
             any,
             "--api-listen",
@@ -99,11 +148,29 @@ impl Fleet {
         fleet
             .cli(&[&["init", "--host", "localhost"], &listen[..]].concat())
             .ok();
-        fleet.configure(&format!(
-            "broker_url = \"mqtts://localhost:{}\"\n",
-            fleet.proxy.port()
-        ));
+        fleet.free_enrolment();
         fleet
+    }
+
+    /// The broker as devices are told at first.
+    pub fn broker_url(&self) -> String {
+        format!("mqtts://localhost:{}", self.proxy.port())
+    }
+
+    /// Lets enrolment take a free port with each start: the one that `init` has found could be
+    /// taken meanwhile.
+    fn free_enrolment(&self) {
+        self.set_line("enroll_listen", "\"127.0.0.1:0\"");
+    }
+
+    /// Puts a line of `muster.toml` in the place of the one with this key, or adds it.
+    fn set_line(&self, key: &str, value: &str) {
+        let path = self.home().join("muster.toml");
+        let text = fs::read_to_string(&path).expect("init wrote it");
+        let start = format!("{key} = ");
+        let others = text.lines().filter(|line| !line.starts_with(&start));
+        let others: String = others.map(|line| format!("{line}\n")).collect();
+        fs::write(path, format!("{start}{value}\n{others}")).expect("the disk takes it");
     }
 
     /// Adds lines to the top of `muster.toml`.
@@ -124,17 +191,27 @@ impl Fleet {
         let mut command = self.command();
         command.arg("serve").env("MUSTER_LOG", "info,muster=debug");
         let mut server = Program::start("muster-serve", command, self.folder());
+        let connected = |server: &Program| server.log().matches(CONNECTED).count();
+        let before = connected(&server);
         let ready = server.ready();
+        let broker = match (ready.contains("broker=external"), &self.mosquitto) {
+            (true, Some(mosquitto)) => {
+                // Only from then on devices are heard.
+                let is_connected = || connected(&server) > before;
+                wait::until_true("the fleet to be connected", wait::SOON, is_connected);
+                mosquitto.address()
+            }
+            _ => address(&ready, "broker="),
+        };
         self.server = Some(server);
         self.api = Some(address(&ready, "api="));
-        let broker = address(&ready, "broker=");
         self.broker = Some(broker);
         self.proxy.lead_to(broker);
     }
 
-    /// Takes the controller away as a power cut would; the wire ends with it.
+    /// Takes the controller away as a power cut would, and the embedded broker with it.
     pub fn kill9(&mut self) {
-        self.proxy.cut();
+        self.cut_with_the_broker();
         self.server_mut().kill9();
     }
 
@@ -143,9 +220,34 @@ impl Fleet {
     /// # Panics
     /// When it ends with an error.
     pub fn stop(&mut self) {
-        self.proxy.cut();
+        self.cut_with_the_broker();
         let status = self.server_mut().stop();
         assert!(status.success(), "muster serve ended with {status}");
+    }
+
+    fn cut_with_the_broker(&self) {
+        let elsewhere = self.mosquitto.as_ref().map(Mosquitto::address);
+        if self.broker != elsewhere {
+            self.proxy.cut();
+        }
+    }
+
+    /// Its mosquitto.
+    ///
+    /// # Panics
+    /// When its broker is the embedded one.
+    pub fn mosquitto(&mut self) -> &mut Mosquitto {
+        self.mosquitto.as_mut().expect("it runs on mosquitto")
+    }
+
+    /// Gives its mosquitto the newest revocation list, as an operator does.
+    ///
+    /// # Panics
+    /// When its broker is the embedded one.
+    pub fn renew_mosquitto(&self) {
+        let mosquitto = self.mosquitto.as_ref().expect("it runs on mosquitto");
+        mosquitto.write_files(self);
+        mosquitto.reload();
     }
 
     fn server_mut(&mut self) -> &mut Program {

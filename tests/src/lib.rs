@@ -11,6 +11,7 @@ pub mod document;
 pub mod fleet;
 pub mod http;
 pub mod load;
+pub mod mosquitto;
 pub mod onnx;
 pub mod program;
 pub mod proxy;

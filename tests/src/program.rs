@@ -121,6 +121,22 @@ impl Program {
         self.child.id()
     }
 
+    /// Tells it to read its configuration again.
+    pub fn hang_up(&self) {
+        signal(
+            i32::try_from(self.child.id()).expect("a process number"),
+            Signal::HUP,
+        );
+    }
+
+    /// Tells it to write down what it keeps.
+    pub fn save(&self) {
+        signal(
+            i32::try_from(self.child.id()).expect("a process number"),
+            Signal::USR1,
+        );
+    }
+
     /// Takes it away as a power cut would.
     pub fn kill9(&mut self) {
         self.child.kill().expect("the program is ours");

@@ -52,7 +52,9 @@ pub(crate) fn found(host_names: &[String], now: UnixSeconds) -> Result<Founded, 
         &root,
     )?;
     let server_key = KeyPair::generate()?;
-    let server = server(host_names, now)?.signed_by(&server_key, &intermediate)?;
+    let mut names = host_names.to_vec();
+    names.extend(LOCAL_NAMES.map(str::to_owned));
+    let server = server(&names, now)?.signed_by(&server_key, &intermediate)?;
     Ok(Founded {
         server_chain_pem: server.pem() + &intermediate.pem() + &root.pem(),
         server_key_pem: server_key.serialize_pem(),
@@ -76,9 +78,12 @@ fn ca(
     Ok(params)
 }
 
-fn server(host_names: &[String], now: UnixSeconds) -> Result<CertificateParams, AuthorityError> {
+/// A certificate for servers only, under these names.
+pub(super) fn server(
+    host_names: &[String],
+    now: UnixSeconds,
+) -> Result<CertificateParams, AuthorityError> {
     let mut names: Vec<&str> = host_names.iter().map(String::as_str).collect();
-    names.extend(LOCAL_NAMES);
     names.sort_unstable();
     names.dedup();
     let mut params = named("muster", now, SERVER_DAYS)?;

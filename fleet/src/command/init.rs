@@ -4,7 +4,7 @@
 //! no home.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use muster_protocol::digest::{Digest, Hex};
@@ -15,6 +15,7 @@ use crate::authority::{self, Founded, LOCAL_NAMES};
 use crate::cli::Context;
 use crate::clock;
 use crate::config::Config;
+use crate::endpoint::{HttpsUrl, MqttUrl};
 use crate::error::{Exit, OperatorError};
 use crate::home::{Home, write_private};
 use crate::key_file;
@@ -32,15 +33,22 @@ pub(crate) struct Args {
     /// to them.
     #[arg(long = "host", value_name = "NAME|IP")]
     hosts: Vec<String>,
-    /// Where devices connect; port 0 takes a free one.
+    /// Where devices connect; port 0 takes one that is free now.
     #[arg(long, value_name = "ADDRESS:PORT")]
     broker_listen: Option<SocketAddr>,
-    /// Where devices enrol; port 0 takes a free one.
+    /// Where devices enrol; port 0 takes one that is free now.
     #[arg(long, value_name = "ADDRESS:PORT")]
     enroll_listen: Option<SocketAddr>,
     /// Where the API listens, on loopback; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     api_listen: Option<SocketAddr>,
+    /// The broker as devices reach it, when that is not where it listens: through a proxy, or on
+    /// another machine.
+    #[arg(long, value_name = "mqtts://HOST:PORT")]
+    broker_url: Option<MqttUrl>,
+    /// Enrolment as devices reach it, likewise.
+    #[arg(long, value_name = "https://HOST:PORT")]
+    enroll_url: Option<HttpsUrl>,
 }
 
 /// What a new home is told by.
@@ -70,15 +78,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
     };
     context.output.print(&made, text);
     note(ADVICE);
-    if config.broker_listen.port() == 0 || config.enroll_listen.port() == 0 {
-        note(ANY_PORT);
-    }
     Ok(())
 }
-
-const ANY_PORT: &str = "\
-With port 0 the ports change whenever `muster serve` starts, and enrolled devices lose their way:
-good for trials only. For a fleet name ports, or set broker_url and enroll_url in muster.toml.";
 
 const ADVICE: &str = "\
 Every role has one key, and one signature is enough (1-of-1): whoever holds this one laptop, with
@@ -95,10 +96,15 @@ fn configured(args: Args) -> Result<Config, OperatorError> {
     } else {
         args.hosts
     };
+    let broker_listen = args.broker_listen.unwrap_or(default.broker_listen);
+    let enroll_listen = args.enroll_listen.unwrap_or(default.enroll_listen);
     let config = Config {
         host_names,
-        broker_listen: args.broker_listen.unwrap_or(default.broker_listen),
-        enroll_listen: args.enroll_listen.unwrap_or(default.enroll_listen),
+        // The first fleet.json names these ports, so they cannot change with each start.
+        broker_listen: settled("devices", broker_listen, args.broker_url.is_some())?,
+        enroll_listen: settled("enrolment", enroll_listen, args.enroll_url.is_some())?,
+        broker_url: args.broker_url,
+        enroll_url: args.enroll_url,
         api_listen: args.api_listen.unwrap_or(default.api_listen),
         ..default
     };
@@ -113,6 +119,16 @@ fn configured(args: Args) -> Result<Config, OperatorError> {
         because,
         hint,
     ))
+}
+
+/// An address with a port that does not change: for port 0 one that is free now, unless devices
+/// are told another.
+fn settled(what: &str, listen: SocketAddr, told: bool) -> Result<SocketAddr, OperatorError> {
+    if listen.port() != 0 || told {
+        return Ok(listen);
+    }
+    let found = TcpListener::bind(listen).and_then(|listener| listener.local_addr());
+    found.map_err(|error| OperatorError::listen(what, listen, &error))
 }
 
 async fn fill(

@@ -22,6 +22,12 @@ impl Controller {
         }
     }
 
+    /// Whether there is such a device. Never blocks on the store.
+    pub(crate) fn is_enrolled(&self, device: &DeviceId) -> bool {
+        let serials = self.serials.read().unwrap_or_else(PoisonError::into_inner);
+        serials.contains_key(device)
+    }
+
     /// From now on this certificate is the device's, unless a later one is known: two enrolments
     /// may come here in another order than that of the log. Gives the one that it replaced.
     pub(super) fn admit_from_now_on(

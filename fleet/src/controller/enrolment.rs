@@ -55,14 +55,21 @@ impl Controller {
         if let Some(issued) = enrolled.issued {
             let device = enrolled.device;
             if self.admit_from_now_on(device.clone(), issued).is_some() {
+                if let Err(error) = self.write_revocations().await {
+                    tracing::error!("failed to write the revocation list: because {error}");
+                }
                 self.send_out(Outgoing::Disconnect(device)).await;
             }
         }
+        let broker = match self.named_broker() {
+            Some(named) => named.to_string(),
+            None => self.endpoints().broker_url,
+        };
         Ok(cbor::to_vec(&EnrolmentReply {
             certificate_chain: &enrolled.chain,
             ca_certificate: self.authority.root_pem(),
             root: &root,
-            broker: &self.endpoints().broker_url,
+            broker: &broker,
             topic_prefix: &self.topic_prefix,
         }))
     }

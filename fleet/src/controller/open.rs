@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use muster_protocol::tuf::FleetDocument;
 
-use super::{Controller, Endpoints, Error, Keys, Publication};
+use super::{Controller, Endpoints, Error, Keys, Publication, brokers};
 use crate::authority::Authority;
 use crate::blobs::Blobs;
 use crate::config::Config;
@@ -49,6 +49,7 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
         OperatorError::new(Exit::Resource, "open the blobs", error, hint)
     })?;
     let store = Store::open(&home.database()).map_err(not_open)?;
+    let fleet = newest_fleet(&store).map_err(not_open)?;
     let controller = Controller {
         blobs,
         keys: keys(home)?,
@@ -58,7 +59,9 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
             broker_url: config.broker_url_for(config.broker_listen.port()),
             enroll_url: config.enroll_url_for(config.enroll_listen.port()),
         }),
-        epoch: AtomicU64::new(epoch(&store).map_err(not_open)?),
+        named_broker: RwLock::new(fleet.as_ref().and_then(brokers::broker_of)),
+        revocations: home.revocations_pem(),
+        epoch: AtomicU64::new(fleet.map_or(FIRST_EPOCH, |fleet| fleet.director_epoch)),
         serials: RwLock::new(
             store
                 .look(|tx| tx.newest_serials())
@@ -85,12 +88,10 @@ fn keys(home: &Home) -> Result<Keys, OperatorError> {
     })
 }
 
-/// The epoch that the newest `fleet.json` names.
-fn epoch(store: &Store) -> Result<u64, StoreError> {
+fn newest_fleet(store: &Store) -> Result<Option<FleetDocument>, StoreError> {
     let newest = store.look(|tx| tx.metadata("fleet.json", None))?;
     // It was parsed before it was stored.
-    let document = newest.and_then(|(_, bytes)| FleetDocument::parse(&bytes).ok());
-    Ok(document.map_or(FIRST_EPOCH, |document| document.director_epoch))
+    Ok(newest.and_then(|(_, bytes)| FleetDocument::parse(&bytes).ok()))
 }
 
 fn not_open(error: StoreError) -> OperatorError {

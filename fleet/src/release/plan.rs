@@ -5,16 +5,17 @@
 
 use std::path::PathBuf;
 
-use ed25519_dalek::{Signature, SigningKey};
-use muster_protocol::digest::{Digest, decode_hex};
+use ed25519_dalek::SigningKey;
+use muster_protocol::digest::Digest;
 use muster_protocol::id::Rank;
 use muster_protocol::message::statement_name;
-use muster_protocol::tuf::{Envelope, Refused, Role, TargetFile, Targets, author};
+use muster_protocol::tuf::{Refused, Role, TargetFile, Targets, author};
 use serde_json::Value;
 
 use super::sign::Keys;
 use crate::bundle::Verified;
 use crate::error::{Exit, OperatorError};
+use crate::own_metadata::{self, NotOurs, VersionFloor};
 
 /// What the controller holds, as it handed it out.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub(super) struct Plan {
     /// The last release.
     pub(super) last: Option<Last>,
     /// The lowest version of what is signed.
-    pub(super) version_floor: u64,
+    pub(super) version_floor: VersionFloor,
 }
 
 /// The last release of a model, as its signed metadata has it.
@@ -60,8 +61,8 @@ pub(super) struct Last {
 pub(super) enum Unplanned {
     #[error("the controller has no targets metadata")]
     NoTargets,
-    #[error("the controller's metadata of {0} is not signed by our key")]
-    Foreign(Role),
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     #[error("the controller's metadata cannot be read: {0}")]
     Unreadable(#[from] Refused),
     #[error("its release key is not in {}", .0.display())]
@@ -72,13 +73,7 @@ pub(super) enum Unplanned {
     Withheld(Role),
     #[error("this version was released already")]
     Released,
-    #[error("the controller asks for version {0} of {1}, far above the one before")]
-    FarVersion(u64, Role),
 }
-
-/// Furthest that a controller may make versions jump: what restores ask for in some decades, and
-/// far from where a stolen one would have used them up.
-const VERSION_JUMP_MAX: u64 = 1 << 48;
 
 /// Plans.
 pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, Unplanned> {
@@ -97,7 +92,8 @@ pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, 
         }
         false => None,
     };
-    check_floor(held.version_floor, role.as_ref(), &all, &role_name)?;
+    let before = role.as_ref().unwrap_or(&all).header.version;
+    let version_floor = VersionFloor::of(held.version_floor, &role_name, before)?;
     let name = statement_name(model, version);
     if role
         .as_ref()
@@ -113,21 +109,8 @@ pub(super) fn plan(bundle: &Verified, held: &Held, keys: &Keys) -> Result<Plan, 
         role,
         delegate_in,
         last,
-        version_floor: held.version_floor,
+        version_floor,
     })
-}
-
-fn check_floor(
-    floor: u64,
-    role: Option<&Targets>,
-    all: &Targets,
-    name: &Role,
-) -> Result<(), Unplanned> {
-    let before = role.unwrap_or(all).header.version;
-    if floor <= before.saturating_add(VERSION_JUMP_MAX) {
-        return Ok(());
-    }
-    Err(Unplanned::FarVersion(floor, name.clone()))
 }
 
 /// Whether targets delegate the model to our release key; if not at all, the key of targets must
@@ -149,30 +132,10 @@ fn delegates(all: &Targets, role: &Role, keys: &Keys) -> Result<bool, Unplanned>
 /// A document that `key` has signed. Without the key it is read only, and nothing is signed
 /// over it.
 fn own(role: &Role, bytes: &[u8], key: Option<&SigningKey>) -> Result<Targets, Unplanned> {
-    let envelope = Envelope::parse(role, bytes)?;
-    if key.is_some_and(|key| !has_signed(key, &envelope)) {
-        return Err(Unplanned::Foreign(role.clone()));
+    match key {
+        Some(key) => Ok(own_metadata::own(role, bytes, key)?),
+        None => Ok(author::read_unverified(role, bytes)?),
     }
-    Ok(author::read_unverified(role, bytes)?)
-}
-
-fn has_signed(key: &SigningKey, envelope: &Envelope) -> bool {
-    let (id, Ok(message)) = (author::key_of(key).id(), envelope.message()) else {
-        return false;
-    };
-    let ours = envelope
-        .signatures
-        .iter()
-        .filter(|signature| signature.keyid == id);
-    ours.into_iter().any(|signature| {
-        let mut bytes = [0; 64];
-        let read = decode_hex(&signature.sig, &mut bytes).is_ok();
-        let signature = Signature::from_bytes(&bytes);
-        read && key
-            .verifying_key()
-            .verify_strict(&message, &signature)
-            .is_ok()
-    })
 }
 
 impl Unplanned {
@@ -184,7 +147,7 @@ impl Unplanned {
                 Exit::Missing,
                 "name the home and API that `muster init` made",
             ),
-            Self::Foreign(_) | Self::Withheld(_) | Self::Unreadable(_) | Self::FarVersion(..) => (
+            Self::NotOurs(_) | Self::Withheld(_) | Self::Unreadable(_) => (
                 Exit::Refused,
                 "sign nothing until it is known who changed what it hands out",
             ),

@@ -1,16 +1,13 @@
 //! What a person sees before and after a release.
 //!
-//! Never decides; the question is asked only on a terminal.
-
-use std::io::{self, IsTerminal as _};
+//! Never decides.
 
 use serde::Serialize;
 
 use super::plan::Plan;
 use super::sign::disk_bytes;
 use crate::bundle::Verified;
-use crate::error::{Exit, OperatorError};
-use crate::output::{self, Table, note};
+use crate::output::{self, Table};
 
 /// A release that was published.
 #[derive(Serialize)]
@@ -85,30 +82,4 @@ pub(super) fn text(released: &Released) -> String {
         "released {} {} {}",
         released.model, released.version, released.bundle
     )
-}
-
-/// Asks the person at the terminal.
-pub(super) fn agree(what: &str) -> Result<(), OperatorError> {
-    if !io::stdin().is_terminal() {
-        let because = "it asks before it signs, and there is no terminal";
-        return Err(OperatorError::new(
-            Exit::Usage,
-            what,
-            because,
-            "add --yes to sign at once",
-        ));
-    }
-    note("Sign and publish? [y/N]");
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    let hint = "nothing was signed; answer y to release";
-    Err(OperatorError::new(
-        Exit::Refused,
-        what,
-        "it was not agreed to",
-        hint,
-    ))
 }

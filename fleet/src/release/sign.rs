@@ -12,17 +12,15 @@ use muster_protocol::limits::NODE_DOCUMENT_BYTES_MAX;
 use muster_protocol::message::statement::{AGENT_LEVEL, Requirements};
 use muster_protocol::message::{Statement, statement_name};
 use muster_protocol::time::UnixSeconds;
-use muster_protocol::tuf::{Delegation, Envelope, Role, TargetFile, Targets, author};
+use muster_protocol::tuf::{Delegation, Envelope, Role, TargetFile, author};
 
 use super::plan::{self, Plan};
 use crate::bundle::Verified;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::key_file;
+use crate::own_metadata::next;
 use crate::publish::Publication;
-
-/// Days that targets are valid.
-const TARGETS_DAYS: u64 = 365;
 
 /// The keys that this machine has.
 #[derive(Debug)]
@@ -104,18 +102,6 @@ pub(super) fn disk_bytes(bundle: &Verified) -> u64 {
         .plan()
         .disk_bytes
         .saturating_add(bundle.bundle.size)
-}
-
-/// The next version of a targets document, nowhere below the floor, valid from now.
-fn next(before: Option<Targets>, version_floor: u64, now: UnixSeconds) -> Targets {
-    let expires_s = now.plus_days(TARGETS_DAYS).0;
-    let Some(mut targets) = before else {
-        return Targets::new(version_floor.max(1), expires_s);
-    };
-    let version = targets.header.version.saturating_add(1);
-    targets.header.version = version.max(version_floor);
-    targets.header.expires_s = expires_s;
-    targets
 }
 
 fn statement(

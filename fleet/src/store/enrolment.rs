@@ -137,6 +137,23 @@ impl Tx<'_> {
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+
+    /// Certificates that were replaced and have not ended by `now`, with the time at which the
+    /// next one of their device was issued.
+    pub(crate) fn replaced_serials(
+        &self,
+        now: UnixSeconds,
+    ) -> Result<Vec<(String, UnixSeconds)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT c.serial, MIN(later.issued_at) FROM certificates c
+             JOIN certificates later ON later.device = c.device AND later.issue > c.issue
+             WHERE c.expires > ? GROUP BY c.serial ORDER BY c.issue",
+        )?;
+        let rows = statement.query_map([bits(now.0)], |row| {
+            Ok((row.get(0)?, UnixSeconds(column::number(row, 1)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
 }
 
 fn read_certificate(row: &Row<'_>, serial: String) -> rusqlite::Result<IssuedCertificate> {

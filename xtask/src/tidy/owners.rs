@@ -23,7 +23,7 @@ const OWNERS: [Owner; 8] = [
     },
     Owner {
         package: "fleet",
-        crates: &["rmqtt"],
+        crates: &["rmqtt", "rumqttc"],
         places: &["fleet/src/broker"],
     },
     Owner {

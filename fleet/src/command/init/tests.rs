@@ -13,6 +13,8 @@ fn args() -> Args {
         broker_listen: None,
         enroll_listen: None,
         api_listen: None,
+        broker_url: None,
+        enroll_url: None,
     }
 }
 
@@ -63,6 +65,40 @@ async fn a_home_is_made_once_and_is_private() {
         .expect_err("a home is there");
     assert_eq!(error.exit, Exit::Missing, "{error}");
     assert_eq!(fs::read(home.root_key()).expect("a key"), before);
+}
+
+#[tokio::test]
+async fn fleet_json_names_ports_that_do_not_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let any = Some(([127, 0, 0, 1], 0).into());
+    let check = async |name: &str, args: Args, told: bool| {
+        let path = folder.path().join(name);
+        run(args, &context(&path)).await.expect("made");
+        let home = context(&path).home().expect("a home");
+        let config = Config::read(&home).expect("a configuration");
+        let controller = crate::controller::Controller::open(&home).expect("a controller");
+        let named = controller
+            .named_broker()
+            .expect("a broker that can be reached");
+        assert_eq!(
+            named.to_string(),
+            config.broker_url_for(config.broker_listen.port())
+        );
+        assert_eq!(config.broker_listen.port() == 0, told, "{config:?}");
+        assert_ne!(config.enroll_listen.port(), 0, "{config:?}");
+    };
+    let listening = Args {
+        broker_listen: any,
+        enroll_listen: any,
+        ..args()
+    };
+    check("free", listening, false).await;
+    let told = Args {
+        broker_listen: any,
+        broker_url: Some("mqtts://proxy.example:1".parse().expect("valid")),
+        ..args()
+    };
+    check("told", told, true).await;
 }
 
 #[tokio::test]

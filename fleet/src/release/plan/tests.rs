@@ -5,6 +5,7 @@ use muster_protocol::id::Version;
 use muster_protocol::key::PublicKey;
 use muster_protocol::message::Statement;
 use muster_protocol::time::UnixSeconds;
+use muster_protocol::tuf::Envelope;
 
 use super::super::sign::publication;
 use super::*;

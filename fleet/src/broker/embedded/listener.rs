@@ -13,7 +13,7 @@ use std::time::Duration;
 use rmqtt::net::{Builder, Listener};
 use rmqtt::types::QoS;
 
-use super::{BrokerConfig, BrokerError};
+use super::{BrokerError, EmbeddedConfig};
 
 /// What a publish packet needs beyond its payload: header, topic, packet id. Also lets a
 /// CONNECT with a small will pass where payloads are configured tiny.
@@ -36,7 +36,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_S_MAX: u16 = 1200;
 
 /// Binds the configured address and reads the certificates.
-pub(super) fn bind(config: &BrokerConfig) -> Result<Listener, BrokerError> {
+pub(super) fn bind(config: &EmbeddedConfig) -> Result<Listener, BrokerError> {
     let certificate = readable("certificate", &config.certificate)?;
     let key = readable("private key", &config.key)?;
     let client_ca = readable("authorities for device certificates", &config.client_ca)?;
@@ -64,7 +64,7 @@ pub(super) fn address(listener: &Listener, listen: SocketAddr) -> Result<SocketA
     })
 }
 
-fn limited(config: &BrokerConfig) -> Builder {
+fn limited(config: &EmbeddedConfig) -> Builder {
     let packet_bytes_max = config
         .payload_bytes_max
         .saturating_add(PACKET_OVERHEAD_BYTES);

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use rmqtt::retain::RetainStorage;
 use rmqtt::types::{Retain, TopicFilter, TopicName};
 
-use super::access::{Access, is_topic};
 use super::hooks::STATUS_BYTES_MAX;
+use crate::broker::access::{Access, is_topic};
 
 /// Retained topics for each session: status, assignment and room.
 const TOPICS_PER_SESSION: usize = 4;

@@ -20,9 +20,8 @@ use rmqtt::types::{
     AuthResult, ConnectInfo, Id, Publish, PublishAclResult, QoS, Subscribe, SubscribeAclResult,
 };
 
-use super::access::Access;
 use super::sessions::Sessions;
-use super::{Admission, Handlers, Incoming, Presence, Verdict};
+use super::{Access, Admission, Handlers, Incoming, Presence, Verdict};
 
 /// Largest last will and largest retained status: both outlive what would bound them.
 pub(super) const STATUS_BYTES_MAX: usize = 1024;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::authority::{Authority, Identity};
 use super::client::{CONNACK, Client, Hello, PUBACK, Packet, UNAVAILABLE};
-use crate::broker::{Admission, Broker, BrokerConfig, Handlers, Incoming, Presence, Verdict};
+use crate::broker::{Admission, Embedded, EmbeddedConfig, Handlers, Incoming, Presence, Verdict};
 
 pub(super) const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ pub(super) type Plans = Arc<Mutex<VecDeque<Plan>>>;
 pub(super) struct Bench {
     pub(super) folder: tempfile::TempDir,
     pub(super) authority: Authority,
-    pub(super) broker: Broker,
+    pub(super) broker: Embedded,
     pub(super) plans: Plans,
     pub(super) heard: UnboundedReceiver<Heard>,
 }
@@ -47,7 +47,7 @@ impl Bench {
         let (tell, heard) = unbounded_channel();
         let plans = Plans::default();
         let config = config(folder.path(), ([127, 0, 0, 1], 0).into());
-        let broker = Broker::start(config, handlers(tell, &plans))
+        let broker = Embedded::start(config, handlers(tell, &plans))
             .await
             .expect("a broker");
         Self {
@@ -132,8 +132,8 @@ pub(super) fn write_certificates(folder: &Path, authority: &Authority) {
     }
 }
 
-pub(super) fn config(folder: &Path, listen: SocketAddr) -> BrokerConfig {
-    BrokerConfig {
+pub(super) fn config(folder: &Path, listen: SocketAddr) -> EmbeddedConfig {
+    EmbeddedConfig {
         listen,
         certificate: folder.join("certificate"),
         key: folder.join("key"),

@@ -333,7 +333,7 @@ async fn a_port_in_use_is_named_and_a_stopped_broker_frees_it() {
     let listen = bench.broker.local_addr();
     let start = || {
         let (tell, _) = unbounded_channel();
-        Broker::start(
+        Embedded::start(
             config(bench.folder.path(), listen),
             handlers(tell, &bench.plans),
         )
@@ -363,9 +363,9 @@ async fn files_that_are_missing_or_wrong_are_named() {
     let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
     write_certificates(folder.path(), &authority);
     let good = config(folder.path(), ([127, 0, 0, 1], 0).into());
-    let check = async |config: BrokerConfig, exit: Exit, expect: &str| {
+    let check = async |config: EmbeddedConfig, exit: Exit, expect: &str| {
         let (tell, _) = unbounded_channel();
-        let error = Broker::start(config, handlers(tell, &Plans::default()))
+        let error = Embedded::start(config, handlers(tell, &Plans::default()))
             .await
             .err();
         let error = OperatorError::from(error.expect("refused"));
@@ -374,7 +374,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
     };
     let missing = folder.path().join("none");
     check(
-        BrokerConfig {
+        EmbeddedConfig {
             key: missing,
             ..good.clone()
         },
@@ -384,7 +384,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
     .await;
     let other = folder.path().join("ca");
     check(
-        BrokerConfig {
+        EmbeddedConfig {
             key: other,
             ..good.clone()
         },
@@ -394,7 +394,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
     .await;
     let foreign = ([192, 0, 2, 1], 1).into();
     check(
-        BrokerConfig {
+        EmbeddedConfig {
             listen: foreign,
             ..good.clone()
         },
@@ -403,7 +403,7 @@ async fn files_that_are_missing_or_wrong_are_named() {
     )
     .await;
     check(
-        BrokerConfig {
+        EmbeddedConfig {
             topic_prefix: "a/#".to_owned(),
             ..good
         },

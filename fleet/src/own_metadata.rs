@@ -1,0 +1,97 @@
+//! Metadata that a controller hands out, for those who sign over it: it is believed only where
+//! our own key has signed it. Otherwise a stolen controller could have its own wishes signed.
+//!
+//! Pure.
+
+use ed25519_dalek::{Signature, SigningKey};
+use muster_protocol::digest::decode_hex;
+use muster_protocol::time::UnixSeconds;
+use muster_protocol::tuf::{Envelope, Refused, Role, Targets, author};
+
+/// Days that targets are valid.
+const TARGETS_DAYS: u64 = 365;
+
+/// Furthest that a controller may make versions jump: what restores ask for in some decades, and
+/// far from where a stolen one would have used them up.
+const VERSION_JUMP_MAX: u64 = 1 << 48;
+
+/// Why nothing is signed over a document.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotOurs {
+    /// Somebody else signed it.
+    #[error("the controller's metadata of {0} is not signed by our key")]
+    Foreign(Role),
+    /// It is no such document.
+    #[error("the controller's metadata cannot be read: {0}")]
+    Unreadable(#[from] Refused),
+    /// It would use up the versions.
+    #[error("the controller asks for version {0} of {1}, far above the one before")]
+    FarVersion(u64, Role),
+}
+
+/// The lowest version that new metadata may have: a controller that was restored from a backup
+/// names one, since devices may have seen what it lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VersionFloor(u64);
+
+impl VersionFloor {
+    /// Of a controller that was never restored.
+    pub(crate) const NONE: Self = Self(1);
+
+    /// What the controller asks for, where the newest version of `role` is `before`.
+    ///
+    /// # Errors
+    /// [`NotOurs::FarVersion`].
+    pub(crate) fn of(asked: u64, role: &Role, before: u64) -> Result<Self, NotOurs> {
+        if asked <= before.saturating_add(VERSION_JUMP_MAX) {
+            return Ok(Self(asked.max(Self::NONE.0)));
+        }
+        Err(NotOurs::FarVersion(asked, role.clone()))
+    }
+
+    /// The version that follows `before`.
+    pub(crate) fn after(self, before: u64) -> u64 {
+        before.saturating_add(1).max(self.0)
+    }
+}
+
+/// A document that `key` has signed.
+///
+/// # Errors
+/// [`NotOurs`].
+pub(crate) fn own(role: &Role, bytes: &[u8], key: &SigningKey) -> Result<Targets, NotOurs> {
+    if !has_signed(key, &Envelope::parse(role, bytes)?) {
+        return Err(NotOurs::Foreign(role.clone()));
+    }
+    Ok(author::read_unverified(role, bytes)?)
+}
+
+/// The next version of a targets document, nowhere below the floor, valid from now.
+pub(crate) fn next(before: Option<Targets>, floor: VersionFloor, now: UnixSeconds) -> Targets {
+    let expires_s = now.plus_days(TARGETS_DAYS).0;
+    let Some(mut targets) = before else {
+        return Targets::new(floor.after(0), expires_s);
+    };
+    targets.header.version = floor.after(targets.header.version);
+    targets.header.expires_s = expires_s;
+    targets
+}
+
+fn has_signed(key: &SigningKey, envelope: &Envelope) -> bool {
+    let (id, Ok(message)) = (author::key_of(key).id(), envelope.message()) else {
+        return false;
+    };
+    let ours = envelope
+        .signatures
+        .iter()
+        .filter(|signature| signature.keyid == id);
+    ours.into_iter().any(|signature| {
+        let mut bytes = [0; 64];
+        let read = decode_hex(&signature.sig, &mut bytes).is_ok();
+        let signature = Signature::from_bytes(&bytes);
+        read && key
+            .verifying_key()
+            .verify_strict(&message, &signature)
+            .is_ok()
+    })
+}
