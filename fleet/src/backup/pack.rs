@@ -213,7 +213,14 @@ impl Unfinished {
             io::ErrorKind::AlreadyExists => taken(&self.to),
             _ => OperatorError::file("write the backup", &self.to, &error),
         };
-        fs::hard_link(&self.path, &self.to).map_err(failed)?;
+        let linked = fs::hard_link(&self.path, &self.to).or_else(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists || self.to.symlink_metadata().is_ok() {
+                return Err(error);
+            }
+            // The file system of a stick knows no links.
+            fs::rename(&self.path, &self.to)
+        });
+        linked.map_err(failed)?;
         let folder = self.to.parent().filter(|path| !path.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))
             .and_then(|folder| folder.sync_all())

@@ -154,9 +154,12 @@ fn unpack(file: File, folder: &Path) -> Result<Manifest, Broken> {
     }
 }
 
-/// What cannot even be begun was never one of ours.
+/// What cannot even be begun was never one of ours, unless it ends too early.
 fn foreign(error: io::Error) -> Broken {
-    Unfit::Foreign(error.to_string()).into()
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Broken::Damaged(error),
+        _ => Unfit::Foreign(error.to_string()).into(),
+    }
 }
 
 /// The rest of the archive is filled with zeros; behind it comes the checksum of all.

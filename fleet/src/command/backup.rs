@@ -66,12 +66,13 @@ fn text(args: &Args, manifest: &Manifest, bytes: u64) -> String {
 
 fn advice(manifest: &Manifest) -> &'static str {
     if manifest.offline_keys {
-        "The file holds EVERY key of the fleet, offline and release keys too: whoever has it can \
-         put any model on any device. Keep it where those keys may lie, and never with the \
-         controller."
+        "\
+The file holds EVERY key of the fleet, offline and release keys too: whoever has it can put any
+model on any device. Keep it where those keys may lie, and never with the controller."
     } else {
-        "The file holds secrets: the controller's keys, its CA and its API token. Keep it as safe \
-         as the home. The keys in offline/ and release/ are NOT in it: keep copies of them \
-         elsewhere, or take them with --with-offline-keys."
+        "\
+The file holds secrets: the controller's keys, its CA and its API token. Keep it as safe as the
+home. The keys in offline/ and release/ are NOT in it: keep copies of them elsewhere, or take them
+with --with-offline-keys."
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use muster_protocol::digest::Digest;
 use muster_protocol::id::EpochGeneration;
 
 use super::*;
@@ -214,6 +215,32 @@ fn a_copy_is_whole_while_others_write_and_a_restore_raises_what_it_holds() {
     let (floors, version) = store.look(tx).expect("a store");
     assert_eq!(floors, [(true, 2 + 2 * step), (true, 2 + 2 * step)]);
     assert!((2 * step..2 * step + 10).contains(&version), "{version}");
+}
+
+#[tokio::test]
+async fn a_token_that_the_lost_controller_may_have_taken_is_ended() {
+    let old = Old::new();
+    let (unused, until) = (Digest([7; 32]), NOW.plus_days(1));
+    let store = Store::open(&old.path()).expect("a store");
+    store
+        .write::<_, StoreError>(move |tx| tx.add_token(unused, &device(7), until, NOW))
+        .await
+        .expect("stored");
+    drop(store);
+    let used = |old: &Old| {
+        let sql = "SELECT COUNT(*) FROM tokens WHERE expires > 0 AND serial IS NOT NULL";
+        let count = old
+            .connection()
+            .query_row(sql, [], |row| row.get::<_, i64>(0));
+        count.expect("a count")
+    };
+    assert_eq!(used(&old), 2_i64);
+    backup::resume(&old.path(), NOW, NOW).expect("resumed");
+    // The same token with the same keys still gives the same certificate.
+    assert_eq!(used(&old), 2_i64);
+    let store = Store::open(&old.path()).expect("a store");
+    let token = store.look(|tx| tx.token(unused)).expect("a store");
+    assert_eq!(token.expect("there").expires, UnixSeconds(0));
 }
 
 #[tokio::test]
