@@ -24,7 +24,10 @@ pub(crate) fn run(tidy: &tidy::Args, root: &Path, report: &mut Report) -> anyhow
     report.step("lints", || command(&mut clippy(root)));
     firmware::check(root, report);
     report.step("documentation", || command(&mut documentation(root)));
-    report.step("supply chain", || supply_chain(root));
+    report.step("supply chain", || supply_chain(root, "Cargo.toml"));
+    report.step("supply chain of the firmware", || {
+        supply_chain(root, "firmware/Cargo.toml")
+    });
     Ok(())
 }
 
@@ -53,7 +56,7 @@ fn documentation(root: &Path) -> Command {
     documentation
 }
 
-fn supply_chain(root: &Path) -> Outcome {
+fn supply_chain(root: &Path, manifest: &str) -> Outcome {
     if !is_installed(cargo(root).args(["deny", "--version"])) {
         return Outcome::Skipped {
             because: "cargo-deny is not installed".into(),
@@ -62,6 +65,8 @@ fn supply_chain(root: &Path) -> Outcome {
     }
     let arguments = [
         "deny",
+        "--manifest-path",
+        manifest,
         "--workspace",
         "check",
         "--config",

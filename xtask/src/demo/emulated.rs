@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_script_hands_every_argument_on() -> anyhow::Result<()> {
-        let folder = Folder::new(Some(&tempfile::tempdir()?.path().join("new")))?;
+        let parent = tempfile::tempdir()?;
+        let folder = Folder::new(Some(&parent.path().join("new")))?;
         let agent = folder.join("an agent");
         fs::write(&agent, "printf '%s|' \"$@\"")?;
         let emulator = Emulator {
