@@ -14,7 +14,7 @@ pub(super) struct Comparison {
     pub(super) wrong: usize,
     /// Largest difference as a share of the tolerance.
     pub(super) worst: f64,
-    /// Largest difference within the tolerance.
+    /// Largest difference within the tolerance; of numbers above 1, as a share of them.
     pub(super) largest: f64,
     /// The first number outside, for people.
     pub(super) first_wrong: Option<String>,
@@ -36,7 +36,7 @@ impl Comparison {
             let share = difference / (ABSOLUTE + RELATIVE * expect.abs());
             if share <= 1.0 {
                 self.worst = self.worst.max(share);
-                self.largest = self.largest.max(difference);
+                self.largest = self.largest.max(difference / expect.abs().max(1.0));
             } else {
                 self.miss(format!("{what}: {got}, not {expect}"));
             }
