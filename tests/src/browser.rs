@@ -184,6 +184,7 @@ fn arguments(profile: &Path) -> Vec<String> {
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--hide-scrollbars",
         "--disable-quic",
         "--disable-dev-shm-usage",
         "--no-first-run",

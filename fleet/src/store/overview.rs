@@ -29,6 +29,13 @@ pub(crate) struct Presences {
     pub(crate) never_seen: u64,
 }
 
+impl Presences {
+    /// All devices.
+    pub(crate) const fn total(&self) -> u64 {
+        self.connected + self.offline + self.stale + self.never_seen
+    }
+}
+
 /// Devices on which a model stands the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StandingCount {

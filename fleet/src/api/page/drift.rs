@@ -76,8 +76,8 @@ pub(super) fn table(row: &DriftRow, is_serving: bool) -> DriftTable {
     DriftTable {
         id: format!(
             "{}-{}",
-            row.device.as_deref().unwrap_or("_"),
-            &hex_of(&row.bundle)
+            Shown::new(row.device.as_deref().unwrap_or("_")),
+            hex_of(&row.bundle)
         ),
         model: Shown::new(&row.model),
         version: Shown::new(
@@ -115,8 +115,9 @@ fn basis(row: &DriftRow) -> String {
     match row.device {
         Some(_) => format!("{rows} in {windows}, {reference}"),
         None => {
+            let together = if row.devices == 1 { "" } else { " together" };
             let devices = counted(row.devices as u64, "device");
-            format!("{devices} together, {rows} in {windows}, {reference}")
+            format!("{devices}{together}, {rows} in {windows}, {reference}")
         }
     }
 }

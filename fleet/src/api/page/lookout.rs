@@ -1,5 +1,5 @@
-//! What all who watch look at together: the whole fleet once for each change, drift at most every
-//! few seconds. Never asked by anybody but pages.
+//! What all who watch look at together: the whole fleet once for each change, drift of a large
+//! fleet at most every few seconds. Never asked by anybody but pages.
 
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ use crate::store::Page;
 const HOLDS_S: u64 = 15;
 /// Devices in sight for which drift is shown device by device.
 pub(super) const DRIFT_DEVICES_MAX: usize = 8;
+
+/// Up to so many devices, drift is looked at for each change as well.
+const FEW_DEVICES_MAX: u64 = 200;
 
 /// Stands for one state of the store for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub(super) struct Look {
 pub(super) struct Lookout {
     controller: Arc<Controller>,
     fleet: Mutex<Option<(Sight, Arc<FleetLook>)>>,
-    drift: Mutex<Option<(u64, Arc<Vec<DriftRow>>)>>,
+    drift: Mutex<Option<(Sight, Arc<Vec<DriftRow>>)>>,
 }
 
 impl Lookout {
@@ -91,10 +94,17 @@ impl Lookout {
         Ok(fleet)
     }
 
-    /// Sums over all devices cost more than the rest: they are not made for each change.
+    /// Sums over many devices cost more than the rest: they are not made for each change.
     async fn drift(&self, sight: Sight, fleet: &FleetLook) -> Answer<Arc<Vec<DriftRow>>> {
+        let sight = match fleet.presences.total() {
+            0..=FEW_DEVICES_MAX => sight,
+            _ => Sight {
+                changes: 0,
+                ..sight
+            },
+        };
         let mut seen = self.drift.lock().await;
-        if let Some((_, rows)) = seen.as_ref().filter(|(span, _)| *span == sight.span) {
+        if let Some((_, rows)) = seen.as_ref().filter(|(at, _)| *at == sight) {
             return Ok(Arc::clone(rows));
         }
         let mut rows = Vec::new();
@@ -102,7 +112,7 @@ impl Lookout {
             rows.extend(self.drift_of(&model.model, None).await?);
         }
         let rows = Arc::new(rows);
-        *seen = Some((sight.span, Arc::clone(&rows)));
+        *seen = Some((sight, Arc::clone(&rows)));
         Ok(rows)
     }
 

@@ -1,8 +1,9 @@
 //! One vocabulary of states for the whole page: a shape, a colour and a word, never a colour
 //! alone.
 
+use crate::controller::DeviceLook;
 use crate::standing::{Group, Standing};
-use crate::store::{DeviceRow, Held};
+use crate::store::Held;
 
 /// How a state is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +65,11 @@ impl Mark {
     }
 
     /// Of a device's connection.
-    pub(super) fn connection(device: &DeviceRow, is_stale: bool) -> Self {
-        match device.last_seen {
-            _ if device.connected => Self::CONNECTED,
+    pub(super) const fn connection(look: &DeviceLook) -> Self {
+        match look.heard_at {
+            _ if look.device.connected => Self::CONNECTED,
             None => Self::NEVER_SEEN,
-            Some(_) if is_stale => Self::STALE,
+            Some(_) if look.is_stale => Self::STALE,
             Some(_) => Self::OFFLINE,
         }
     }

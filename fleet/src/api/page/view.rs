@@ -181,13 +181,12 @@ fn figures(look: &FleetLook) -> [Vec<Figure>; 3] {
         is_zero: number == 0,
     };
     let presences = look.presences;
-    let all = presences.connected + presences.offline + presences.stale + presences.never_seen;
     let of_group = |group| {
         let models = look.models.iter();
         models.filter_map(|model| model.groups.get(&group)).sum()
     };
     let devices = vec![
-        figure(Mark::DEVICES, all),
+        figure(Mark::DEVICES, presences.total()),
         figure(Mark::CONNECTED, presences.connected),
         figure(Mark::OFFLINE, presences.offline),
         figure(Mark::STALE, presences.stale),
@@ -349,7 +348,7 @@ fn showing(look: &DevicesLook, first: usize, last: usize) -> String {
 impl Device {
     fn new(look: &DeviceLook, drift: Vec<DriftTable>) -> Self {
         let device = &look.device;
-        let connection = Mark::connection(device, look.is_stale);
+        let connection = Mark::connection(look);
         let mut labels: Vec<_> = device
             .labels
             .iter()
