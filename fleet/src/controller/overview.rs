@@ -234,9 +234,10 @@ fn names(tx: &Tx<'_>, query: &str) -> Result<Result<Vec<String>, BadSelector>, S
 }
 
 type Labels = BTreeMap<String, String>;
+type Matcher = Box<dyn Fn(&DeviceId, &Labels) -> bool>;
 
 /// A query with a sign of a selector is one; another is looked for in ids and labels.
-fn matcher(query: &str) -> Result<Box<dyn Fn(&DeviceId, &Labels) -> bool>, BadSelector> {
+fn matcher(query: &str) -> Result<Matcher, BadSelector> {
     if query.contains(['=', '!', ',']) {
         let selector: Selector = query.parse()?;
         return Ok(Box::new(move |device, labels| {
