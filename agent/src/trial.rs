@@ -3,16 +3,21 @@
 //! Never activates anything, never tries twice: it says what happened, in one sentence.
 
 mod compare;
-mod golden;
 mod outcome;
 
 pub use compare::{Difference, Tolerance, compare, worst_difference};
-pub use golden::{GOLDEN_BYTES_MAX, Golden, GoldenError, GoldenVector};
+pub use muster_protocol::bundle::GoldenError;
 pub use outcome::TrialOutcome;
 
 use crate::infer::Example;
+use crate::tensor::Tensor;
 use crate::worker::{Loading, Worker, WorkerFault, WorkerLimits};
 use std::path::Path;
+
+/// Golden vectors of one model.
+pub type Golden = muster_protocol::bundle::Golden<Tensor>;
+/// One question and its answer.
+pub type GoldenVector = muster_protocol::bundle::GoldenVector<Tensor>;
 
 /// Longest golden run when the budget names no latency, milliseconds.
 const RUN_TIMEOUT_MS: u64 = 10_000;

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "alloc")]
 pub mod card;
+#[cfg(feature = "alloc")]
+pub mod golden;
 pub mod hash_list;
 #[cfg(feature = "alloc")]
 pub mod manifest;
@@ -12,6 +14,8 @@ pub mod reference;
 
 #[cfg(feature = "alloc")]
 pub use card::Card;
+#[cfg(feature = "alloc")]
+pub use golden::{Golden, GoldenError, GoldenVector};
 pub use hash_list::{HashList, LayerHashes};
 #[cfg(feature = "alloc")]
 pub use manifest::Manifest;

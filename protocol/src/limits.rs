@@ -24,6 +24,12 @@ pub const LAYER_BYTES_MAX: u64 = PIECES_MAX as u64 * PIECE_BYTES_MAX as u64;
 pub const BLOB_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Layers of a bundle: model, reference, golden vectors, hash list and room.
 pub const LAYERS_MAX: usize = 8;
+/// Largest golden document, and each tensor in it.
+pub const GOLDEN_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Golden vectors of a model.
+pub const GOLDEN_VECTORS_MAX: usize = 256;
+/// Tensors on one side of a golden vector.
+pub const GOLDEN_TENSORS_MAX: usize = 64;
 
 /// Signed statement, assignment or key set that a small node reads, whole document.
 pub const NODE_DOCUMENT_BYTES_MAX: usize = 1024;

@@ -13,6 +13,7 @@ use crate::infer::{Example, Graph};
 use crate::tensor::Tensor;
 use crate::trial::{Golden, GoldenError, Tolerance, TrialBudget, compare, run_trial};
 use crate::worker::{Loading, Worker, WorkerFault, WorkerLimits};
+use muster_protocol::limits::GOLDEN_BYTES_MAX;
 use report::{Refusal, Report};
 use rows::{Rows, RowsError};
 use std::path::{Path, PathBuf};
@@ -290,7 +291,7 @@ fn limits(args: &CheckArgs) -> WorkerLimits {
 }
 
 fn read_golden(path: &Path) -> Result<Golden, CheckError> {
-    let bytes = rows::read_bounded(path, crate::trial::GOLDEN_BYTES_MAX as u64);
+    let bytes = rows::read_bounded(path, GOLDEN_BYTES_MAX as u64);
     let bytes = bytes.map_err(|source| CheckError::Read {
         path: path.into(),
         source,

@@ -5,8 +5,8 @@
 
 use miniz_oxide::inflate::decompress_to_vec_with_limit as inflate;
 
-use super::golden::GOLDEN_BYTES_MAX;
 use super::tensor::Tensor;
+use muster_protocol::limits::GOLDEN_BYTES_MAX;
 
 const END: &[u8] = b"PK\x05\x06";
 const ENTRY: &[u8] = b"PK\x01\x02";

@@ -8,9 +8,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use muster_protocol::bundle::card::CardTensor;
+use muster_protocol::limits::{GOLDEN_BYTES_MAX, GOLDEN_VECTORS_MAX};
 
 use super::agent::Signature;
-use super::golden::{GOLDEN_BYTES_MAX, VECTORS_MAX, Vector};
+use super::golden::Vector;
 use super::tensor::Tensor;
 use super::test_data_set::{self, TestDataSet};
 
@@ -42,7 +43,7 @@ pub(crate) enum VectorsError {
         got: String,
         expected: String,
     },
-    #[error("there are more than {VECTORS_MAX} golden vectors")]
+    #[error("there are more than {GOLDEN_VECTORS_MAX} golden vectors")]
     TooMany,
 }
 
@@ -58,7 +59,7 @@ pub(super) fn read(paths: &[PathBuf], model: &Signature) -> Result<Vec<Vector>, 
             vectors.extend(rows(matched(path, set, model)?, model));
         }
     }
-    if vectors.len() > VECTORS_MAX {
+    if vectors.len() > GOLDEN_VECTORS_MAX {
         Err(VectorsError::TooMany)
     } else {
         Ok(vectors)
@@ -212,7 +213,7 @@ fn rows(vector: Vector, model: &Signature) -> Vec<Vector> {
     let Some(count) = batch(&vector, model).filter(|count| *count > 1) else {
         return vec![vector];
     };
-    let taken = count.min(VECTORS_MAX as u64);
+    let taken = count.min(GOLDEN_VECTORS_MAX as u64);
     let row = |place: u64| {
         let index = place * count / taken;
         let side = |tensors: &[Tensor]| tensors.iter().map(|t| t.row(index)).collect();
@@ -313,7 +314,7 @@ mod tests {
     fn a_batch_is_cut_into_rows() {
         check_rows(1, 1);
         check_rows(3, 3);
-        check_rows(1000, VECTORS_MAX);
+        check_rows(1000, GOLDEN_VECTORS_MAX);
     }
 
     #[test]

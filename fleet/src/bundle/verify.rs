@@ -200,7 +200,7 @@ fn check_reference(blob: &[u8], card: &Card) -> Result<(), Broken> {
 }
 
 fn check_golden(blob: &[u8], card: &Card) -> Result<(), Broken> {
-    let golden = Golden::from_cbor(blob).map_err(Broken::Golden)?;
+    let golden = Golden::from_cbor(blob).map_err(|error| Broken::Golden(error.to_string()))?;
     let said = (
         card.golden.vectors as usize,
         card.golden.rtol,
