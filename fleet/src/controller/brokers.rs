@@ -59,7 +59,7 @@ impl Controller {
     /// The store, a signature or the disk failed.
     pub(crate) async fn write_revocations(&self) -> Result<(), Error> {
         let now = clock::now();
-        let replaced = self.store.read(move |tx| Ok(tx.replaced_serials(now)?));
+        let replaced = self.store.read(move |tx| tx.replaced_serials(now));
         let replaced: Vec<_> = replaced
             .await
             .map_err(Error::Store)?
