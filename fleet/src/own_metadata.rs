@@ -95,3 +95,25 @@ fn has_signed(key: &SigningKey, envelope: &Envelope) -> bool {
             .is_ok()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_resume_where_a_restored_controller_asks_for() {
+        let check = |asked: u64, before: u64, expect: Option<u64>| {
+            let floor = VersionFloor::of(asked, &Role::Targets, before);
+            assert_eq!(
+                floor.ok().map(|floor| floor.after(before)),
+                expect,
+                "{asked}"
+            );
+        };
+        check(0, 4, Some(5));
+        check(1, 0, Some(1));
+        check(1 << 32, 4, Some(1 << 32));
+        check(7, 7, Some(8));
+        check(u64::MAX, 4, None);
+    }
+}

@@ -111,7 +111,7 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with("pattern"))
             .collect();
-        assert_eq!(patterns.len(), 6, "{text}");
+        assert_eq!(patterns.len(), Up::ALL.len() + 2, "{text}");
         for line in patterns {
             let own = line.contains("muster/v1/%u/");
             assert!(own || line == "pattern read muster/v1/_/#", "{line}");
