@@ -50,17 +50,25 @@ impl Tx<'_> {
         device: &DeviceId,
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT generation_floor FROM restores ORDER BY restore DESC LIMIT 1";
-        let newest = self.0.query_row(sql, [], |row| column::number(row, 0));
-        if let Some(floor) = newest.optional()? {
+        if let Some(floor) = self.new_device_floor()? {
             self.raise_generation_floor(device, floor)?;
             self.hold(device, HoldReason::Restored, now)?;
         }
         Ok(())
     }
 
-    /// Raises every number by `step` over the highest that is known here, holds every device and
-    /// ends tokens that the lost controller may have taken; how many devices that are.
+    /// From where the generations of a device count that is enrolled now; none before any restore.
+    fn new_device_floor(&self) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT generation_floor FROM restores ORDER BY restore DESC LIMIT 1";
+        let newest = self.0.query_row(sql, [], |row| column::number(row, 0));
+        Ok(newest.optional()?)
+    }
+
+    /// Raises every number by `step` over the highest that is known of it here, holds every device
+    /// and ends tokens that the lost controller may have taken; how many devices that are.
+    ///
+    /// A device that was enrolled after the backup began where all new ones did: what others say
+    /// of their own generations does not count for it, or one of them could use them up for all.
     pub(super) fn resume(
         &self,
         backup_at: UnixSeconds,
@@ -68,15 +76,13 @@ impl Tx<'_> {
         step: u64,
     ) -> Result<u64, StoreError> {
         let devices = self.generations()?;
-        let mut highest = 0;
         for (device, generation) in &devices {
-            let floor = generation.saturating_add(step);
-            self.raise_generation_floor(device, floor)?;
+            self.raise_generation_floor(device, generation.saturating_add(step))?;
             self.hold(device, HoldReason::Restored, now)?;
-            highest = highest.max(floor);
         }
+        let new_device = self.new_device_floor()?.unwrap_or(0);
         let floors = (
-            highest.max(step),
+            new_device.saturating_add(step),
             self.highest_version()?.saturating_add(step),
         );
         self.0.execute(

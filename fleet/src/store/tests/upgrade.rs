@@ -255,5 +255,28 @@ async fn a_device_that_is_new_after_a_restore_is_held_too() {
             tx.generation_floor(&device(7))?,
         ))
     });
-    assert_eq!(read.await.expect("read"), (true, 2 + (1 << 32)));
+    assert_eq!(read.await.expect("read"), (true, 1 << 32));
+}
+
+#[tokio::test]
+async fn a_device_that_lies_about_its_generation_uses_up_its_own_alone() {
+    let old = Old::new();
+    let liar = DeviceId::parse("press-01").expect("valid");
+    let store = Store::open(&old.path()).expect("a store");
+    let highest = EpochGeneration::new(1, u64::MAX);
+    let lie = liar.clone();
+    store
+        .write::<_, StoreError>(move |tx| tx.set_accepted(&lie, highest))
+        .await
+        .expect("stored");
+    drop(store);
+    for _ in 0..2 {
+        backup::resume(&old.path(), NOW, NOW).expect("resumed");
+    }
+    let store = Store::open(&old.path()).expect("a store");
+    add(&store, 7).await.expect("stored");
+    let read = store.read::<_, StoreError>(move |tx| {
+        Ok([&liar, &device(7)].map(|device| tx.generation_floor(device).expect("a store")))
+    });
+    assert_eq!(read.await.expect("read"), [u64::MAX, 2 << 32]);
 }
