@@ -31,6 +31,8 @@ const STALE_AFTER_S: u64 = 3600;
 pub(crate) struct FleetLook {
     /// Devices by connection.
     pub(crate) presences: Presences,
+    /// Devices by group, over all models.
+    pub(crate) groups: BTreeMap<Group, u64>,
     /// Models by name, the first of them.
     pub(crate) models: Vec<ModelLook>,
     /// All models.
@@ -139,16 +141,28 @@ impl Controller {
 fn fleet(tx: &Tx<'_>, now: UnixSeconds) -> Result<FleetLook, StoreError> {
     let heard_since = UnixSeconds(now.0.saturating_sub(STALE_AFTER_S));
     let (incidents_total, incidents) = tx.newest_incidents(INCIDENTS_MAX)?;
-    let mut models = models(tx.standings()?, tx.model_sums()?);
-    let models_total = models.len();
-    models.truncate(MODELS_MAX);
     Ok(FleetLook {
         presences: tx.presences(heard_since)?,
-        models,
-        models_total,
         incidents_total,
         incidents,
+        ..of_models(models(tx.standings()?, tx.model_sums()?))
     })
+}
+
+/// Counts over all models, and the first of them.
+fn of_models(mut models: Vec<ModelLook>) -> FleetLook {
+    let mut groups = BTreeMap::new();
+    for (group, devices) in models.iter().flat_map(|model| &model.groups) {
+        *groups.entry(*group).or_default() += devices;
+    }
+    let models_total = models.len();
+    models.truncate(MODELS_MAX);
+    FleetLook {
+        groups,
+        models,
+        models_total,
+        ..FleetLook::default()
+    }
 }
 
 /// Counts come in the order of their models.
@@ -381,5 +395,19 @@ mod tests {
             (Standing::Waiting, 1),
         ];
         assert_eq!(spread, expect);
+    }
+    #[test]
+    fn models_that_are_not_shown_are_counted() {
+        let model = |number: usize| ModelLook {
+            model: format!("model-{number:02}"),
+            groups: BTreeMap::from([(Group::OnDesired, 3), (Group::Failed, 1)]),
+            ..ModelLook::default()
+        };
+        let total = MODELS_MAX + 2;
+        let look = of_models((0..total).map(model).collect());
+        assert_eq!((look.models.len(), look.models_total), (MODELS_MAX, total));
+        let devices = total as u64;
+        let groups = [(Group::OnDesired, 3 * devices), (Group::Failed, devices)];
+        assert_eq!(look.groups, BTreeMap::from(groups));
     }
 }

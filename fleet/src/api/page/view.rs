@@ -181,10 +181,7 @@ fn figures(look: &FleetLook) -> [Vec<Figure>; 3] {
         is_zero: number == 0,
     };
     let presences = look.presences;
-    let of_group = |group| {
-        let models = look.models.iter();
-        models.filter_map(|model| model.groups.get(&group)).sum()
-    };
+    let of_group = |group| look.groups.get(&group).copied().unwrap_or_default();
     let devices = vec![
         figure(Mark::DEVICES, presences.total()),
         figure(Mark::CONNECTED, presences.connected),
