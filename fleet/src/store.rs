@@ -62,6 +62,8 @@ const QUEUE_JOBS_MAX: usize = 1024;
 pub(crate) struct Store {
     jobs: mpsc::Sender<writer::Job>,
     reader: Arc<Mutex<Connection>>,
+    /// For questions about everything, so that devices need not wait for their answers.
+    surveyor: Arc<Mutex<Connection>>,
 }
 
 /// One transaction, as a job sees it: every method of it is one question or one change.
@@ -84,14 +86,14 @@ impl Store {
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&connection).map_err(failed)?;
         migrations::run(&mut connection)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(path, flags).map_err(failed)?;
-        reader.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        let reader = || open_to_read(path).map(|open| Arc::new(Mutex::new(open)));
+        let (reader, surveyor) = (reader().map_err(failed)?, reader().map_err(failed)?);
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
         writer::start(connection, queue)?;
         Ok(Self {
             jobs,
-            reader: Arc::new(Mutex::new(reader)),
+            reader,
+            surveyor,
         })
     }
 
@@ -138,16 +140,50 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let reader = Arc::clone(&self.reader);
-        let asked = tokio::task::spawn_blocking(move || {
-            let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            let snapshot = connection
-                .unchecked_transaction()
-                .map_err(StoreError::from)?;
-            job(&Tx(&snapshot))
-        });
-        asked.await.map_err(|_| StoreError::Stopped)?
+        ask(&self.reader, job).await
     }
+
+    /// As [`Store::read`], for questions that may take seconds in a large fleet: they wait for
+    /// each other, and nobody else waits for them.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn survey<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        ask(&self.surveyor, job).await
+    }
+}
+
+async fn ask<T, E>(
+    reader: &Arc<Mutex<Connection>>,
+    job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let reader = Arc::clone(reader);
+    let asked = tokio::task::spawn_blocking(move || {
+        let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = connection
+            .unchecked_transaction()
+            .map_err(StoreError::from)?;
+        job(&Tx(&snapshot))
+    });
+    asked.await.map_err(|_| StoreError::Stopped)?
+}
+
+fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(path, flags)?;
+    reader.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(reader)
 }
 
 /// Makes an empty file for its owner only; the library's files beside it take its mode.

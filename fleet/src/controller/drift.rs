@@ -28,7 +28,7 @@ impl Controller {
     ) -> Result<Paged<DriftRow>, Error> {
         let (asked, now) = (query.clone(), clock::now());
         let work = move |tx: &Tx<'_>| summed(tx, &asked, &page, now);
-        let (merged, versions, next) = self.store.read(work).await?;
+        let (merged, versions, next) = self.store.survey(work).await?;
         let references = self.references_of(&merged).await?;
         let known = |bundle: &Digest| {
             let version = versions.get(&bundle.to_string()).cloned();

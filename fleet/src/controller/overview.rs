@@ -112,7 +112,7 @@ impl Controller {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn changes(&self) -> Result<i64, Error> {
-        self.store.read(|tx| Ok(tx.changes()?)).await
+        self.store.survey(|tx| Ok(tx.changes()?)).await
     }
 
     /// The fleet as a whole.
@@ -120,7 +120,7 @@ impl Controller {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn look_at_fleet(&self, now: UnixSeconds) -> Result<FleetLook, Error> {
-        self.store.read(move |tx| Ok(fleet(tx, now)?)).await
+        self.store.survey(move |tx| Ok(fleet(tx, now)?)).await
     }
 
     /// A page of devices.
@@ -133,7 +133,7 @@ impl Controller {
         now: UnixSeconds,
     ) -> Result<DevicesLook, Error> {
         self.store
-            .read(move |tx| Ok(devices(tx, &which, now)?))
+            .survey(move |tx| Ok(devices(tx, &which, now)?))
             .await
     }
 }

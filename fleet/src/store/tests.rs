@@ -72,6 +72,26 @@ async fn a_job_that_fails_or_panics_undoes_itself_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_long_survey_keeps_nobody_from_reading() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
+    add(&store, 1).await.expect("stored");
+    let (go, wait) = std::sync::mpsc::channel();
+    let survey = store.survey::<_, StoreError>(move |tx| {
+        let told = wait.recv_timeout(std::time::Duration::from_secs(60));
+        Ok((told.is_ok(), tx.inventory()?.len()))
+    });
+    let read = async {
+        let names = names(&store).await;
+        go.send(()).expect("it waits");
+        names
+    };
+    let (survey, names) = tokio::join!(survey, read);
+    assert_eq!(survey.expect("answered"), (true, 1));
+    assert_eq!(names, ["press-001"]);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_said_as_such_and_the_store_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
