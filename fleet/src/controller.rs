@@ -97,8 +97,8 @@ pub(crate) struct Controller {
     endpoints: RwLock<Endpoints>,
     /// The broker that the newest `fleet.json` names.
     named_broker: RwLock<Option<MqttUrl>>,
-    /// Where the list of replaced certificates is written.
-    revocations: PathBuf,
+    /// Where the list of replaced certificates is written, by one at a time.
+    revocations: tokio::sync::Mutex<PathBuf>,
     epoch: AtomicU64,
     /// The newest certificate of each device.
     serials: RwLock<BTreeMap<DeviceId, NewestSerial>>,

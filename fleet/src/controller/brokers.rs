@@ -58,6 +58,8 @@ impl Controller {
     /// # Errors
     /// The store, a signature or the disk failed.
     pub(crate) async fn write_revocations(&self) -> Result<(), Error> {
+        // Held from the question on: an older list must not take the place of a newer one.
+        let path = self.revocations.lock().await;
         let now = clock::now();
         let replaced = self.store.read(move |tx| tx.replaced_serials(now));
         let replaced: Vec<_> = replaced
@@ -67,8 +69,8 @@ impl Controller {
             .map(|(serial, since)| Replaced { serial, since })
             .collect();
         let list = self.authority.revocations(&replaced, now)?;
-        let path = self.revocations.clone();
-        let written = tokio::task::spawn_blocking(move || home::replace(&path, &list)).await;
+        let to = path.clone();
+        let written = tokio::task::spawn_blocking(move || home::replace(&to, &list)).await;
         written
             .map_err(|_| Error::Stopping)?
             .map_err(|error| Error::Refused {

@@ -60,7 +60,7 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
             enroll_url: config.enroll_url_for(config.enroll_listen.port()),
         }),
         named_broker: RwLock::new(fleet.as_ref().and_then(brokers::broker_of)),
-        revocations: home.revocations_pem(),
+        revocations: tokio::sync::Mutex::new(home.revocations_pem()),
         epoch: AtomicU64::new(fleet.map_or(FIRST_EPOCH, |fleet| fleet.director_epoch)),
         serials: RwLock::new(
             store

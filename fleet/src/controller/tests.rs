@@ -101,6 +101,22 @@ async fn a_token_is_good_once_and_the_newest_certificate_counts() {
 }
 
 #[tokio::test]
+async fn revocation_lists_that_are_written_at_once_do_not_get_into_each_other() {
+    let bench = Bench::new().await;
+    let write = || bench.controller.write_revocations();
+    for _ in 0..20 {
+        let written = tokio::join!(write(), write(), write(), write());
+        let all = [written.0, written.1, written.2, written.3];
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
+    }
+    let list = std::fs::read_to_string(bench.home.revocations_pem()).expect("a list");
+    assert!(
+        list.trim_end().ends_with("-----END X509 CRL-----"),
+        "{list}"
+    );
+}
+
+#[tokio::test]
 async fn the_files_of_a_home_are_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let bench = Bench::new().await;
