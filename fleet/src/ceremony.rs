@@ -20,6 +20,7 @@ use crate::error::{Exit, OperatorError};
 use crate::home;
 use crate::key_file;
 use crate::output::note;
+use crate::own_metadata;
 
 mod certificate;
 mod change;
@@ -123,6 +124,9 @@ async fn change(set: Set, context: &Context) -> Result<(), OperatorError> {
     note(show::difference(&before.fleet, &after));
     if !changes.remove_ca.is_empty() {
         note(LOST_CA);
+    }
+    if before.jumps() {
+        note(own_metadata::JUMP);
     }
     if !set.yes {
         agree::to_sign(WHAT)?;

@@ -15,6 +15,14 @@ const TARGETS_DAYS: u64 = 365;
 /// far from where a stolen one would have used them up.
 const VERSION_JUMP_MAX: u64 = 1 << 48;
 
+/// What a person hears before versions jump. A stolen controller could say that it was restored,
+/// and hand out what our own key signed long ago.
+pub(crate) const JUMP: &str = "\
+warning: the controller says that it was restored from a backup, so that versions jump. What it
+handed out may be old: whatever was signed after the backup (revocations, floors, CAs, keys,
+releases) is not in it, and is gone for devices once this is signed. If nobody restored it, do not
+sign.";
+
 /// Why nothing is signed over a document.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotOurs {
@@ -52,6 +60,11 @@ impl VersionFloor {
     /// The version that follows `before`.
     pub(crate) fn after(self, before: u64) -> u64 {
         before.saturating_add(1).max(self.0)
+    }
+
+    /// Whether that is more than one further: the controller asks for it.
+    pub(crate) fn jumps(self, before: u64) -> bool {
+        self.after(before) > before.saturating_add(1)
     }
 }
 
@@ -115,5 +128,19 @@ mod tests {
         check(1 << 32, 4, Some(1 << 32));
         check(7, 7, Some(8));
         check(u64::MAX, 4, None);
+    }
+
+    #[test]
+    fn versions_jump_only_when_the_controller_asks_for_it() {
+        let check = |asked: u64, before: u64, expect: bool| {
+            let floor = VersionFloor::of(asked, &Role::Targets, before).expect("near");
+            assert_eq!(floor.jumps(before), expect, "{asked} after {before}");
+        };
+        check(1, 0, false);
+        check(1, 4, false);
+        check(5, 4, false);
+        check(6, 4, true);
+        check(1 << 32, 4, true);
+        check(1 << 32, 1 << 32, false);
     }
 }

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::note;
+use crate::own_metadata;
 use crate::publish::Publication;
 use plan::{Held, Plan};
 use sign::Keys;
@@ -63,6 +64,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
     let keys = Keys::find(&home, model)?;
     let plan = plan::plan(&verified, &held, &keys).map_err(|why| why.told(&verified))?;
     note(show::plan(&verified, &plan));
+    if plan.jumps() {
+        note(own_metadata::JUMP);
+    }
     if !command.yes {
         agree::to_sign(&format!("release {model} {}", verified.card.version))?;
     }

@@ -33,6 +33,16 @@ pub(super) struct Before {
     pub(super) fleet: FleetDocument,
 }
 
+impl Before {
+    /// Whether more than the next version is signed.
+    pub(super) fn jumps(&self) -> bool {
+        let versions = [self.targets.header.version, self.fleet.version];
+        versions
+            .into_iter()
+            .any(|version| self.version_floor.jumps(version))
+    }
+}
+
 /// Why nothing is signed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unsigned {

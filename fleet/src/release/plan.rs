@@ -43,6 +43,15 @@ pub(super) struct Plan {
     pub(super) version_floor: VersionFloor,
 }
 
+impl Plan {
+    /// Whether more than the next version is signed.
+    pub(super) fn jumps(&self) -> bool {
+        let both = [&self.role, &self.delegate_in].into_iter().flatten();
+        both.map(|targets| targets.header.version)
+            .any(|version| self.version_floor.jumps(version))
+    }
+}
+
 /// The last release of a model, as its signed metadata has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Last {

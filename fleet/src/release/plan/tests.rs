@@ -100,6 +100,7 @@ fn versions_resume_where_a_restored_controller_asks_for() {
         let keys = keys(Some(2), Some(1));
         let (bundle, signer) = (bundle("3.0.0"), key(2));
         let planned = plan(&bundle, &held, &keys).expect("planned");
+        assert_eq!(planned.jumps(), floor > 1, "{floor}");
         let published = publication(&bundle, planned, &signer, keys.targets.as_ref(), NOW);
         let published = published.expect("signed");
         let version = |role: &Role, bytes: &[u8]| {
