@@ -39,6 +39,9 @@ const LEFT_OUT: [&str; 6] = [
     "controller/blobs",
 ];
 
+/// What the folders of local sockets begin with; see [`Home::link`].
+const LINK: &str = "controller/link-";
+
 /// Every file of the home that is taken as it is; then the database, which lies in `database`,
 /// and the blobs that it names.
 pub(super) fn find(
@@ -89,7 +92,7 @@ fn walk(home: &Home, folder: &str, found: &mut Vec<Source>) -> Result<(), Operat
     for entry in entries {
         let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type().map_err(failed)?;
-        if LEFT_OUT.contains(&path.as_str()) || path.ends_with(".new") {
+        if LEFT_OUT.contains(&path.as_str()) || path.starts_with(LINK) || path.ends_with(".new") {
             continue;
         }
         if kind.is_dir() {

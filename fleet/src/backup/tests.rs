@@ -130,6 +130,18 @@ async fn a_home_comes_back_without_its_offline_keys_unless_they_were_asked_for()
 }
 
 #[tokio::test]
+async fn the_socket_of_a_link_that_is_being_made_is_left_out() {
+    let bench = Bench::new().await;
+    let link = bench.home.link(1);
+    fs::create_dir(&link).expect("made");
+    let _socket = std::os::unix::net::UnixListener::bind(link.join("s")).expect("bound");
+    let archive = bench.pack("archive", OfflineKeys::Leave);
+    let linked = |path: &String| path.contains("link-");
+    let members = members(&archive);
+    assert!(!members.iter().any(|(_, path, _)| linked(path)));
+}
+
+#[tokio::test]
 async fn metadata_of_a_restored_controller_is_signed_anew_above_what_devices_trust() {
     let bench = Bench::new().await;
     let archive = bench.pack("archive", OfflineKeys::Take);
