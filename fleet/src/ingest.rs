@@ -14,6 +14,7 @@ use muster_protocol::topic::{Down, Up};
 use crate::broker::{Incoming, Retain, Verdict};
 use crate::clock;
 use crate::controller::Controller;
+use crate::store::StoreError;
 
 mod acknowledge;
 mod adopt;
@@ -61,7 +62,7 @@ impl Controller {
         let heard = match taken.await {
             Ok(hello::Taken::Heard(heard)) => heard,
             Ok(hello::Taken::Dropped(because)) => return dropped(&device, "hello", &because),
-            Err(error) => return not_stored(&device, "hello", &error),
+            Err(error) => return undone(&device, "hello", &error),
         };
         self.send_time(&device, heard.nonce, heard.question, now)
             .await;
@@ -85,7 +86,7 @@ impl Controller {
             Ok(document::Taken::Dropped(because)) => {
                 return dropped(&device, "document", &because);
             }
-            Err(error) => return not_stored(&device, "document", &error),
+            Err(error) => return undone(&device, "document", &error),
         }
         Verdict::Accepted
     }
@@ -118,7 +119,7 @@ impl Controller {
             Ok(adopt::Taken::Dropped(because)) => {
                 return dropped(&device, "shown assignment", &because);
             }
-            Err(error) => return not_stored(&device, "shown assignment", &error),
+            Err(error) => return undone(&device, "shown assignment", &error),
         }
         Verdict::Accepted
     }
@@ -148,6 +149,20 @@ impl Controller {
 fn dropped(device: &DeviceId, what: &str, because: &str) -> Verdict {
     tracing::warn!(%device, "dropped a {what}: because {because}");
     Verdict::Accepted
+}
+
+/// The store did not do it. A message on which it panics would only do so again: an external broker
+/// would bring nothing else, and the device itself repeats what has no signed acknowledgement.
+fn undone(device: &DeviceId, what: &str, error: &StoreError) -> Verdict {
+    let again = not_stored(device, what, error);
+    match error {
+        StoreError::Panicked => Verdict::Accepted,
+        StoreError::Open { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Full
+        | StoreError::Failed { .. }
+        | StoreError::Stopped => again,
+    }
 }
 
 fn not_stored(device: &DeviceId, what: &str, error: &dyn std::fmt::Display) -> Verdict {

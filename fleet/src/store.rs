@@ -113,7 +113,7 @@ impl Store {
         let (sender, receiver) = oneshot::channel();
         let job = writer::job(job, sender);
         self.jobs.send(job).await.map_err(|_| StoreError::Stopped)?;
-        receiver.await.map_err(|_| StoreError::Stopped)?
+        receiver.await.map_err(|_| StoreError::Panicked)?
     }
 
     /// Asks at once, on this thread: for the start of the program.
@@ -176,7 +176,10 @@ where
             .map_err(StoreError::from)?;
         job(&Tx(&snapshot))
     });
-    asked.await.map_err(|_| StoreError::Stopped)?
+    asked.await.map_err(|error| match error.is_panic() {
+        true => StoreError::Panicked,
+        false => StoreError::Stopped,
+    })?
 }
 
 fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {

@@ -58,7 +58,9 @@ fn not_copied(home: &Home, error: StoreError) -> OperatorError {
         StoreError::Full | StoreError::Failed { .. } => {
             "has the disk that takes the backup room for another copy of the database?"
         }
-        StoreError::Open { .. } | StoreError::Stopped => "run as the owner of the home",
+        StoreError::Open { .. } | StoreError::Stopped | StoreError::Panicked => {
+            "run as the owner of the home"
+        }
     };
     OperatorError::new(Exit::Resource, what, error, hint)
 }

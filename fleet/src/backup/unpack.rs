@@ -112,9 +112,10 @@ fn unusable(archive: &Path, error: StoreError) -> OperatorError {
     let (exit, hint) = match error {
         StoreError::Newer { .. } => (Exit::Refused, "use the program that wrote it"),
         StoreError::Full => (Exit::Resource, "free some space on this disk"),
-        StoreError::Open { .. } | StoreError::Failed { .. } | StoreError::Stopped => {
-            (Exit::BadInput, "take an older backup")
-        }
+        StoreError::Open { .. }
+        | StoreError::Failed { .. }
+        | StoreError::Stopped
+        | StoreError::Panicked => (Exit::BadInput, "take an older backup"),
     };
     OperatorError::new(exit, what, error, hint)
 }

@@ -98,9 +98,10 @@ fn not_open(error: StoreError) -> OperatorError {
     let hint = match error {
         StoreError::Newer { .. } => "use the program that wrote it",
         StoreError::Full => "free some space on this disk",
-        StoreError::Open { .. } | StoreError::Failed { .. } | StoreError::Stopped => {
-            "run as the owner of the home, and no other program on this file"
-        }
+        StoreError::Open { .. }
+        | StoreError::Failed { .. }
+        | StoreError::Stopped
+        | StoreError::Panicked => "run as the owner of the home, and no other program on this file",
     };
     OperatorError::new(Exit::Resource, "open the store", error, hint)
 }

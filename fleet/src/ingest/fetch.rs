@@ -14,7 +14,7 @@ use muster_protocol::time::UnixSeconds;
 use muster_protocol::topic::Down;
 
 use super::rate::Allowed;
-use super::{dropped, not_stored};
+use super::{dropped, not_stored, undone};
 use crate::blobs::Blobs;
 use crate::broker::{Retain, Verdict};
 use crate::controller::{Controller, Error};
@@ -32,13 +32,17 @@ impl Controller {
         bytes: Vec<u8>,
         now: UnixSeconds,
     ) -> Verdict {
+        // Rates are kept for each device that asks: a broker elsewhere must not invent any.
+        if !self.is_enrolled(&device) {
+            return dropped(&device, "fetch", "there is no such device");
+        }
         if self.rates().request(&device, now) == Allowed::NotNow {
             return dropped(&device, "fetch", "it asks too often");
         }
         let of = device.clone();
         let key = match self.store().read(move |tx| tx.document_key(&of)).await {
             Ok(key) => key,
-            Err(error) => return not_stored(&device, "fetch", &error),
+            Err(error) => return undone(&device, "fetch", &error),
         };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let keys = KeySet {

@@ -2,11 +2,12 @@
 //! trace.
 
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{EpochGeneration, Sequence, StreamId};
+use muster_protocol::id::{DeviceId, EpochGeneration, Sequence, StreamId};
 use muster_protocol::message::{Kind, RejectReason, Step};
 
-use super::{document, fetch, hello};
-use crate::store::{ListFilter, Page};
+use super::{document, fetch, hello, undone};
+use crate::broker::Verdict;
+use crate::store::{ListFilter, Page, StoreError};
 
 mod bench;
 mod restored;
@@ -27,6 +28,17 @@ fn acknowledged(taken: &document::Taken) -> Acknowledged {
         }
         document::Taken::Dropped(_) => None,
     }
+}
+
+#[test]
+fn what_the_store_cannot_do_comes_again_but_for_what_it_panics_on() {
+    let device = DeviceId::parse("press-1").expect("valid");
+    let check = |error: StoreError, expect: Verdict| {
+        assert_eq!(undone(&device, "document", &error), expect, "{error:?}");
+    };
+    check(StoreError::Full, Verdict::Retry);
+    check(StoreError::Stopped, Verdict::Retry);
+    check(StoreError::Panicked, Verdict::Accepted);
 }
 
 /// Says all of it in order; compares the last acknowledgement, the windows stored, their calls

@@ -30,9 +30,12 @@ pub(crate) enum StoreError {
         /// What the library says.
         because: String,
     },
-    /// The writer gave the job up: the program stops, or the job panicked.
-    #[error("the store gave the job up: because the program is stopping or the job panicked")]
+    /// The job was given up: the program stops.
+    #[error("the store gave the job up: because the program is stopping")]
     Stopped,
+    /// The job panicked; what it did is undone.
+    #[error("the store gave the job up: because it panicked")]
+    Panicked,
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -66,7 +66,7 @@ async fn a_job_that_fails_or_panics_undoes_itself_and_nothing_else() {
     });
     let (fails, panics, added) = tokio::join!(fails, panics, add(&store, 3));
     assert!(matches!(fails, Err(StoreError::Failed { .. })), "{fails:?}");
-    assert!(matches!(panics, Err(StoreError::Stopped)), "{panics:?}");
+    assert!(matches!(panics, Err(StoreError::Panicked)), "{panics:?}");
     added.expect("stored");
     assert_eq!(names(&store).await, ["press-003"]);
 }

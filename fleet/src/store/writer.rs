@@ -102,7 +102,7 @@ fn run_all(
     Ok(connection.execute_batch("COMMIT")?)
 }
 
-/// A job that panics answers nobody: its caller sees [`StoreError::Stopped`].
+/// A job that panics answers nobody: its caller sees [`StoreError::Panicked`].
 fn run_one(connection: &Connection, job: Job, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
     connection.execute_batch("SAVEPOINT job")?;
     let done = catch_unwind(AssertUnwindSafe(|| job(&Tx(connection)))).ok();
