@@ -58,6 +58,9 @@ pub(crate) struct Set {
     /// Sign without asking.
     #[arg(long)]
     yes: bool,
+    /// The controller was restored from a backup: let its versions jump.
+    #[arg(long)]
+    after_restore: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,7 +129,7 @@ async fn change(set: Set, context: &Context) -> Result<(), OperatorError> {
         note(LOST_CA);
     }
     if before.jumps() {
-        note(own_metadata::JUMP);
+        own_metadata::agree_to_jump(WHAT, set.after_restore.into())?;
     }
     if !set.yes {
         agree::to_sign(WHAT)?;

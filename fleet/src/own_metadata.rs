@@ -1,12 +1,15 @@
 //! Metadata that a controller hands out, for those who sign over it: it is believed only where
 //! our own key has signed it. Otherwise a stolen controller could have its own wishes signed.
 //!
-//! Pure.
+//! Signs nothing itself.
 
 use ed25519_dalek::{Signature, SigningKey};
 use muster_protocol::digest::decode_hex;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::{Envelope, Refused, Role, Targets, author};
+
+use crate::error::{Exit, OperatorError};
+use crate::output::note;
 
 /// Days that targets are valid.
 const TARGETS_DAYS: u64 = 365;
@@ -15,9 +18,45 @@ const TARGETS_DAYS: u64 = 365;
 /// far from where a stolen one would have used them up.
 const VERSION_JUMP_MAX: u64 = 1 << 48;
 
+/// Says so before versions jump, and lets them only where the operator knows of a restore.
+///
+/// # Errors
+/// Nobody said that the controller was restored.
+pub(crate) fn agree_to_jump(what: &str, restored: Restored) -> Result<(), OperatorError> {
+    note(JUMP);
+    match restored {
+        Restored::Known => Ok(()),
+        Restored::NotSaid => Err(OperatorError::new(
+            Exit::Refused,
+            what,
+            "the controller makes versions jump",
+            "add --after-restore if it was restored from a backup; otherwise find out who asks for it",
+        )),
+    }
+}
+
+/// Whether the operator says that the controller was restored from a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restored {
+    /// It was.
+    Known,
+    /// Nobody said so.
+    NotSaid,
+}
+
+impl From<bool> for Restored {
+    fn from(after_restore: bool) -> Self {
+        if after_restore {
+            Self::Known
+        } else {
+            Self::NotSaid
+        }
+    }
+}
+
 /// What a person hears before versions jump. A stolen controller could say that it was restored,
 /// and hand out what our own key signed long ago.
-pub(crate) const JUMP: &str = "\
+const JUMP: &str = "\
 warning: the controller says that it was restored from a backup, so that versions jump. What it
 handed out may be old: whatever was signed after the backup (revocations, floors, CAs, keys,
 releases) is not in it, and is gone for devices once this is signed. If nobody restored it, do not

@@ -33,6 +33,9 @@ pub(crate) struct Command {
     /// Release without asking.
     #[arg(long)]
     yes: bool,
+    /// The controller was restored from a backup: let its versions jump.
+    #[arg(long)]
+    after_restore: bool,
 }
 
 /// Runs it.
@@ -65,7 +68,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
     let plan = plan::plan(&verified, &held, &keys).map_err(|why| why.told(&verified))?;
     note(show::plan(&verified, &plan));
     if plan.jumps() {
-        note(own_metadata::JUMP);
+        let what = format!("release {model} {}", verified.card.version);
+        own_metadata::agree_to_jump(&what, command.after_restore.into())?;
     }
     if !command.yes {
         agree::to_sign(&format!("release {model} {}", verified.card.version))?;

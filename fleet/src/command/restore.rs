@@ -57,9 +57,9 @@ fn advice(restored: &Restored) -> String {
 - One controller: make sure that the old one is off for good. Two that live on cannot be told apart.
 - Devices: each is held until it has connected and shown what it accepted (`muster device list`);
   one that cannot show it waits for `muster device release-hold`.
-- Releases and metadata that were signed after the backup are gone: run `muster release` again for
-  the same bundles, first those of models that were new. Until then devices keep what they trust,
-  and incidents name what is missing. Root and fleet.json of later versions are published again.
+- Releases and metadata that were signed after the backup are gone: run
+  `muster release --after-restore` again for the same bundles, first those of models that were new.
+  Until then devices keep what they trust, and incidents name what is missing. Root and fleet.json of later versions are published again.
 - Devices that enrolled, or enrolled anew, after the backup need a new token; unused tokens ended.{keys}"
     )
 }

@@ -172,7 +172,7 @@ fn tell_missing(
         }
         let detail = format!(
             "it shall run {} {}, whose release is not in this store: publish it again with \
-             `muster release`",
+             `muster release --after-restore`",
             entry.model, entry.version
         );
         tx.raise_incident(

@@ -44,6 +44,9 @@ impl IncidentKind {
     }
 }
 
+/// Incidents of one kind that one device can have.
+const OF_A_KIND_MAX: u32 = 100;
+
 /// An incident as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Incident {
@@ -74,7 +77,8 @@ impl Incident {
 }
 
 impl Tx<'_> {
-    /// Raises an incident; the same kind with the same detail stays one.
+    /// Raises an incident; the same kind with the same detail stays one, and of one kind a device
+    /// can cause only so many: details carry numbers of its choice.
     pub(crate) fn raise_incident(
         &self,
         device: &DeviceId,
@@ -85,8 +89,15 @@ impl Tx<'_> {
         self.0.execute(
             "INSERT INTO incidents (device, kind, detail, raised_at) SELECT ?1, ?2, ?3, ?4
              WHERE NOT EXISTS (SELECT 1 FROM incidents
-                               WHERE device = ?1 AND kind = ?2 AND detail = ?3)",
-            params![device.as_str(), kind.as_str(), detail, bits(now.0)],
+                               WHERE device = ?1 AND kind = ?2 AND detail = ?3)
+             AND (SELECT count(*) FROM incidents WHERE device = ?1 AND kind = ?2) < ?5",
+            params![
+                device.as_str(),
+                kind.as_str(),
+                detail,
+                bits(now.0),
+                OF_A_KIND_MAX
+            ],
         )?;
         Ok(())
     }
