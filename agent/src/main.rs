@@ -16,6 +16,8 @@ pub mod print;
 pub mod run;
 pub mod serve;
 pub mod serving;
+#[cfg(test)]
+mod skip;
 pub mod store;
 pub mod supervisor;
 pub mod tensor;

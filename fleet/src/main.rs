@@ -34,6 +34,8 @@ mod release;
 mod rollout;
 mod selector;
 mod serve;
+#[cfg(test)]
+mod skip;
 mod standing;
 mod store;
 

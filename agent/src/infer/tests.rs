@@ -185,8 +185,9 @@ fn real_models_answer_like_onnxruntime() {
     ];
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/models");
     let Ok(entries) = fs::read_dir(&folder) else {
-        eprintln!("SKIPPED: {} is absent", folder.display());
-        return;
+        let because = format!("{} is not there", folder.display());
+        let hint = "put the shared data beside the project";
+        return crate::skip::skip("infer: real models", &because, hint);
     };
     for entry in entries {
         let folder = entry.expect("an entry").path();

@@ -277,8 +277,9 @@ async fn a_missing_program_is_said_so() {
 async fn hostile_models_end_within_their_limits() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/hostile");
     let Ok(entries) = fs::read_dir(&folder) else {
-        eprintln!("SKIPPED: {} is absent", folder.display());
-        return;
+        let because = format!("{} is not there", folder.display());
+        let hint = "put the shared data beside the project";
+        return crate::skip::skip("worker: hostile models", &because, hint);
     };
     let fixture = Fixture::new(b"");
     let limits = WorkerLimits {

@@ -43,8 +43,9 @@ fn p_is_the_upper_tail_of_the_distribution() {
 fn the_worked_cases_of_another_program_agree() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/drift_vectors.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED: {} is absent", path.display());
-        return;
+        let because = format!("{} is not there", path.display());
+        let hint = "put the shared data beside the project";
+        return crate::skip::skip("drift: worked cases", &because, hint);
     };
     let all: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
     let checked = all.iter().filter(|(name, case)| check_case(name, case));

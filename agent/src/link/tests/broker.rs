@@ -4,7 +4,6 @@
 use super::DEADLINE;
 use crate::tls::sample::Ca;
 use std::fs;
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -145,16 +144,8 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 fn skip(test: &str) {
-    let line = format!("SKIPPED {test}: because: apt-get install mosquitto mosquitto-clients");
-    println!("{line}");
-    if let Some(path) = std::env::var_os("MUSTER_SKIPS") {
-        let file = fs::OpenOptions::new().append(true).create(true).open(path);
-        // One write, since tests of other threads add their own lines.
-        let whole = format!("{line}\n");
-        file.expect("the list of skips")
-            .write_all(whole.as_bytes())
-            .expect("written");
-    }
+    let hint = "apt-get install mosquitto mosquitto-clients";
+    crate::skip::skip(test, "mosquitto is not installed", hint);
 }
 
 fn free_ports() -> [u16; 2] {

@@ -1,7 +1,6 @@
 //! A mosquitto of its own, a device that speaks through its clients, and what the fleet hears.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -283,14 +282,6 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 fn skip(test: &str) {
-    let line = format!("SKIPPED {test}: because: apt-get install mosquitto mosquitto-clients");
-    println!("{line}");
-    let Some(list) = std::env::var_os("MUSTER_SKIPS") else {
-        return;
-    };
-    let file = OpenOptions::new().append(true).create(true).open(list);
-    // One write, since tests of other threads add their own lines.
-    let whole = format!("{line}\n");
-    file.and_then(|mut file| file.write_all(whole.as_bytes()))
-        .expect("the list of skips");
+    let hint = "apt-get install mosquitto mosquitto-clients";
+    crate::skip::skip(test, "mosquitto is not installed", hint);
 }
