@@ -7,6 +7,7 @@
 mod candidates;
 mod client;
 mod keeper;
+mod looks;
 mod progress;
 #[cfg(test)]
 mod sample;

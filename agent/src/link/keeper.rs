@@ -4,6 +4,7 @@
 
 use super::candidates::{Candidates, Next};
 use super::client::{self, Outlet, Stay, Wiring};
+use super::looks::Looks;
 use super::progress::{Patience, Progress};
 use super::tunnel::Tunnel;
 use super::{LinkConfig, LinkEvent};
@@ -33,8 +34,8 @@ pub(super) struct Keeper {
     events: mpsc::Sender<LinkEvent>,
     outlet: Outlet,
     backoff: Backoff,
-    /// Pauses between looks for the broker that is meant, while another stands in for it.
-    returns: Backoff,
+    /// Looks for the broker that is meant, while another stands in for it.
+    looks: Looks,
     /// A stream to the current broker that was opened ahead.
     opened: Option<TlsStream<TcpStream>>,
 }
@@ -95,13 +96,14 @@ impl Keeper {
         seed: u64,
     ) -> Self {
         let limits = config.timeouts;
+        let pauses = Backoff::new(limits.return_first_ms, limits.return_longest_ms, seed);
         Self {
             config: Arc::new(config),
             leg,
             events,
             outlet,
             backoff: Backoff::new(limits.retry_first_ms, limits.retry_longest_ms, seed),
-            returns: Backoff::new(limits.return_first_ms, limits.return_longest_ms, seed),
+            looks: Looks::new(pauses),
             opened: None,
         }
     }
@@ -143,7 +145,7 @@ impl Keeper {
         self.leg = orders.legs.borrow_and_update().clone();
         self.opened = None;
         self.backoff.reset();
-        self.returns.reset();
+        self.looks.reset();
         ("it is led elsewhere".to_owned(), Next::AfterPause)
     }
 
@@ -166,11 +168,11 @@ impl Keeper {
         };
         let progress = Arc::new(Mutex::new(Progress::new(clock::monotonic())));
         let mut parts = self.start(stream, tunnel, Arc::clone(&progress));
-        let mut returns = self.returns.clone();
+        let mut looks = self.looks.clone();
         let ended = tokio::select! {
             part = parts.join_next() => Ended::Down(self.reason(part, &mut parts).await),
             stall = self.watch(&progress) => Ended::Down(stall),
-            stream = self.way_back(&mut returns) => {
+            stream = self.way_back(&mut looks) => {
                 self.opened = Some(stream);
                 Ended::Return
             }
@@ -181,20 +183,22 @@ impl Keeper {
             Ended::Return | Ended::Ordered(_) => self.farewell(&mut parts).await,
         }
         self.outlet.clear();
-        self.returns = returns;
+        self.looks = looks;
         self.settle(&progress);
         ended
     }
 
     /// Looks now and then, beside the connection, whether the broker that is meant answers. Until
     /// its certificate is accepted nothing of what works is given up.
-    async fn way_back(&self, pauses: &mut Backoff) -> TlsStream<TcpStream> {
+    async fn way_back(&self, looks: &mut Looks) -> TlsStream<TcpStream> {
         let Some(meant) = self.leg.candidates.better() else {
             return std::future::pending().await;
         };
         loop {
-            sleep(Duration::from_millis(pauses.next_ms())).await;
-            match self.connect(meant).await {
+            sleep(Duration::from_millis(looks.wait_ms(clock::monotonic()))).await;
+            let stream = self.connect(meant).await;
+            looks.looked();
+            match stream {
                 Ok(stream) => return stream,
                 Err(because) => tracing::info!("still not at the broker that is meant: {because}"),
             }
