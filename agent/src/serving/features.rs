@@ -112,6 +112,16 @@ impl Features {
     }
 }
 
+/// By how many its latency may be divided: by its rows, where a model takes any number of them.
+/// Where the first dimension is fixed, it belongs to the one thing that was asked.
+pub fn batch_of(signature: &Signature, rows: u32) -> u32 {
+    let first = signature.inputs.first();
+    match first.and_then(|input| input.shape.first()) {
+        Some(Dim::Any) => rows.max(1),
+        Some(Dim::Fixed(_)) | None => 1,
+    }
+}
+
 /// The first dimension counts rows; a scalar is one row.
 fn rows_of(tensor: &Tensor) -> usize {
     tensor.shape().first().copied().unwrap_or(1).max(1)
@@ -136,11 +146,11 @@ fn count_column(
 
 /// Elements of one row, if that is fixed.
 fn row_len(dims: &[Dim]) -> Option<usize> {
-    let sizes = dims.iter().map(|dim| match dim {
+    let mut sizes = dims.iter().map(|dim| match dim {
         Dim::Fixed(size) => Some(*size),
         Dim::Any => None,
     });
-    sizes.fold(Some(1), |all, size| all?.checked_mul(size?))
+    sizes.try_fold(1_usize, |all, size| all.checked_mul(size?))
 }
 
 #[cfg(test)]
@@ -161,19 +171,35 @@ mod tests {
         }
     }
 
+    fn signature(shape: &[Dim]) -> Signature {
+        let input = TensorSpec {
+            name: "x".into(),
+            datatype: Datatype::F32,
+            shape: shape.to_vec(),
+        };
+        Signature {
+            inputs: vec![input],
+            outputs: vec![],
+        }
+    }
+
+    #[test]
+    fn only_a_batch_shares_out_its_latency() {
+        let check = |shape: &[Dim], rows, expect| {
+            assert_eq!(batch_of(&signature(shape), rows), expect, "{shape:?}");
+        };
+        check(&[Dim::Any, Dim::Fixed(4)], 256, 256);
+        check(&[Dim::Any], 0, 1);
+        check(&[Dim::Fixed(16_000)], 16_000, 1);
+        check(&[Dim::Fixed(1), Dim::Any], 1, 1);
+        check(&[], 1, 1);
+        assert_eq!(batch_of(&Signature::default(), 7), 1);
+    }
+
     #[test]
     fn an_input_has_columns_when_all_of_a_row_is_named() {
         fn check(shape: &[Dim], named: &[(Source, usize, usize, &str)], expect: &[&str]) {
-            let input = TensorSpec {
-                name: "x".into(),
-                datatype: Datatype::F32,
-                shape: shape.to_vec(),
-            };
-            let signature = Signature {
-                inputs: vec![input],
-                outputs: vec![],
-            };
-            let columns = features(named).columns(&signature);
+            let columns = features(named).columns(&signature(shape));
             let got = columns.get("x").map_or(&[][..], Vec::as_slice);
             assert_eq!(got, expect, "{shape:?}");
         }

@@ -4,6 +4,7 @@
 //! answered with what happened. Never cancels a run half-way: the worker would be lost.
 
 use super::budget::{Answered, Budget};
+use super::features::batch_of;
 use super::{Closed, Event, Plan, Vitals};
 use crate::clock;
 use crate::serve::backend::{Answer, Failure, Job};
@@ -220,8 +221,9 @@ impl Task {
                 let version = self.plan.release.version.to_string();
                 // A client that has gone still counts: the model answered.
                 let _ = job.reply.send(Ok(Answer { outputs, version }));
-                self.judge(latency_us / u64::from(rows.max(1)), broken)
-                    .await;
+                let worker = self.worker.as_ref();
+                let batch = worker.map_or(1, |worker| batch_of(worker.signature(), rows));
+                self.judge(latency_us / u64::from(batch), broken).await;
             }
             Err(fault) => {
                 let _ = job.reply.send(Err(failure(&fault)));
