@@ -22,6 +22,7 @@ use clap::ValueEnum;
 use form::Form;
 use hyper::Method;
 use input::{CsvRows, Header, JsonlRows, NpyRows, Source, Wanted};
+use muster_protocol::id::ModelId;
 use output::Output;
 use progress::Progress;
 use pump::Pump;
@@ -92,19 +93,20 @@ pub enum OnError {
 /// # Errors
 /// The file, the agent, or the model's own refusal.
 pub async fn run(args: &PredictArgs) -> Result<(), Failure> {
+    let model = args.model()?;
     let format = Format::of_input(&args.file, args.format)?;
     let out_format = args.out_format()?;
     let out_format = Format::of_output(args.out.as_deref(), out_format, format)?;
     let wanted = args.wanted(format, out_format)?;
     let (file, file_bytes) = open(&args.file)?;
     let mut local = args.agent.connect().await?;
-    let path = format!("/v2/models/{}", args.model);
+    let path = format!("/v2/models/{model}");
     let form = Form::read(&local.ask(Method::GET, &path, None).await?)?;
     let source = args.source(file, format, &form, &wanted)?;
     let out = args.out.as_deref();
     let output = Output::open(out, out_format, args.delimiter, &wanted.carried)?;
     let rows_max = args.rows_per_request as usize;
-    let asker = Asker::new(local, &args.model, form, &args.output_name, rows_max)?;
+    let asker = Asker::new(local, model.as_str(), form, &args.output_name, rows_max)?;
     let progress = Progress::start(file_bytes, output.to());
     Pump::new(source, asker, output, progress, args.on_error)
         .run()
@@ -112,6 +114,14 @@ pub async fn run(args: &PredictArgs) -> Result<(), Failure> {
 }
 
 impl PredictArgs {
+    /// A word that is part of a path: nothing else may get in there.
+    fn model(&self) -> Result<ModelId, Failure> {
+        ModelId::parse(&self.model).map_err(|bad| Failure::Arguments {
+            because: bad.to_string(),
+            hint: "`muster-agent models` lists the models that serve",
+        })
+    }
+
     /// `--output json`, as every command has it, asks for JSON where text would be printed.
     fn out_format(&self) -> Result<Option<Format>, Failure> {
         match (self.agent.output, self.out_format) {
@@ -256,6 +266,19 @@ mod tests {
         let outputs = "m f --id outputs";
         check(outputs, Format::Csv, Format::Jsonl, Err("\"outputs\""));
         check(outputs, Format::Csv, Format::Csv, Ok(&["outputs"]));
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_model_is_not_looked_for() {
+        let code = |name: &str| {
+            let mut args = parse("m f");
+            args.model = name.to_owned();
+            args.model().err().map(|failure| failure.exit_code())
+        };
+        assert_eq!(code("bearing"), None);
+        for strange in ["", "a b", "a/../b", "a?b", "ä"] {
+            assert_eq!(code(strange), Some(2), "{strange:?}");
+        }
     }
 
     #[test]

@@ -61,11 +61,10 @@ impl Asker {
         })
     }
 
-    /// Whether a request with these rows can take one more.
+    /// Whether a request with these rows, which are of equal shapes, can take one more.
     pub(super) fn has_room(&self, rows: &[Row]) -> bool {
-        let bytes: usize = rows.iter().map(Row::size_bytes).sum();
-        let one = rows.first().map_or(0, Row::size_bytes);
-        rows.len() < self.rows_now && bytes + one <= REQUEST_BYTES_MAX
+        let each = rows.first().map_or(0, Row::size_bytes);
+        rows.len() < self.rows_now && rows_of(each) > rows.len()
     }
 
     /// Asks about rows of equal shapes.
@@ -129,5 +128,25 @@ impl Asker {
             "parameters": { "binary_data_output": true },
         });
         (head, data)
+    }
+}
+
+/// Rows of so many bytes that one request carries.
+fn rows_of(row_bytes: usize) -> usize {
+    REQUEST_BYTES_MAX / row_bytes.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_stays_below_its_bound_unless_one_row_is_larger() {
+        let check = |row_bytes, expect| assert_eq!(rows_of(row_bytes), expect, "{row_bytes}");
+        check(16, 65_536);
+        check(REQUEST_BYTES_MAX / 2, 2);
+        check(REQUEST_BYTES_MAX / 2 + 1, 1);
+        check(REQUEST_BYTES_MAX + 1, 0);
+        check(0, REQUEST_BYTES_MAX);
     }
 }

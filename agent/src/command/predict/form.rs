@@ -133,11 +133,11 @@ impl Input {
 
     /// Elements of one row, unless that differs from row to row.
     pub(super) fn elements(&self) -> Option<usize> {
-        let sizes = self.row.iter().map(|dim| match dim {
+        let mut sizes = self.row.iter().map(|dim| match dim {
             Dim::Fixed(size) => Some(*size),
             Dim::Any => None,
         });
-        sizes.fold(Some(1), |all, size| all?.checked_mul(size?))
+        sizes.try_fold(1_usize, |all, size| all.checked_mul(size?))
     }
 
     /// The shape of a row that is given as nested lists, or flat.
@@ -159,8 +159,8 @@ impl Input {
 
     /// The shape of a row of so many elements, if there is only one.
     pub(super) fn shape_of(&self, elements: usize) -> Option<Vec<usize>> {
-        let fixed = self.row.iter().map(|dim| dim.or_one());
-        let fixed = fixed.fold(Some(1usize), |all, size| all?.checked_mul(size))?;
+        let mut fixed = self.row.iter().map(|dim| dim.or_one());
+        let fixed = fixed.try_fold(1_usize, |all, size| all.checked_mul(size))?;
         let open = self.row.iter().filter(|dim| **dim == Dim::Any).count();
         let rest = elements.checked_div(fixed)?;
         let fits = rest.checked_mul(fixed) == Some(elements) && rest > 0;
