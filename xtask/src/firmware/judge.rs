@@ -70,6 +70,7 @@ pub(super) fn judge(case: &Case, ended: &Ended, window: &Digest) -> anyhow::Resu
     );
     check_window(case, &figures, window)?;
     check_budgets(&figures)?;
+    check_tasks(case, &figures)?;
     Ok(figures)
 }
 
@@ -82,6 +83,29 @@ fn check_window(case: &Case, figures: &Figures, window: &Digest) -> anyhow::Resu
         }
         _ => Ok(()),
     }
+}
+
+/// Each word was taken up, in order, and what is refused is the last one: otherwise a case shows
+/// something else than its name says.
+fn check_tasks(case: &Case, figures: &Figures) -> anyhow::Result<()> {
+    // A word that is no task, or without its file, is refused before it is taken up.
+    if case.expect == "Usage" {
+        return Ok(());
+    }
+    let rows: &[&str] = match case.expect.as_str() {
+        "Done" => &["row", "window"],
+        _ => &[],
+    };
+    let mut asked = Vec::new();
+    for (task, _) in case.words.iter().filter_map(|word| word.split_once('=')) {
+        match task {
+            "samples" => asked.extend(rows),
+            task => asked.push(task),
+        }
+    }
+    let took: Vec<_> = figures.took.iter().map(|(task, _)| task.as_str()).collect();
+    ensure!(took == asked, "asked for {asked:?}, it took up {took:?}");
+    Ok(())
 }
 
 fn check_budgets(figures: &Figures) -> anyhow::Result<()> {
@@ -197,6 +221,18 @@ mod tests {
     }
 
     #[test]
+    fn every_word_of_a_case_is_taken_up_and_the_last_one_refused() {
+        let two = "time=a time=b";
+        let what = r#"asked for ["time", "time"], it took up ["time"]"#;
+        check(Image::Node, two, "Done", WELL, 0, what);
+        check(Image::Node, two, "Expired", BAD, 38, what);
+        let usage = BAD.replace("Expired 38", "Usage 2");
+        check(Image::Node, two, "Usage", &usage, 2, "");
+        let cut = BAD.replace("Expired 38", "BadSamples 61");
+        check(Image::Node, "time=a samples=b", "BadSamples", &cut, 61, "");
+    }
+
+    #[test]
     fn budgets_hold() {
         let node = |from: &str, to: &str, complaint: &str| {
             check(
@@ -220,13 +256,14 @@ mod tests {
 
     #[test]
     fn a_window_must_be_that_of_linux() {
+        let rows = WELL.replace("took time 900", "took row 9\ntook window 9");
         let samples = |said: &str, complaint: &str| {
             check(Image::Node, "samples=a", "Done", said, 0, complaint);
         };
         let (own, other) = (Digest([7; 32]), Digest([8; 32]));
-        samples(WELL, "it folded no window");
-        samples(&format!("{WELL}window {own} of 9 rows"), "");
+        samples(&rows, "it folded no window");
+        samples(&format!("{rows}window {own} of 9 rows"), "");
         let what = format!("its window is {other}, that of Linux is {own}");
-        samples(&format!("{WELL}window {other} of 9 rows"), &what);
+        samples(&format!("{rows}window {other} of 9 rows"), &what);
     }
 }
