@@ -88,6 +88,9 @@ pub(crate) struct Handlers {
     pub(crate) admit: Admit,
     /// Hears about connections, in order. Must not block.
     pub(crate) presence: Report,
+    /// Hears that the broker itself is not heard any more, until it reports connections again.
+    /// Must not block.
+    pub(crate) lost: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// One broker, wherever it runs.

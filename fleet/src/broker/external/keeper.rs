@@ -82,6 +82,7 @@ impl Keeper {
             _ = stop => self.farewell(&mut parts).await,
         };
         self.outlet.close();
+        (self.handlers.lost)();
         self.settle(&progress);
         ended
     }

@@ -119,6 +119,7 @@ async fn a_prefix_with_wildcards_is_refused() {
         ingest: Arc::new(|_| Box::pin(async { Verdict::Accepted })),
         admit: Arc::new(|_, _| Admission::Admit),
         presence: Arc::new(|_, _| ()),
+        lost: Arc::new(|| ()),
     };
     let refused = External::start(config, handlers).err();
     assert!(

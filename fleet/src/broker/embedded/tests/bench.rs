@@ -165,6 +165,7 @@ pub(super) fn handlers(tell: UnboundedSender<Heard>, plans: &Plans) -> Handlers 
             "0123" => Admission::Admit,
             _ => Admission::Refuse("its certificate is revoked"),
         }),
+        lost: Arc::new(|| ()),
         presence: Arc::new(move |device, presence| {
             // The last ones come when the test has ended.
             let _sent = say.send(Heard::Presence(device.to_owned(), presence));

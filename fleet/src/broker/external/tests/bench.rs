@@ -219,6 +219,7 @@ impl Bench {
                 })
             }),
             admit: Arc::new(|_, _| Admission::Admit),
+            lost: Arc::new(|| ()),
             presence: Arc::new(move |device, presence| {
                 // The last ones come when the test has ended.
                 let _sent = say.send(Heard::Presence(device.to_owned(), presence));
