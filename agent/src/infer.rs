@@ -9,6 +9,7 @@ mod culprit;
 mod error;
 mod example;
 mod names;
+mod operators;
 mod plan;
 mod read;
 mod request;

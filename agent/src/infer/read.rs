@@ -5,7 +5,7 @@
 use super::blame::refusal;
 use super::error::{LoadError, Stage};
 use super::survey::{Survey, qualified};
-use super::{names, test_data};
+use super::{names, operators, test_data};
 use muster_protocol::limits::BLOB_BYTES_MAX;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -71,7 +71,7 @@ pub(super) fn proto(bytes: Vec<u8>) -> Result<ModelProto, LoadError> {
 
 /// The runtime's graph. Declared inner and output shapes are ignored: exporters get them wrong.
 pub(super) fn graph(proto: &ModelProto, survey: &Survey) -> Result<InferenceModel, LoadError> {
-    let onnx = tract_onnx::onnx()
+    let onnx = operators::onnx()
         .with_ignore_value_info(true)
         .with_ignore_output_shapes(true)
         .with_ignore_output_types(true);

@@ -2,6 +2,7 @@
 //!
 //! Never trusts a declaration for running: it only names things in reports and signatures.
 
+use super::operators;
 use crate::tensor::Dim;
 use std::collections::{BTreeSet, HashMap};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
@@ -42,11 +43,10 @@ impl Survey {
         let Some(graph) = &proto.graph else {
             return survey;
         };
-        let known = tract_onnx::onnx().op_register.0;
         let mut operators = BTreeSet::new();
         visit(graph, &mut |node| {
             let operator = qualified(node);
-            if !known.contains_key(&node.op_type) && !survey.unknown.contains(&operator) {
+            if !operators::is_known(&node.op_type) && !survey.unknown.contains(&operator) {
                 survey.unknown.push(operator.clone());
             }
             for input in &node.input {
