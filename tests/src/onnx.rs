@@ -142,6 +142,11 @@ fn mean(from: &str, to: &str) -> Message {
     )
 }
 
+/// A tensor as a file of ONNX test data holds it.
+pub fn test_data(dims: &[u64], values: &[f32]) -> Vec<u8> {
+    floats("", dims, values.iter().copied()).0
+}
+
 /// The mean of a product with weights that no compression makes smaller, of `kib` KiB.
 pub fn large(kib: u64, seed: u64) -> Vec<u8> {
     let columns = kib * 1024 / 16;

@@ -1,6 +1,6 @@
 //! Writes tiny ONNX files for tests, by the protobuf field numbers of `onnx.proto`.
 //!
-//! Never a general writer: FP32 tensors, integer attributes, one graph.
+//! Never a general writer: FP32 tensors, attributes of integers and text, one graph.
 
 /// A graph under construction. `None` in a shape is a symbolic dimension.
 #[derive(Clone, Default)]
@@ -9,6 +9,8 @@ pub(crate) struct Onnx {
     weights: Vec<Vec<u8>>,
     inputs: Vec<Vec<u8>>,
     outputs: Vec<Vec<u8>>,
+    /// 13 without one.
+    operator_set: Option<u64>,
 }
 
 impl Onnx {
@@ -37,6 +39,37 @@ impl Onnx {
             bytes(node, 5, &attribute);
         }
         self
+    }
+
+    /// An attribute `name = value` of the last node.
+    pub(crate) fn int(mut self, name: &str, value: u64) -> Onnx {
+        let mut attribute = Vec::new();
+        bytes(&mut attribute, 1, name.as_bytes());
+        number(&mut attribute, 3, value);
+        number(&mut attribute, 20, 2);
+        if let Some(node) = self.nodes.last_mut() {
+            bytes(node, 5, &attribute);
+        }
+        self
+    }
+
+    /// The same of text.
+    pub(crate) fn text(mut self, name: &str, value: &str) -> Onnx {
+        let mut attribute = Vec::new();
+        bytes(&mut attribute, 1, name.as_bytes());
+        bytes(&mut attribute, 4, value.as_bytes());
+        number(&mut attribute, 20, 3);
+        if let Some(node) = self.nodes.last_mut() {
+            bytes(node, 5, &attribute);
+        }
+        self
+    }
+
+    pub(crate) fn operator_set(self, version: u64) -> Onnx {
+        Onnx {
+            operator_set: Some(version),
+            ..self
+        }
     }
 
     pub(crate) fn weight(mut self, name: &str, shape: &[u64], values: &[f32]) -> Onnx {
@@ -92,7 +125,7 @@ impl Onnx {
             .iter()
             .for_each(|output| bytes(&mut graph, 12, output));
         let (mut opset, mut property, mut model) = (Vec::new(), Vec::new(), Vec::new());
-        number(&mut opset, 2, 13);
+        number(&mut opset, 2, self.operator_set.unwrap_or(13));
         bytes(&mut property, 1, b"features");
         bytes(&mut property, 2, b"a,b");
         number(&mut model, 1, 8);
