@@ -2,11 +2,12 @@
 //!
 //! Never replaces silently: each file's fate is told.
 
-use std::fs;
+use std::fs::{self, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{Gid, Uid};
 use serde::Serialize;
 
 use super::WHAT;
@@ -107,15 +108,15 @@ impl File {
 
     fn write(&self, folder: &Path) -> Result<(), OperatorError> {
         let path = folder.join(self.name);
-        if self.privacy == Privacy::Readers {
-            return home::replace(&path, &self.text);
-        }
-        // Made anew, so that it is private from its first byte.
-        match fs::remove_file(&path) {
+        match fs::metadata(&path) {
+            Ok(old) => replace_as(&old, &path, &self.text),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(OperatorError::file("replace", &path, &error))
             }
-            _ => home::write_private(&path, self.text.as_bytes()),
+            Err(_) if self.privacy == Privacy::Owner => {
+                home::write_private(&path, self.text.as_bytes())
+            }
+            Err(_) => home::replace(&path, &self.text),
         }
     }
 }
@@ -152,12 +153,54 @@ impl Files {
     }
 }
 
+/// Replaces a file in one step by one of the same owner, group and mode: mosquitto reads its files
+/// again as its own user, whoever wrote them.
+fn replace_as(old: &Metadata, path: &Path, text: &str) -> Result<(), OperatorError> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(OperatorError::file("replace", &new, &error));
+        }
+        _ => home::write_private(&new, text.as_bytes())?,
+    }
+    let replaced = resemble(old, &new)
+        .map_err(|error| not_kept(path, &error))
+        .and_then(|()| {
+            fs::rename(&new, path).map_err(|error| OperatorError::file("replace", path, &error))
+        });
+    if replaced.is_err() {
+        // It may hold a key, and is of no use: what cannot be removed is removed the next time.
+        let _left = fs::remove_file(&new);
+    }
+    replaced
+}
+
+/// Owner and group first: a change of them may take bits off the mode.
+fn resemble(old: &Metadata, new: &Path) -> io::Result<()> {
+    let file = fs::File::open(new)?;
+    let made = file.metadata()?;
+    let owner = (made.uid() != old.uid()).then(|| Uid::from_raw(old.uid()));
+    let group = (made.gid() != old.gid()).then(|| Gid::from_raw(old.gid()));
+    if owner.is_some() || group.is_some() {
+        rustix::fs::fchown(&file, owner, group)?;
+    }
+    file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
+    file.sync_all()
+}
+
+fn not_kept(path: &Path, error: &io::Error) -> OperatorError {
+    let what = format!("replace {}", path.display());
+    let because = format!("its owner, group and mode cannot be kept ({error})");
+    let hint = "run it as the owner of the file, or as root; the file was left as it is";
+    OperatorError::new(Exit::Resource, what, because, hint)
+}
+
 /// Makes a folder that is missing.
 fn make(path: &Path, mode: Option<u32>) -> Result<(), OperatorError> {
     if path.is_dir() {
         return Ok(());
     }
-    let chmod = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let chmod = |mode| fs::set_permissions(path, Permissions::from_mode(mode));
     fs::create_dir_all(path)
         .and_then(|()| mode.map_or(Ok(()), chmod))
         .map_err(|error| OperatorError::file("make the folder", path, &error))

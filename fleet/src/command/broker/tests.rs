@@ -1,7 +1,7 @@
 //! What is written for mosquitto, and that nothing of a person's is lost.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::*;
 use crate::command::init;
@@ -88,6 +88,31 @@ async fn files_are_written_once_and_what_a_person_changed_stays() {
     let fates = bench.write(&["other.example"], true).expect("asked for");
     assert!(fates.contains(&("acl", Fate::Replaced)), "{fates:?}");
     assert_ne!(bench.read("server.pem"), server);
+}
+
+#[tokio::test]
+async fn a_replaced_file_keeps_owner_group_and_mode() {
+    let bench = Bench::new().await;
+    bench.write(&["broker.example"], false).expect("written");
+    let said = |name: &str| {
+        let meta = fs::metadata(bench.at().join(name)).expect("it is there");
+        (meta.uid(), meta.gid(), meta.mode() & 0o777)
+    };
+    let (uid, gid, _) = said("acl");
+    // Only root can give a file away; for others the mode alone shows it.
+    let (uid, gid) = if uid == 0 { (12_345, 23_456) } else { (uid, gid) };
+    for (name, mode) in [("server.key", 0o640), ("server.pem", 0o644), ("acl", 0o600)] {
+        let path = bench.at().join(name);
+        fs::write(&path, "old").expect("written");
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid)).expect("given");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+    }
+    let fates = bench.write(&["broker.example"], true).expect("asked for");
+    for (name, mode) in [("server.key", 0o640), ("server.pem", 0o644), ("acl", 0o600)] {
+        assert!(fates.contains(&(name, Fate::Replaced)), "{fates:?}");
+        assert_eq!(said(name), (uid, gid, mode), "{name}");
+    }
+    assert!(!bench.at().join("server.new").exists());
 }
 
 #[tokio::test]
