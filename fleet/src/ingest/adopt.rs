@@ -159,15 +159,15 @@ fn attempt_before(standing: &[StoredEntry], entry: &Entry) -> u32 {
         .map_or(0, |stored| stored.attempt)
 }
 
-/// Releases that the device runs and this store lacks.
+/// Releases that the device runs and this store lacks. One that was published again since is there:
+/// its statement was signed anew, and so differs.
 fn tell_missing(
     tx: &Tx<'_>,
     assignment: &Assignment<'_>,
     now: UnixSeconds,
 ) -> Result<(), StoreError> {
     for entry in assignment.entries.iter() {
-        let known = tx.statement(&entry.model, &entry.version)?;
-        if known.is_some_and(|(digest, _)| digest == entry.statement) {
+        if tx.statement(&entry.model, &entry.version)?.is_some() {
             continue;
         }
         let detail = format!(

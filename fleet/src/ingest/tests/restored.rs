@@ -148,6 +148,29 @@ fn a_lost_release_that_comes_back_does_not_restart_what_runs_it() {
 }
 
 #[test]
+fn only_a_release_that_is_not_there_at_all_is_missing() {
+    let check = |published: &str, expect: &[&str]| {
+        let (bench, document) = (restored(), signed_anew("2.0.0"));
+        bench.release(published);
+        answer(&bench, Some(at(2)), &document);
+        assert_eq!(show(&bench, &document), adopt::Taken::Adopted(None));
+        assert_eq!(bench.incidents(), owned(expect), "{published}");
+    };
+    check("2.0.0", &[]);
+    check("2.1.0", &["release_missing"]);
+}
+
+/// What the lost controller sent of a version, under a statement that nobody has any more.
+fn signed_anew(version: &str) -> Vec<u8> {
+    let sent = Bench::new();
+    sent.roll_out(version);
+    let entries = sent.tx().newest_entries(&sent.device);
+    let mut entry = entries.expect("a store").remove(0).entry;
+    entry.statement = Digest::of(b"the statement that was lost");
+    signed(8, "press-07", 2, &[entry])
+}
+
+#[test]
 fn what_the_store_knows_needs_no_showing() {
     let check = |accepted: Option<u64>, resent: bool| {
         let bench = restored();
