@@ -3,6 +3,7 @@
 //! Turns problem details into an operator's error and its exit code. Never retries: a command
 //! says what failed, and the person decides.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -306,7 +307,22 @@ fn host_of(url: &str) -> Result<String, OperatorError> {
             let hint = "the API listens on loopback; `muster serve` prints its address";
             OperatorError::new(Exit::Usage, format!("use --api {url}"), because, hint)
         })?;
+    if !is_loopback(host) {
+        let because = "it is not on this machine, and the token of the API would go there in plain";
+        let hint = "reach it through ssh -L PORT:127.0.0.1:PORT, and name http://127.0.0.1:PORT";
+        let what = format!("use --api {url}");
+        return Err(OperatorError::new(Exit::Usage, what, because, hint));
+    }
     Ok(host.to_owned())
+}
+
+fn is_loopback(host: &str) -> bool {
+    match host.strip_prefix("localhost:") {
+        Some(port) => port.parse::<u16>().is_ok(),
+        None => host
+            .parse::<SocketAddr>()
+            .is_ok_and(|at| at.ip().is_loopback()),
+    }
 }
 
 fn blob_path(digest: &Digest) -> String {
@@ -336,6 +352,14 @@ mod tests {
         for (url, expect) in [
             ("http://127.0.0.1:8080", Some("127.0.0.1:8080")),
             ("http://localhost:1/", Some("localhost:1")),
+            ("http://127.8.0.1:80", Some("127.8.0.1:80")),
+            ("http://[::1]:80", Some("[::1]:80")),
+            ("http://10.0.0.7:80", None),
+            ("http://[2001:db8::1]:80", None),
+            ("http://0.0.0.0:80", None),
+            ("http://evil.example:80", None),
+            ("http://localhost.evil.example:80", None),
+            ("http://127.0.0.1.evil.example:80", None),
             ("http://127.0.0.1", None),
             ("https://127.0.0.1:1", None),
             ("127.0.0.1:8080", None),
