@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long = "host", value_name = "NAME|IP")]
     hosts: Vec<String>,
     /// Where it listens.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8883)))]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen, default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8883)))]
     listen: SocketAddr,
     /// The user that mosquitto becomes when root starts it [default: its own].
     #[arg(long, value_name = "USER", value_parser = user)]
@@ -71,6 +71,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), OperatorErr
     let config = Config::read(&home)?;
     check_prefix(&config.topic_prefix)?;
     let folder = absolute(&args.folder)?;
+    check_outside(&folder, &home)?;
     let files = files(&args, &folder, &home, &config)?;
     let written = files.write(&folder, args.replace)?;
     let written = Written {
@@ -123,6 +124,32 @@ fn absolute(folder: &Path) -> Result<PathBuf, OperatorError> {
     let because = "mosquitto cannot be told its path";
     let hint = "use a folder whose path is plain text";
     Err(OperatorError::new(Exit::Usage, WHAT, because, hint))
+}
+
+/// What is in a home is the controller's alone: mosquitto's user must not reach into it, nor a
+/// backup take what is the broker's.
+fn check_outside(folder: &Path, home: &Home) -> Result<(), OperatorError> {
+    let real = folder.ancestors().find_map(|path| path.canonicalize().ok());
+    let home = home.folder().canonicalize().ok();
+    match (real, home) {
+        (Some(real), Some(home)) if real.starts_with(&home) => {
+            let because = format!(
+                "{} is inside the home, which holds keys that no broker may read",
+                folder.display()
+            );
+            let hint = "name a folder outside it, such as /etc/mosquitto/muster";
+            Err(OperatorError::new(Exit::Usage, WHAT, because, hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 => Ok(address),
+        Ok(_) => Err("devices must know the port: give one from 1".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn user(text: &str) -> Result<String, String> {

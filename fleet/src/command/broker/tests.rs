@@ -100,7 +100,11 @@ async fn a_replaced_file_keeps_owner_group_and_mode() {
     };
     let (uid, gid, _) = said("acl");
     // Only root can give a file away; for others the mode alone shows it.
-    let (uid, gid) = if uid == 0 { (12_345, 23_456) } else { (uid, gid) };
+    let (uid, gid) = if uid == 0 {
+        (12_345, 23_456)
+    } else {
+        (uid, gid)
+    };
     for (name, mode) in [("server.key", 0o640), ("server.pem", 0o644), ("acl", 0o600)] {
         let path = bench.at().join(name);
         fs::write(&path, "old").expect("written");
@@ -113,6 +117,34 @@ async fn a_replaced_file_keeps_owner_group_and_mode() {
         assert_eq!(said(name), (uid, gid, mode), "{name}");
     }
     assert!(!bench.at().join("server.new").exists());
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_the_home() {
+    let bench = Bench::new().await;
+    let home = bench.folder.path().join("home");
+    let check = |folder: PathBuf, outside: bool| {
+        let checked = check_outside(&folder, &bench.home);
+        assert_eq!(checked.is_ok(), outside, "{}", folder.display());
+    };
+    std::os::unix::fs::symlink(&home, bench.folder.path().join("link")).expect("a link");
+    check(bench.at(), true);
+    check(bench.folder.path().join("home-of-mosquitto"), true);
+    check(home.clone(), false);
+    check(home.join("new/mosquitto"), false);
+    check(bench.folder.path().join("link/mosquitto"), false);
+}
+
+#[test]
+fn it_listens_on_a_port_that_devices_can_know() {
+    for (text, expect) in [
+        ("127.0.0.1:8883", true),
+        ("[::]:1", true),
+        ("127.0.0.1:0", false),
+        ("127.0.0.1", false),
+    ] {
+        assert_eq!(listen(text).is_ok(), expect, "{text}");
+    }
 }
 
 #[tokio::test]
