@@ -193,6 +193,13 @@ async fn an_archive_that_is_cut_or_has_a_flipped_bit_is_refused() {
         Exit::BadInput,
         "no backup of a controller",
     );
+    // Its header is read by the tar library, whose words quote it.
+    let raw = zstd::encode_all(&[b'\x1b'; 1024][..], 1).expect("packed");
+    fs::write(&damaged, raw).expect("written");
+    let said = restore(&damaged, &bench.path("raw"), NOW).expect_err("raw bytes");
+    let said = said.to_string();
+    assert!(said.contains("no backup of a controller"), "{said}");
+    assert!(!said.contains(char::is_control), "{said:?}");
     fs::write(&damaged, &whole).expect("written");
     restore(&damaged, &bench.path("good"), NOW).expect("whole");
 }

@@ -42,7 +42,8 @@ pub(crate) struct Restored {
 enum Broken {
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    #[error("it is truncated or damaged ({0})")]
+    // The library's text may quote raw bytes of the file.
+    #[error("it is truncated or damaged ({})", .0.kind())]
     Damaged(io::Error),
     #[error("it is truncated: {0} is missing")]
     Truncated(String),
@@ -159,7 +160,7 @@ fn unpack(file: File, folder: &Path) -> Result<Manifest, Broken> {
 fn foreign(error: io::Error) -> Broken {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Broken::Damaged(error),
-        _ => Unfit::Foreign(error.to_string()).into(),
+        _ => Unfit::Foreign("it is no archive".to_owned()).into(),
     }
 }
 
@@ -180,7 +181,7 @@ fn end(mut rest: impl Read) -> Result<(), Broken> {
 fn read_manifest<R: Read>(entry: tar::Entry<'_, R>) -> Result<Manifest, Broken> {
     let (path, bytes) = (path_of(&entry), entry.size());
     if path != manifest::NAME || !is_file(&entry) {
-        return Err(Unfit::Foreign(format!("it begins with {path:?}")).into());
+        return Err(Unfit::Foreign(format!("it does not begin with {}", manifest::NAME)).into());
     }
     if bytes > manifest::BYTES_MAX {
         return Err(Unfit::Malformed(format!("has {bytes} bytes")).into());
