@@ -18,16 +18,17 @@ pub(super) struct Staging {
 impl Staging {
     /// Makes `OUT.partial` for what shall become `OUT`.
     pub(super) fn make(out: &Path) -> Result<Self, OperatorError> {
-        let refused = |because: &str, hint: String| {
+        let refused = |exit, because: &str, hint: String| {
             let what = format!("make the bundle {}", out.display());
-            OperatorError::new(Exit::BadInput, what, because, hint)
+            OperatorError::new(exit, what, because, hint)
         };
         if out.symlink_metadata().is_ok() {
             let hint = "name another folder with --out, or remove it".to_owned();
-            return Err(refused("it exists already", hint));
+            return Err(refused(Exit::Missing, "it exists already", hint));
         }
         let Some(name) = out.file_name() else {
             return Err(refused(
+                Exit::Usage,
                 "this is no name of a folder",
                 "name one with --out".into(),
             ));
@@ -44,7 +45,11 @@ impl Staging {
                 return OperatorError::file("make the folder", &folder, &error);
             }
             let hint = format!("remove {} and {}", folder.display(), scratch.display());
-            refused("another build of it runs, or was killed", hint)
+            refused(
+                Exit::Missing,
+                "another build of it runs, or was killed",
+                hint,
+            )
         })?;
         Ok(Self {
             out: out.to_owned(),
