@@ -26,7 +26,10 @@ pub(crate) struct Brokers(Vec<BrokerPlace>);
 
 /// As a person writes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "it is neither \"embedded\", \"mqtts://host:port\" nor a list of them"
+)]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -112,6 +115,19 @@ impl From<Brokers> for OneOrMany {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_text_is_told_what_is_accepted() {
+        #[derive(Debug, Deserialize)]
+        struct Setting {
+            #[expect(dead_code, reason = "only whether it is read counts")]
+            broker: Brokers,
+        }
+        for text in ["broker = 5", "broker = [5]", "broker = { a = 1 }"] {
+            let error = toml::from_str::<Setting>(text).expect_err(text).to_string();
+            assert!(error.contains("neither \"embedded\""), "{error}");
+        }
+    }
 
     #[test]
     fn brokers_are_one_or_a_few_different_ones() {
