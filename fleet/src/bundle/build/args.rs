@@ -42,7 +42,7 @@ pub(crate) struct BuildArgs {
     #[arg(long, default_value = "any")]
     pub(super) class: TargetClass,
     /// Slowest answer that passes a trial, milliseconds.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) latency_ms_max: Option<u32>,
     /// Peak memory to plan for, MiB; measured without it.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..1 << 24))]
