@@ -53,7 +53,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
     let work = tokio::task::spawn_blocking(move || match command {
         Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args, output),
-        Command::Verify(args) => verify::run(&args),
+        Command::Verify(args) => verify::run(&args, output),
     });
     work.await
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))

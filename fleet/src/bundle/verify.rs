@@ -14,18 +14,27 @@ use muster_protocol::bundle::reference::BadFeature;
 use muster_protocol::bundle::{Card, HashList, Manifest, Reference};
 use muster_protocol::cbor::{self, Malformed};
 use muster_protocol::digest::Digest;
+use serde::Serialize;
 
 use super::golden::Golden;
 use super::layout::{self, INDEX_FILE, LAYOUT, LAYOUT_FILE, Layout, LayoutError};
 use super::progress::Progress;
 use crate::error::{Exit, OperatorError};
-use crate::output;
+use crate::output::Output;
 
 /// Arguments of `muster bundle verify`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct VerifyArgs {
     /// Folder of the bundle.
     folder: PathBuf,
+}
+
+/// What is printed of a bundle that is whole.
+#[derive(Debug, Serialize)]
+struct Whole {
+    model: String,
+    version: String,
+    digest: String,
 }
 
 /// A bundle of which every byte was checked.
@@ -72,7 +81,7 @@ pub(crate) enum Broken {
     Surplus(String),
 }
 
-pub(super) fn run(args: &VerifyArgs) -> Result<(), OperatorError> {
+pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<(), OperatorError> {
     let verified = verify(&Layout::at(&args.folder)).map_err(|broken| {
         OperatorError::new(
             Exit::BadInput,
@@ -81,11 +90,17 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), OperatorError> {
             "build it again, or copy it again from where it is whole",
         )
     })?;
-    let Card { model, version, .. } = &verified.card;
-    output::print_line(&format!(
-        "{model} {version} {} is whole",
-        verified.bundle.digest
-    ));
+    let whole = Whole {
+        model: verified.card.model.to_string(),
+        version: verified.card.version.to_string(),
+        digest: verified.bundle.digest.to_string(),
+    };
+    output.print(&whole, |whole| {
+        format!(
+            "{} {} {} is whole",
+            whole.model, whole.version, whole.digest
+        )
+    });
     Ok(())
 }
 
