@@ -102,7 +102,7 @@ mod tests {
             .and_then(Staging::finish)
             .expect("finished");
         let error = Staging::make(&out).err().expect("exists");
-        assert_eq!(error.exit, Exit::BadInput);
+        assert_eq!(error.exit, Exit::Missing);
         assert!(error.to_string().contains("exists already"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
     }
