@@ -40,7 +40,8 @@ pub struct PredictArgs {
     /// What the file is, when its name does not say it.
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// A file for the predictions, made when all are there; without it they are printed.
+    /// A file for the predictions, made when all are there, in the place of one that has this name
+    /// already; never FILE that is read. Without it they are printed.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// What is written; as FILE's name says, or as what is read.
@@ -99,6 +100,9 @@ pub async fn run(args: &PredictArgs) -> Result<(), Failure> {
     let out_format = Format::of_output(args.out.as_deref(), out_format, format)?;
     let wanted = args.wanted(format, out_format)?;
     let (file, file_bytes) = open(&args.file)?;
+    if let Some(out) = &args.out {
+        file.is_other_than(out)?;
+    }
     let mut local = args.agent.connect().await?;
     let path = format!("/v2/models/{model}");
     let form = Form::read(&local.ask(Method::GET, &path, None).await?)?;
@@ -197,6 +201,25 @@ enum Opened {
 }
 
 impl Opened {
+    /// Predictions must not take the place of the rows, whatever name leads to them.
+    fn is_other_than(&self, out: &Path) -> Result<(), Failure> {
+        let read = match self {
+            Opened::Stdin(stdin) => rustix::fs::fstat(stdin),
+            Opened::File(file) => rustix::fs::fstat(file),
+        };
+        match (read, rustix::fs::stat(out)) {
+            (Ok(read), Ok(there))
+                if (read.st_dev, read.st_ino) == (there.st_dev, there.st_ino) =>
+            {
+                Err(Failure::Arguments {
+                    because: format!("--out {} is the file that is read", out.display()),
+                    hint: "name another file with --out: the rows would be lost",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn reader(self) -> Box<dyn Read> {
         match self {
             Opened::Stdin(stdin) => Box::new(stdin),
@@ -279,6 +302,27 @@ mod tests {
         for strange in ["", "a b", "a/../b", "a?b", "ä"] {
             assert_eq!(code(strange), Some(2), "{strange:?}");
         }
+    }
+
+    #[test]
+    fn what_is_read_is_not_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("rows.csv"), "a\n1\n").expect("written");
+        std::fs::write(at("other.csv"), "a\n1\n").expect("written");
+        std::fs::hard_link(at("rows.csv"), at("hard.csv")).expect("linked");
+        std::os::unix::fs::symlink("rows.csv", at("soft.csv")).expect("linked");
+        let (file, _) = open(&at("rows.csv")).expect("there");
+        let check = |out: &str, expect: Option<u8>| {
+            let got = file.is_other_than(&at(out)).err();
+            assert_eq!(got.map(|failure| failure.exit_code()), expect, "{out}");
+        };
+        check("rows.csv", Some(2));
+        check("./rows.csv", Some(2));
+        check("hard.csv", Some(2));
+        check("soft.csv", Some(2));
+        check("other.csv", None);
+        check("new.csv", None);
     }
 
     #[test]
