@@ -7,6 +7,8 @@ use crate::enroll::IdentityError;
 use crate::serve::ServeError;
 use crate::store::OpenError;
 use crate::store::atomic::DiskError;
+use crate::store::metadata::MetadataError;
+use crate::store::state::StateError;
 use crate::supervisor::StartError;
 use crate::tls::BadCredentials;
 use std::path::Path;
@@ -129,6 +131,12 @@ pub enum Failure {
         /// What to do.
         hint: &'static str,
     },
+    /// The trusted root.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Something on disk does not verify.
     #[error(
         "failed to verify: because {0}: hint: roll this release out again with `muster rollout create --retry`: the agent then fetches what is damaged; if it comes back, check the disk"
@@ -147,6 +155,10 @@ impl Failure {
             Self::Identity(_) => exit::RESOURCE,
             Self::Open(_) | Self::Disk(_) | Self::Start(_) | Self::Serve(_) => exit::RESOURCE,
             Self::Credentials(_) | Self::Verification(_) => exit::REFUSED,
+            Self::Metadata(MetadataError::Root(_)) | Self::State(StateError::Damaged(_)) => {
+                exit::REFUSED
+            }
+            Self::Metadata(_) | Self::State(_) => exit::RESOURCE,
             Self::Signals(_) | Self::Runtime(_) => exit::UNEXPECTED,
             Self::NoAgent { .. } | Self::Unavailable(_) => exit::UNREACHABLE,
             Self::Prediction(_) | Self::Data { .. } | Self::Skipped { .. } => exit::BAD_INPUT,

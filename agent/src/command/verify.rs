@@ -20,13 +20,12 @@ use serde_json::json;
 /// # Errors
 /// The first thing that does not verify.
 pub fn run(args: &StateArgs) -> Result<(), Failure> {
+    if let Err(error) = std::fs::read_dir(&args.state) {
+        return Err(Failure::file("read", &args.state, error));
+    }
     let store = Store::open_shared(&args.state)?;
-    let state = store
-        .read_state()
-        .map_err(|e| Failure::Verification(e.to_string()))?;
-    let trusted = store
-        .read_trusted()
-        .map_err(|e| Failure::Verification(e.to_string()))?;
+    let state = store.read_state()?;
+    let trusted = store.read_trusted()?;
     let mut slots = Vec::new();
     for model in &state.models {
         let named = [("active", &model.active), ("previous", &model.previous)];
@@ -133,4 +132,37 @@ fn document(
 ) -> Result<Vec<u8>, String> {
     let bytes = store.document(digest).map_err(|error| error.to_string())?;
     bytes.ok_or(format!("its {what} {digest} is missing or damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_cannot_be_verified_is_one_sentence_with_one_hint() {
+        fn check(put: Option<(&str, &[u8])>, expect: (u8, &str)) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let state = folder.path().join("state");
+            if let Some((name, bytes)) = put {
+                let path = state.join(name);
+                std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+                std::fs::write(path, bytes).expect("written");
+            }
+            let args = StateArgs {
+                state,
+                config: None,
+                output: Output::Json,
+            };
+            let failure = run(&args).expect_err("does not verify");
+            let said = failure.to_string();
+            assert_eq!(failure.exit_code(), expect.0, "{said}");
+            assert!(said.contains(expect.1), "{said}");
+            let count = |part: &str| said.matches(part).count();
+            assert_eq!((count("failed to "), count("hint: ")), (1, 1), "{said}");
+        }
+        check(None, (7, "state"));
+        check(Some(("other", b"")), (6, "`muster-agent enroll`"));
+        check(Some(("metadata/root.json", b"{")), (4, "trusted root"));
+        check(Some(("state.cbor", b"\xff")), (4, "state.cbor"));
+    }
 }
