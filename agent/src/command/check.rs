@@ -20,13 +20,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use test_data::{TestDataSet, Unanswered};
 
-/// The model is refused.
-pub const EXIT_REFUSED: u8 = 3;
-/// A file beside the model cannot be used.
-pub const EXIT_USAGE: u8 = 2;
-/// The check itself could not be made.
-pub const EXIT_FAILED: u8 = 1;
-
 /// How near the optimised graph must come to the unoptimised one.
 const SELF_TOLERANCE: Tolerance = Tolerance {
     rtol: 1e-3,
@@ -124,6 +117,12 @@ async fn check(program: &Path, args: &CheckArgs) -> Result<Report, CheckError> {
     if let Err(source) = std::fs::File::open(&args.model) {
         let path = args.model.clone();
         return Err(CheckError::Read { path, source });
+    }
+    for folder in args.test_data.iter().chain(&args.example) {
+        std::fs::read_dir(folder).map_err(|source| CheckError::Read {
+            path: folder.clone(),
+            source,
+        })?;
     }
     if let Some(folder) = &args.test_data {
         return check_test_data(program, args, folder).await;
@@ -335,12 +334,12 @@ impl From<WorkerFault> for CheckError {
 impl CheckError {
     fn exit_code(&self) -> u8 {
         match self {
-            CheckError::Refused(_) => EXIT_REFUSED,
             CheckError::Read { source, .. } => exit::of_file(source),
-            CheckError::Golden { .. } | CheckError::TestData { .. } | CheckError::Rows { .. } => {
-                EXIT_USAGE
-            }
-            CheckError::NotMade(_) => EXIT_FAILED,
+            CheckError::Refused(_)
+            | CheckError::Golden { .. }
+            | CheckError::TestData { .. }
+            | CheckError::Rows { .. } => exit::BAD_INPUT,
+            CheckError::NotMade(_) => exit::UNEXPECTED,
         }
     }
 

@@ -208,9 +208,7 @@ impl Opened {
             Opened::File(file) => rustix::fs::fstat(file),
         };
         match (read, rustix::fs::stat(out)) {
-            (Ok(read), Ok(there))
-                if (read.st_dev, read.st_ino) == (there.st_dev, there.st_ino) =>
-            {
+            (Ok(read), Ok(there)) if (read.st_dev, read.st_ino) == (there.st_dev, there.st_ino) => {
                 Err(Failure::Arguments {
                     because: format!("--out {} is the file that is read", out.display()),
                     hint: "name another file with --out: the rows would be lost",

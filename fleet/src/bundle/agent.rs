@@ -166,7 +166,7 @@ fn refused(model: &Path, scratch: Option<&Path>, output: &Output) -> OperatorErr
         .map(|path| format!("{}: ", path.display()))
         .unwrap_or_default();
     let because = because.strip_prefix(&scratch).unwrap_or(because);
-    let exit = if output.status.code() == Some(2) {
+    let exit = if matches!(output.status.code(), Some(2 | 3)) {
         Exit::BadInput
     } else {
         Exit::Resource

@@ -19,7 +19,6 @@ use serde_json::Value;
 use super::case::Case;
 
 /// Exit codes of `muster-agent check`.
-const EXIT_USAGE: i32 = 2;
 const EXIT_REFUSED: i32 = 3;
 /// The stage that a wrong answer is refused at.
 const TRIAL: &str = "trial";
@@ -153,12 +152,12 @@ impl Verdict {
             },
             Some(EXIT_REFUSED) => match serde_json::from_slice::<Refusal>(&output.stdout) {
                 Ok(Refusal { error }) => error.verdict(),
-                Err(_) => crashed(format!("it refused without a report: {last}")),
-            },
-            Some(EXIT_USAGE) => Self::Refused {
-                stage: DATA.into(),
-                operator: None,
-                reason: last,
+                // Without a report it is not the model that is no good.
+                Err(_) => Self::Refused {
+                    stage: DATA.into(),
+                    operator: None,
+                    reason: last,
+                },
             },
             Some(_) | None => crashed(format!("{}: {last}", output.status)),
         }
@@ -263,14 +262,8 @@ mod tests {
         check(3 << 8, wrong, "", "wrong", "by up to 2.00e0: y");
         let said = "failed to check: because input_0.pb is text\n";
         let told = "stage data, -: failed to check: because input_0.pb is text";
-        check(2 << 8, "", said, "refused", told);
-        check(
-            3 << 8,
-            "",
-            "oh",
-            "crashed",
-            "it refused without a report: oh",
-        );
+        check(3 << 8, "", said, "refused", told);
+        check(2 << 8, "", "oh", "crashed", "exit status: 2: oh");
         check(9, "", "", "crashed", "signal: 9 (SIGKILL): it said nothing");
         check(
             101 << 8,

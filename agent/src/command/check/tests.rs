@@ -57,7 +57,7 @@ async fn a_failed_check_has_a_reason_and_a_code() {
     let (text, code) = failure(&garbage, &arguments(&garbage)).await;
     assert_eq!(
         (text.as_str(), code),
-        ("stage parse: it is not an ONNX file", EXIT_REFUSED)
+        ("stage parse: it is not an ONNX file", exit::BAD_INPUT)
     );
 
     let linear = Fixture::new(&onnx::linear().build());
@@ -72,7 +72,7 @@ async fn a_failed_check_has_a_reason_and_a_code() {
         text.ends_with("the model takes 2 features, the rows have 1"),
         "{text}"
     );
-    assert_eq!(code, EXIT_USAGE);
+    assert_eq!(code, exit::BAD_INPUT);
 
     let golden = linear.folder().join("golden.cbor");
     fs::write(&golden, b"\xa0").expect("written");
@@ -80,13 +80,18 @@ async fn a_failed_check_has_a_reason_and_a_code() {
         golden: Some(golden),
         ..arguments(&linear)
     };
-    assert_eq!(failure(&linear, &broken).await.1, EXIT_USAGE);
+    assert_eq!(failure(&linear, &broken).await.1, exit::BAD_INPUT);
 
     let nowhere = CheckArgs {
         model: linear.folder().join("nowhere.onnx"),
         ..arguments(&linear)
     };
     assert_eq!(failure(&linear, &nowhere).await.1, exit::CONFLICT);
+    let no_data = CheckArgs {
+        test_data: Some(linear.folder().join("nowhere")),
+        ..arguments(&linear)
+    };
+    assert_eq!(failure(&linear, &no_data).await.1, exit::CONFLICT);
 }
 
 /// A TensorProto of floats of shape [1, 2].
@@ -116,9 +121,9 @@ async fn test_data_are_answered_or_the_difference_is_told() {
     let expect = "stage trial: test data set 0: element 1 of output \"y\" is 7, expected is 7.5";
     assert_eq!(
         (error.to_string().as_str(), error.exit_code()),
-        (expect, EXIT_REFUSED)
+        (expect, exit::BAD_INPUT)
     );
     fs::write(set.join("input_0.pb"), b"x").expect("written");
     let error = check([3.0, 7.0]).await.err().expect("unreadable");
-    assert_eq!(error.exit_code(), EXIT_USAGE);
+    assert_eq!(error.exit_code(), exit::BAD_INPUT);
 }
