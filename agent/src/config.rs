@@ -203,8 +203,7 @@ impl Config {
             path: path.to_owned(),
             because,
         };
-        let config: Self =
-            toml::from_str(&text).map_err(|error| invalid(error.to_string().trim().to_owned()))?;
+        let config: Self = toml::from_str(&text).map_err(|error| invalid(place(&text, &error)))?;
         config.check().map_err(invalid)?;
         Ok(config)
     }
@@ -256,6 +255,35 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// The parser's message in one line, with the line of the file, and the unit of a number.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let key = before.lines().last().unwrap_or_default();
+    let key = key.split('=').next().unwrap_or_default().trim();
+    let message = error.message().replace('\n', " ");
+    match unit(key) {
+        Some(unit) if message.starts_with("invalid ") => {
+            format!("line {line}: {key}: expected a number of {unit}, 0 or more")
+        }
+        _ => format!("line {line}: {message}"),
+    }
+}
+
+/// What the name of a key counts.
+fn unit(key: &str) -> Option<&'static str> {
+    let key = key.strip_suffix("_max").unwrap_or(key);
+    match key.rsplit('_').next()? {
+        "s" => Some("seconds"),
+        "ms" => Some("milliseconds"),
+        "us" => Some("microseconds"),
+        "days" => Some("days"),
+        "mib" => Some("MiB"),
+        _ => None,
     }
 }
 
@@ -313,7 +341,15 @@ mod tests {
         );
         check("class = \"Linux!\"\n", Err("target class"));
         check("http = \"nowhere\"\n", Err("socket address"));
-        check("window_s = \n", Err("agent.toml"));
+        check("window_s = \n", Err("agent.toml: because line 1: "));
+        check(
+            "\nwindow_s = -1\n",
+            Err("because line 2: window_s: expected a number of seconds, 0 or more: hint"),
+        );
+        check(
+            "body_mib_max = \"1\"\n",
+            Err("line 1: body_mib_max: expected a number of MiB, 0 or more"),
+        );
     }
 
     #[test]
