@@ -81,11 +81,15 @@ impl Updater {
         match self.eligible_previous(facts) {
             Some(previous) => self.revert(previous, verdict),
             // Nothing served before it, and it never proved itself.
-            None if on_probation && self.state.previous.is_none() => {
+            None if on_probation && self.state.previous.is_none() && !self.is_proved() => {
                 self.revert_to_nothing(verdict);
             }
             None => self.degrade(verdict),
         }
+    }
+
+    fn is_proved(&self) -> bool {
+        self.state.active.as_ref().is_some_and(|slot| slot.committed)
     }
 
     fn eligible_previous(&self, facts: &View<'_>) -> Option<Slot> {

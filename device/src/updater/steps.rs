@@ -233,6 +233,11 @@ impl Updater {
             committed: false,
         });
         let mine = self.state.active.as_ref().map(|slot| slot.release.bundle);
+        // What proved itself before has not lost that by being tried again.
+        let proved = |slot: &Slot| slot.committed && Some(slot.release.bundle) == mine;
+        if let Some(slot) = &mut self.state.active {
+            slot.committed = replaced.as_ref().is_some_and(proved);
+        }
         let displaced = match replaced {
             Some(slot) if slot.committed && Some(slot.release.bundle) != mine => {
                 self.state.previous.replace(slot)

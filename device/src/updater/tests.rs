@@ -762,6 +762,36 @@ fn without_an_eligible_previous_what_serves_is_degraded_once() {
 }
 
 #[test]
+fn what_proved_itself_once_is_not_taken_away_by_a_retry_that_fails() {
+    check(
+        "install v1 1\n fail v1 Crashed\n assign v1 2\n fail v1 Crashed\n cut\n fail v1 Crashed",
+        expect![[r#"
+            > install v1 1
+            > fail v1 Crashed
+              report Degraded v1 since 1.1 Crashed
+            > assign v1 2
+              persist Offered active v1 previous -
+              report Offered
+              stage v1
+              persist Trial tries 1 active v1 previous -
+              report Staged v1 since 1.2
+              try v1
+              persist Probation tries 1 active v1 previous -
+              route v1
+              report Active v1 since 1.2
+            > fail v1 Crashed
+              report Degraded v1 since 1.2 Crashed
+            > cut
+              power cut
+              route v1
+              report Active v1 since 1.2
+            > fail v1 Crashed
+              report Degraded v1 since 1.2 Crashed
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_degraded_on_probation_proves_nothing_yet() {
     check(
         "install v1 1\n assign v2 2\n revoke v1 fallback\n facts\n fail v2 Latency\n tick
