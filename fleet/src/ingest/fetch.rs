@@ -126,13 +126,8 @@ impl Controller {
     }
 }
 
-/// Whether a device may read the metadata of a role. What begins each refresh is not there for a
-/// held device that is to be heard first: a broker of its own may have kept its session, and "not
-/// found" makes it say hello.
+/// Whether a device may read the metadata of a role.
 pub(super) fn may_read(tx: &Tx<'_>, device: &DeviceId, role: &str) -> Result<bool, StoreError> {
-    if role == "timestamp" && is_unheard(tx, device)? {
-        return Ok(false);
-    }
     if COMMON_ROLES.contains(&role) {
         return Ok(true);
     }
@@ -140,12 +135,6 @@ pub(super) fn may_read(tx: &Tx<'_>, device: &DeviceId, role: &str) -> Result<boo
         Some(Ok(model)) => tx.reaches_model(device, &model),
         Some(Err(_)) | None => Ok(false),
     }
-}
-
-/// Whether it is held and has not said yet, by the controller's challenge, what it accepted.
-fn is_unheard(tx: &Tx<'_>, device: &DeviceId) -> Result<bool, StoreError> {
-    let held = tx.held(device)?;
-    Ok(held.is_some_and(|held| held.claim.is_none()))
 }
 
 enum Source {

@@ -7,7 +7,7 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, Nonce, Sequence};
 use muster_protocol::message::{Assignment, Entry, Kind, MetadataVersions, Show};
 
-use super::super::{adopt, fetch, hello};
+use super::super::{adopt, hello};
 use super::bench::{self, Bench, NOW, Say, WINDOWS};
 use crate::dispatch::{When, dispatch};
 use crate::store::HoldReason;
@@ -168,24 +168,6 @@ fn signed_anew(version: &str) -> Vec<u8> {
     let mut entry = entries.expect("a store").remove(0).entry;
     entry.statement = Digest::of(b"the statement that was lost");
     signed(8, "press-07", 2, &[entry])
-}
-
-#[test]
-fn a_held_device_finds_no_timestamp_until_it_was_heard() {
-    let check = |bench: &Bench, found: bool| {
-        for (role, expect) in [("root", true), ("timestamp", found), ("fleet.json", true)] {
-            let may = fetch::may_read(&bench.tx(), &bench.device, role).expect("a store");
-            assert_eq!(may, expect, "{role}");
-        }
-    };
-    check(&Bench::new(), true);
-    let (bench, document) = (restored(), lost(&["2.0.0"]));
-    check(&bench, false);
-    answer(&bench, Some(at(2)), &document);
-    assert!(is_held(&bench));
-    check(&bench, true);
-    show(&bench, &document);
-    check(&bench, true);
 }
 
 #[test]
