@@ -89,7 +89,10 @@ impl Updater {
     }
 
     fn is_proved(&self) -> bool {
-        self.state.active.as_ref().is_some_and(|slot| slot.committed)
+        self.state
+            .active
+            .as_ref()
+            .is_some_and(|slot| slot.committed)
     }
 
     fn eligible_previous(&self, facts: &View<'_>) -> Option<Slot> {

@@ -50,7 +50,7 @@ impl Expansion for ChannelFirst {
         let steps = [
             AxisOp::Reshape(
                 1,
-                list(&[all.clone()]),
+                list(std::slice::from_ref(&all)),
                 list(&[block.clone(), channels.clone()]),
             ),
             AxisOp::Move(1, 2),

@@ -36,7 +36,7 @@ fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         r#type: AttributeType::String as i32,
-        s: value.as_bytes().to_vec().into(),
+        s: value.as_bytes().to_vec(),
         ..AttributeProto::default()
     }
 }
