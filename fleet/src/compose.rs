@@ -3,15 +3,42 @@
 //! Never signs or stores; never changes an entry that says what it said before, so that one
 //! model's rollout does not restart another's.
 
-use muster_protocol::id::{Epoch, EpochGeneration, Generation};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{Epoch, EpochGeneration, Generation, ModelId, Version};
 use muster_protocol::limits::MODELS_MAX;
-use muster_protocol::message::{Entry, Role};
+use muster_protocol::message::{Entry, Role, Settings};
 
-use crate::store::{DesiredRow, StoredEntry};
+/// What a device shall run of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredRow {
+    /// The model.
+    pub model: ModelId,
+    /// The version.
+    pub version: Version,
+    /// Digest of its signed statement.
+    pub statement: Digest,
+    /// Size of that in bytes.
+    pub statement_size: u32,
+    /// Tightened limits.
+    pub settings: Settings,
+    /// Raised by a deliberate retry.
+    pub attempt: u32,
+    /// The rollout that wants it; zero when the device showed what it runs after a restore.
+    pub rollout: i64,
+}
+
+/// An entry, with the attempt that it was composed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// The entry as it was signed.
+    pub entry: Entry,
+    /// Which deliberate retry.
+    pub attempt: u32,
+}
 
 /// Why a device gets no new assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CannotCompose {
+pub enum CannotCompose {
     /// More models than an assignment has entries.
     #[error("a device takes at most {MODELS_MAX} models")]
     TooManyModels,
@@ -31,7 +58,7 @@ pub(crate) enum CannotCompose {
 ///
 /// # Errors
 /// [`CannotCompose::GenerationsExhausted`] and [`CannotCompose::LaterEpoch`].
-pub(crate) fn next_at(
+pub fn next_at(
     epoch: Epoch,
     newest: EpochGeneration,
     accepted: Option<EpochGeneration>,
@@ -59,7 +86,7 @@ pub(crate) fn next_at(
 ///
 /// # Errors
 /// [`CannotCompose::TooManyModels`].
-pub(crate) fn entries(
+pub fn entries(
     standing: &[StoredEntry],
     desired: &[DesiredRow],
     at: EpochGeneration,
@@ -95,10 +122,6 @@ fn entry(standing: &[StoredEntry], wanted: &DesiredRow, at: EpochGeneration) -> 
 
 #[cfg(test)]
 mod tests {
-    use muster_protocol::digest::Digest;
-    use muster_protocol::id::{ModelId, Version};
-    use muster_protocol::message::Settings;
-
     use super::*;
 
     const BEFORE: EpochGeneration = EpochGeneration::new(1, 4);

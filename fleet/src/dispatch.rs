@@ -4,13 +4,13 @@
 //! Never sends: whoever committed does.
 
 use ed25519_dalek::SigningKey;
+use muster_fleet::compose::{self, CannotCompose};
 use muster_protocol::cbor::List;
 use muster_protocol::cose::{self, Document as _};
 use muster_protocol::id::{DeviceId, Epoch};
 use muster_protocol::message::{Assignment, Entry};
 use muster_protocol::time::UnixSeconds;
 
-use crate::compose::{self, CannotCompose};
 use crate::store::{IncidentKind, StoreError, StoredAssignment, Tx};
 
 /// Days in which a device may take an assignment up.

@@ -16,7 +16,6 @@ mod cli;
 mod client;
 mod clock;
 mod command;
-mod compose;
 mod config;
 mod controller;
 mod dispatch;

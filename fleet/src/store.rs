@@ -35,7 +35,8 @@ mod tests;
 mod windows;
 mod writer;
 
-pub(crate) use assignments::{StoredAssignment, StoredEntry};
+pub(crate) use assignments::StoredAssignment;
+pub(crate) use muster_fleet::compose::{DesiredRow, StoredEntry};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;
 pub(crate) use enrolment::{IssuedCertificate, NewestSerial, TokenRow};
@@ -49,7 +50,7 @@ pub(crate) use page::{ListFilter, Page, Paged};
 pub(crate) use receipts::{ReceiptRow, ReceiptToStore};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use restores::RestoreRow;
-pub(crate) use rollouts::{DesiredRow, RolloutRow, RolloutToStore};
+pub(crate) use rollouts::{RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::{DeviceSummary, ModelSummary};
 pub(crate) use windows::{WindowRow, WindowToStore};

@@ -17,5 +17,6 @@ pub mod program;
 pub mod proxy;
 pub mod random;
 pub mod settings;
+pub mod sim;
 pub mod skip;
 pub mod wait;

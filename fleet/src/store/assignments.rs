@@ -8,7 +8,7 @@ use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
-use super::{StoreError, Tx};
+use super::{StoreError, StoredEntry, Tx};
 
 /// The newest assignment of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +21,6 @@ pub(crate) struct StoredAssignment {
     pub(crate) accept_by: UnixSeconds,
     /// Exactly the signed bytes.
     pub(crate) document: Vec<u8>,
-}
-
-/// An entry, with the attempt that it was composed for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredEntry {
-    /// The entry as it was signed.
-    pub(crate) entry: Entry,
-    /// Which deliberate retry.
-    pub(crate) attempt: u32,
 }
 
 /// Which assignments count for what a device may fetch: the newest and the accepted one.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId, Version};
 use muster_protocol::message::{Entry, Settings};
 use muster_protocol::time::UnixSeconds;
@@ -11,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::column::{self, bits};
-use super::{Page, Paged, StoreError, Tx};
+use super::{DesiredRow, Page, Paged, StoreError, Tx};
 
 /// In the place of a rollout: what a device showed after a restore.
 pub(crate) const ADOPTED: i64 = 0;
@@ -50,25 +49,6 @@ pub(crate) struct RolloutRow {
     /// newer rollout of the model has the say, `unassigned` when the model was taken off, `held`
     /// when nothing is composed for the device.
     pub(crate) steps: BTreeMap<String, u64>,
-}
-
-/// What a device shall run of one model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DesiredRow {
-    /// The model.
-    pub(crate) model: ModelId,
-    /// The version.
-    pub(crate) version: Version,
-    /// Digest of its signed statement.
-    pub(crate) statement: Digest,
-    /// Size of that in bytes.
-    pub(crate) statement_size: u32,
-    /// Tightened limits.
-    pub(crate) settings: Settings,
-    /// Raised by a deliberate retry.
-    pub(crate) attempt: u32,
-    /// The rollout that wants it, or [`ADOPTED`].
-    pub(crate) rollout: i64,
 }
 
 impl Tx<'_> {

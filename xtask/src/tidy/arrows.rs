@@ -16,8 +16,9 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("firmware", &["device", "protocol"]),
     ("fleet", &["protocol"]),
     ("xtask", &["protocol"]),
-    // It starts the programs, and so links neither the runtime nor the broker.
-    ("tests", &["device", "protocol"]),
+    // It starts the programs, and so links neither the runtime nor the broker; of the fleet it
+    // sees the library, which holds what is pure.
+    ("tests", &["device", "fleet", "protocol"]),
 ];
 
 pub(super) const RULE: Rule = Rule {

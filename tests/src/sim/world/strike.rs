@@ -1,0 +1,191 @@
+//! Faults strike, and end.
+//!
+//! Never touches a machine: it takes power, links, disks, clocks and the controller away.
+
+use super::{Event, Heard, World};
+use crate::sim::device;
+use crate::sim::faults::Fault;
+use crate::sim::network::{self, Way};
+use crate::sim::safety::Violation;
+use crate::sim::transcript::Who;
+use muster_protocol::id::Rank;
+use muster_protocol::message::key_set::{Revocation, RevokedBundle};
+
+impl World {
+    pub(super) fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
+        let count = self.devices.len() as u64;
+        let device = usize::try_from(self.random.below(count)).unwrap_or_default();
+        let now = self.agenda.now();
+        self.transcript.note(now, Who::World, "fault", device as u64, || format!("{fault} (d{device})"));
+        if fault != Fault::PowerCut {
+            self.count(fault);
+        }
+        match fault {
+            Fault::PowerCut => self.cut_power(device)?,
+            Fault::DiskFull => {
+                self.disks_full[device] = true;
+                self.mend_later(device);
+            }
+            Fault::DiskRots => self.rot(device),
+            Fault::LinkCut => self.cut_link(device)?,
+            Fault::OneWay => {
+                let up = self.random.below(2) == 0;
+                self.links[device].blocked = Some(if up { Way::Up } else { Way::Down });
+                self.mend_later(device);
+            }
+            Fault::Swizzle => self.swizzle()?,
+            Fault::BrokerRestart => self.restart_broker()?,
+            Fault::Replay => self.replay(),
+            Fault::Suspend => {
+                self.devices[device].leap_ms += self.random.below(6 * 3_600_000);
+                self.tell(device, device::Event::Tick)?;
+            }
+            Fault::FleetClock => {
+                let days = 1 + self.random.below(60);
+                let back = self.random.below(2) == 0;
+                let seconds = i64::try_from(days * 86_400).unwrap_or_default();
+                self.controller.clock_s = if back { -seconds } else { seconds };
+                let delay_ms = self.random.below(3_600_000);
+                self.agenda.after(delay_ms, Event::ClockMended);
+            }
+            Fault::ControllerCrash => self.crash_controller(),
+            Fault::ControllerRestore => self.restore_controller(),
+            Fault::FloorRaised => self.publish(Fault::FloorRaised),
+            Fault::Revoked => self.publish(Fault::Revoked),
+            Fault::WriteFails | Fault::TwoOperators => {}
+        }
+        Ok(())
+    }
+
+    /// The write under way was done or not, nobody knows; the others were not begun.
+    pub(super) fn cut_power(&mut self, device: usize) -> Result<(), Violation> {
+        if self.devices[device].running.is_none() {
+            return Ok(());
+        }
+        self.count(Fault::PowerCut);
+        let done = self.random.below(2) == 0;
+        let now = self.agenda.now();
+        self.transcript.note(now, Who::Device(device), "power cut", done.into(), || {
+            let write = if done { "done" } else { "not done" };
+            format!("a write under way was {write}")
+        });
+        self.devices[device].power_off(done, self.setup.planted);
+        self.links[device].connected = false;
+        self.ticks[device] = None;
+        let delay_ms = 1_000 + self.random.below(600_000);
+        self.agenda.after(delay_ms, Event::PowerOn { device });
+        self.check(device)
+    }
+
+    fn rot(&mut self, device: usize) {
+        let layers = &mut self.devices[device].disk.layers;
+        let count = layers.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let nth = usize::try_from(self.random.below(count)).unwrap_or_default();
+        if let Some(piece) = layers.values_mut().nth(nth).and_then(|pieces| pieces.first_mut()) {
+            network::damage(piece, &mut self.random);
+        }
+    }
+
+    fn cut_link(&mut self, device: usize) -> Result<(), Violation> {
+        self.links[device].cut = true;
+        self.disconnect(device)?;
+        self.mend_later(device);
+        Ok(())
+    }
+
+    fn disconnect(&mut self, device: usize) -> Result<(), Violation> {
+        if std::mem::take(&mut self.links[device].connected) {
+            self.tell(device, device::Event::Disconnected)?;
+        }
+        Ok(())
+    }
+
+    /// Every link is cut; each is mended at a moment of its own.
+    fn swizzle(&mut self) -> Result<(), Violation> {
+        (0..self.devices.len()).try_for_each(|device| self.cut_link(device))
+    }
+
+    fn restart_broker(&mut self) -> Result<(), Violation> {
+        let forgets_retained = self.random.below(2) == 0;
+        for device in 0..self.devices.len() {
+            self.links[device].session += 1;
+            if forgets_retained {
+                self.links[device].retained = None;
+            }
+            self.disconnect(device)?;
+            self.connect_later(device);
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self) {
+        let count = self.overheard.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let nth = usize::try_from(self.random.below(count)).unwrap_or_default();
+        let (device, heard) = self.overheard[nth].clone();
+        let session = self.links[device].session;
+        match heard {
+            Heard::Down(topic, bytes) => {
+                self.agenda.after(1, Event::ToDevice { device, session, topic, bytes });
+            }
+            Heard::Up(topic, bytes) => {
+                let damaged = false;
+                self.agenda.after(1, Event::ToFleet { device, session, topic, bytes, damaged });
+            }
+        }
+    }
+
+    fn crash_controller(&mut self) {
+        self.controller.up = false;
+        self.controller.starts += 1;
+        self.controller.letters.clear();
+        let delay_ms = 5_000 + self.random.below(900_000);
+        self.agenda.after(delay_ms, Event::ControllerUp);
+    }
+
+    /// What was stored since the backup is gone; the checks remember what it was.
+    fn restore_controller(&mut self) {
+        let Some(backup) = self.backup.clone() else { return };
+        for (device, record) in self.controller.store.devices.iter().enumerate() {
+            let lost = record.documents.iter().map(|(number, taken)| (*number, taken.counts));
+            self.watches[device].forgotten.extend(lost);
+        }
+        self.controller.restore(backup);
+        self.crash_controller();
+    }
+
+    /// The offline keys sign a new key set of a model.
+    fn publish(&mut self, fault: Fault) {
+        let releases = self.catalogue.releases.len() as u64;
+        let nth = usize::try_from(self.random.below(releases)).unwrap_or_default();
+        let release = &self.catalogue.releases[nth];
+        let (model, bundle, rank) = (release.model.clone(), release.bundle, release.rank.0);
+        let floor = self.floors.entry(model.as_str().to_owned()).or_default();
+        if fault == Fault::FloorRaised {
+            *floor = (*floor).max(rank.min(*floor + 1));
+            let floor = Rank(*floor);
+            return self.catalogue.publish(&model, floor, &[]);
+        }
+        let floor = Rank(*floor);
+        let stop = self.random.below(3) == 0;
+        let action = if stop { Revocation::Stop } else { Revocation::Fallback };
+        self.catalogue.publish(&model, floor, &[RevokedBundle { bundle, action }]);
+    }
+
+    fn mend_later(&mut self, device: usize) {
+        let delay_ms = 10_000 + self.random.below(2_400_000);
+        self.agenda.after(delay_ms, Event::Mend { device });
+    }
+
+    pub(super) fn mend(&mut self, device: usize) {
+        self.disks_full[device] = false;
+        self.links[device].cut = false;
+        self.links[device].blocked = None;
+        self.connect_later(device);
+    }
+}
