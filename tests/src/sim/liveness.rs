@@ -42,8 +42,8 @@ pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
         if !record.gaps.is_empty() {
             continue;
         }
-        let told = record.told.get(&entry.model);
-        if told.is_none_or(|(since, step)| *since != entry.since || !tells(state.progress, *step)) {
+        let told = record.told.get(&(entry.model.clone(), entry.since));
+        if told.is_none_or(|step| !tells(state.progress, *step)) {
             let how = format!("{}: {:?}, told {told:?}", entry.model, state.progress);
             return waits("the controller knows how each entry ended", how);
         }

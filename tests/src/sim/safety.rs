@@ -28,6 +28,7 @@ pub struct Violation {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     states_read: u64,
+    key_sets: usize,
     floors: BTreeMap<ModelId, (Rank, Rank)>,
     permanent: UnixSeconds,
     accepted: Option<Accepted>,
@@ -72,9 +73,16 @@ impl Watch {
         }
         self.accepted = accepted;
         let states: Vec<ModelState> = state.models.iter().filter_map(|m| cbor::decode(m).ok()).collect();
+        // Of a model that is gone, the floor comes again with its key sets, which stay.
+        self.floors.retain(|model, _| states.iter().any(|state| state.model == *model));
         for state in &states {
             self.floors(state)?;
         }
+        let chains = device.disk.key_sets.len();
+        if chains < self.key_sets {
+            return broken("floors never fall", format!("{chains} key sets, were {}", self.key_sets));
+        }
+        self.key_sets = chains;
         self.has_a_model(&states, device, catalogue)
     }
 
@@ -102,9 +110,7 @@ impl Watch {
             state.is_some_and(|state| state.active.is_some())
         };
         // The removal is durable: from here on the model is a new one.
-        for model in device.seen.removed.extract_if(.., |model| !active(model)) {
-            self.floors.remove(&model);
-        }
+        device.seen.removed.retain(active);
         for model in self.proved.clone() {
             let state = states.iter().find(|state| state.model == model);
             let active = state.and_then(|state| state.active.as_ref());

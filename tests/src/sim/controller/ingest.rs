@@ -68,7 +68,7 @@ impl Controller {
         while let Some(next) = record.documents.get(&(stream, Sequence(row.through.0 + 1))) {
             row.through.0 += 1;
             if let Some((model, since, step)) = next.told.clone() {
-                record.told.insert(model, (since, step));
+                record.told.insert((model, since), step);
             }
         }
     }

@@ -38,7 +38,7 @@ pub(in crate::sim) struct Record {
     /// Numbers that the device no longer keeps and that never came, first and last.
     pub(in crate::sim) gaps: Vec<(StreamId, Sequence, Sequence)>,
     /// What the device said last of each entry.
-    pub(in crate::sim) told: BTreeMap<ModelId, (EpochGeneration, Step)>,
+    pub(in crate::sim) told: BTreeMap<(ModelId, EpochGeneration), Step>,
     pub(in crate::sim) incidents: u64,
 }
 
