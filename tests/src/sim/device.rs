@@ -73,6 +73,8 @@ pub(super) enum Effect {
     Route { model: ModelId, bundle: Digest },
     /// What serves crashes.
     Crash { model: ModelId, bundle: Digest },
+    /// What crashed does well again.
+    Recover { model: ModelId, bundle: Digest },
 }
 
 /// What a device wants of the world.

@@ -34,8 +34,10 @@ pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
         if !taken || !ended(state.progress) {
             return waits("every entry comes to an end", format!("{state:?}"));
         }
+        // What the disk has damaged cannot answer; the device says that it is degraded.
         let active = state.active.as_ref().map(|slot| slot.release.bundle);
-        if running.routes.get(&entry.model).copied() != active {
+        let active = active.filter(|bundle| device.disk.is_whole(*bundle));
+        if active.is_some() && running.routes.get(&entry.model).copied() != active {
             return waits("what is active answers", format!("{}: {active:?}", entry.model));
         }
         // What a restored controller has lost, it has recorded as a gap; nobody tells it again.

@@ -157,6 +157,12 @@ impl Device {
                 if self.serves(&model, bundle) {
                     self.note(around, "serving crashed", 0, || model.to_string());
                     self.fail(&model, bundle, Reason::Crashed, around);
+                    self.later(30_000, Effect::Recover { model, bundle });
+                }
+            }
+            Effect::Recover { model, bundle } => {
+                if self.serves(&model, bundle) {
+                    self.feed(&model, Input::Recovered, around);
                 }
             }
         }

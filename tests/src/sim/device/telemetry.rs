@@ -5,11 +5,13 @@
 use super::super::bodies;
 use super::super::catalogue::Fate;
 use super::super::disk::{Stream as Which, Write};
+use super::super::planted::Planted;
 use super::{Around, Device, Effect};
 use muster_device::fold::{Subject, WindowFold};
 use muster_device::updater::Input;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, ModelId};
+use muster_protocol::message::Reason;
 use muster_protocol::message::document::Body as Content;
 use muster_protocol::stats::{FeatureFold, Scale, Transform};
 use muster_protocol::time::Millis;
@@ -38,6 +40,13 @@ impl Device {
     pub(super) fn ready(&mut self, model: &ModelId, bundle: Digest, around: &mut Around<'_>) {
         if !self.serves(model, bundle) {
             return;
+        }
+        // A worker reads its blobs anew, and so notices what a disk did to them.
+        if !self.disk.is_whole(bundle) {
+            if around.planted != Some(Planted::WriteBeforeVerifying) {
+                return self.fail(model, bundle, Reason::Blob, around);
+            }
+            self.broke("nothing unverified serves", format!("{model}: {bundle}"));
         }
         let release = around.catalogue.by_bundle(bundle);
         self.note(around, "serves", release.map_or(0, |r| r.rank.0.into()), || {
