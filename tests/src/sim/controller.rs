@@ -15,11 +15,12 @@ use muster_fleet::compose::{self, DesiredRow};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{DeviceId, Epoch, ModelId};
+use muster_protocol::id::{DeviceId, Epoch, ModelId, StreamId};
 use muster_protocol::message::fetch::{Answer, Fetch, Piece, What};
 use muster_protocol::message::{Assignment, Entry, Settings};
 use muster_protocol::time::{Millis, UnixSeconds};
 use muster_protocol::topic::Down;
+use std::collections::BTreeMap;
 pub(super) use store::{Record, Store};
 
 /// Days in which a device may take an assignment up.
@@ -69,7 +70,9 @@ pub(super) struct Controller {
     pub(super) random: Random,
     pub(super) letters: Vec<Letter>,
     pub(super) planted: Option<Planted>,
-    /// Whether it meets documents of versions that it cannot read.
+    /// The last acknowledgement of each stream, in words and signed.
+    said: BTreeMap<StreamId, (Vec<u8>, Vec<u8>)>,
+    /// Whether it can read every document, or meets some of a version that it cannot.
     pub(super) reads_all: bool,
 }
 
@@ -83,6 +86,7 @@ impl Controller {
             random,
             letters: Vec::new(),
             planted,
+            said: BTreeMap::new(),
             reads_all: false,
         }
     }

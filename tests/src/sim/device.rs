@@ -37,7 +37,7 @@ const MODELS_MAX: usize = 4;
 /// Pause before a write that the disk refused is tried again.
 const DISK_RETRY_MS: u64 = 5_000;
 /// Time between two hellos.
-const HELLO_MS: u64 = 600_000;
+const HELLO_MS: u64 = 900_000;
 
 /// What happens to a device.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::super::catalogue::Catalogue;
 use super::super::planted::Planted;
 use super::store::{StreamRow, Taken};
 use super::Controller;
-use muster_protocol::cbor::List;
+use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{ModelId, EpochGeneration, Sequence, StreamId};
@@ -94,7 +94,14 @@ impl Controller {
             through: Sequence(row.through.0 + beyond),
             rejected: List::of(&rejected),
         };
-        let bytes = cose::seal_vec(&ack, &catalogue.acks);
+        let payload = cbor::to_vec(&ack);
+        // The same words have the same signature: it is made once.
+        let known = self.said.get(&stream).filter(|(said, _)| *said == payload);
+        let bytes = match known {
+            Some((_, bytes)) => bytes.clone(),
+            None => cose::seal_vec(&ack, &catalogue.acks),
+        };
+        self.said.insert(stream, (payload, bytes.clone()));
         self.send(device, Down::Ack, bytes);
     }
 

@@ -155,6 +155,17 @@ impl Device {
     }
 
     fn on_ack(&mut self, bytes: &[u8], around: &mut Around<'_>) {
+        // Most say again what is known; no machine would do anything with them.
+        let told = cose::peek::<Ack<'_>>(bytes).map(|ack| (ack.stream, ack.through));
+        let running = self.running();
+        let lanes = [&running.receipts.stream, &running.windows.stream];
+        let news = |(stream, through)| {
+            let mut lanes = lanes.iter();
+            lanes.any(|lane| lane.id() == stream && through >= lane.first_kept())
+        };
+        if !told.is_ok_and(news) {
+            return;
+        }
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let keys = self.facts().ack.clone();
         let opened = cose::open::<Ack<'_>>(bytes, keys.as_set(), &mut scratch);
