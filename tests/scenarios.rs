@@ -17,6 +17,7 @@ mod outages;
 mod page;
 mod power_cuts;
 mod restore;
+mod simulated;
 mod stolen_broker;
 mod story;
 mod swaps;

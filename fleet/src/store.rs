@@ -36,7 +36,6 @@ mod windows;
 mod writer;
 
 pub(crate) use assignments::StoredAssignment;
-pub(crate) use muster_fleet::compose::{DesiredRow, StoredEntry};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;
 pub(crate) use enrolment::{IssuedCertificate, NewestSerial, TokenRow};
@@ -45,6 +44,7 @@ pub(crate) use feature_hours::{FeatureHour, WindowSums};
 pub(crate) use held::{Claim, Held, HeldRow, HoldReason};
 pub(crate) use incidents::{Incident, IncidentKind};
 pub(crate) use migrations::NEWEST as NEWEST_SCHEMA;
+pub(crate) use muster_fleet::compose::{DesiredRow, StoredEntry};
 pub(crate) use overview::{ModelSums, Presences, StandingCount};
 pub(crate) use page::{ListFilter, Page, Paged};
 pub(crate) use receipts::{ReceiptRow, ReceiptToStore};

@@ -79,7 +79,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.transcript)?;
         let Violation { promise, how } = &self.violation;
-        write!(f, "seed {} at {} ms broke a promise: {promise}: {how}", self.seed, self.at.0)
+        write!(
+            f,
+            "seed {} at {} ms broke a promise: {promise}: {how}",
+            self.seed, self.at.0
+        )
     }
 }
 

@@ -8,6 +8,7 @@ mod cross;
 mod demo;
 mod firmware;
 mod run;
+mod sim;
 mod story;
 mod test;
 mod tidy;
@@ -60,6 +61,8 @@ enum Task {
         #[command(subcommand)]
         task: firmware::Task,
     },
+    /// The simulated world: many devices under everything that goes wrong, seed by seed.
+    Sim(sim::Args),
     /// Build the programs and run every test.
     Test(test::Args),
     /// The invariants of the house, and the builds without a heap.
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Conformance(args) => return conformance::run(&args, &root),
         Task::Demo(args) => return demo::run(&args, &root),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
+        Task::Sim(args) => return Ok(sim::run(&args, &root)),
         Task::Test(args) => return test::run(&args, &root),
         Task::Tidy(args) => tidy::run(&args, &root, &mut report)?,
         Task::ExportTrainingData { folder } => {

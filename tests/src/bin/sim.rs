@@ -54,7 +54,10 @@ fn tell(args: &Args, seed: u64) -> ExitCode {
 
 fn run_many(args: &Args) -> ExitCode {
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-    let (sum, first) = (Mutex::new((0_u64, Counted::default())), Mutex::new(None::<u64>));
+    let (sum, first) = (
+        Mutex::new((0_u64, Counted::default())),
+        Mutex::new(None::<u64>),
+    );
     let bar = progress(args.seeds);
     let start = Instant::now();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -69,24 +72,46 @@ fn run_many(args: &Args) -> ExitCode {
                     let seed = args.from + n;
                     let outcome = run_one(args, seed);
                     bar.inc(1);
-                    if outcome.as_ref().is_none_or(|outcome| outcome.failure.is_some()) {
+                    if outcome
+                        .as_ref()
+                        .is_none_or(|outcome| outcome.failure.is_some())
+                    {
                         failed.store(true, Ordering::Relaxed);
-                        let mut first = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let mut first = first
+                            .lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner);
                         *first = Some(first.map_or(seed, |known| known.min(seed)));
                     }
-                    let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut sum = sum
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
                     sum.0 += 1;
-                    outcome.iter().for_each(|outcome| sum.1.add(&outcome.counted));
+                    outcome
+                        .iter()
+                        .for_each(|outcome| sum.1.add(&outcome.counted));
                 }
             });
         }
     });
     bar.finish_and_clear();
-    let (done, counted) = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (done, counted) = sum
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let seconds = start.elapsed().as_secs_f64();
-    println!("{:<20} {done:>14}\n{:<20} {:>14}\n{counted}", "seeds", "devices", args.devices);
-    println!("{:<20} {seconds:>14.1}\n{:<20} {:>14.1}", "seconds", "seeds a second", done as f64 / seconds);
-    match first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    println!(
+        "{:<20} {done:>14}\n{:<20} {:>14}\n{counted}",
+        "seeds", "devices", args.devices
+    );
+    println!(
+        "{:<20} {seconds:>14.1}\n{:<20} {:>14.1}",
+        "seconds",
+        "seeds a second",
+        done as f64 / seconds
+    );
+    match first
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    {
         Some(seed) => show(args, seed),
         None => ExitCode::SUCCESS,
     }
@@ -100,14 +125,23 @@ fn run_one(args: &Args, seed: u64) -> Option<Outcome> {
 
 /// Runs the failing seed again, now with its story, and says how to do that by hand.
 fn show(args: &Args, seed: u64) -> ExitCode {
-    let planted = args.planted.and_then(|planted| clap::ValueEnum::to_possible_value(&planted));
-    let planted = planted.map_or(String::new(), |planted| format!(" --planted {}", planted.get_name()));
+    let planted = args
+        .planted
+        .and_then(|planted| clap::ValueEnum::to_possible_value(&planted));
+    let planted = planted.map_or(String::new(), |planted| {
+        format!(" --planted {}", planted.get_name())
+    });
     let devices = args.devices;
     let again = format!("cargo xtask sim --devices {devices} --seed {seed}{planted}");
     let setup = args.setup(seed, Recording::Text);
     match std::panic::catch_unwind(|| sim::run(setup)) {
-        Ok(Outcome { failure: Some(failure), .. }) => eprintln!("{failure}"),
-        Ok(_) => eprintln!("seed {seed} does not fail alone: is something not drawn from the seed?"),
+        Ok(Outcome {
+            failure: Some(failure),
+            ..
+        }) => eprintln!("{failure}"),
+        Ok(_) => {
+            eprintln!("seed {seed} does not fail alone: is something not drawn from the seed?")
+        }
         Err(_) => eprintln!("seed {seed}: a machine panicked, as said above"),
     }
     eprintln!("show it again: {again}");
@@ -125,6 +159,11 @@ fn progress(seeds: u64) -> ProgressBar {
 
 impl Args {
     const fn setup(&self, seed: u64, recording: Recording) -> Setup {
-        Setup { seed, devices: self.devices, planted: self.planted, recording }
+        Setup {
+            seed,
+            devices: self.devices,
+            planted: self.planted,
+            recording,
+        }
     }
 }

@@ -28,7 +28,10 @@ pub(super) fn encode(content: Content<'_>, device: &DeviceId, boot: BootId) -> B
         Content::Window(window) => document.window = Some(window),
         Content::Gap(gap) => document.gap = Some(gap),
     }
-    Body { bytes: cbor::to_vec(&document), counts }
+    Body {
+        bytes: cbor::to_vec(&document),
+        counts,
+    }
 }
 
 /// What a document counts.
@@ -61,7 +64,12 @@ pub(super) fn describe(handle: Handle, body: &Body) -> Pending {
         Some(Content::Gap(gap)) => (None, Readiness::Ready, gap.closed_windows),
         Some(Content::Receipt(_)) | None => (None, Readiness::Ready, 0),
     };
-    Pending { body: handle, class, readiness, closed_windows }
+    Pending {
+        body: handle,
+        class,
+        readiness,
+        closed_windows,
+    }
 }
 
 fn readiness_of(window: &Window<'_>) -> Readiness {
@@ -87,7 +95,11 @@ fn merge_windows(earlier: &Body, later: &Body) -> Option<Body> {
     }
     let window = cbor::to_vec(&merged);
     let window = cbor::decode::<Window<'_>>(&window).ok()?;
-    Some(encode(Content::Window(window), &document.device, document.boot))
+    Some(encode(
+        Content::Window(window),
+        &document.device,
+        document.boot,
+    ))
 }
 
 /// Two bodies for which there is no room, as one gap that sums what they counted.
@@ -109,7 +121,11 @@ pub(super) fn without_features(body: &Body) -> Body {
     else {
         return body.clone();
     };
-    let window = Window { reference: None, features: List::default(), ..window };
+    let window = Window {
+        reference: None,
+        features: List::default(),
+        ..window
+    };
     encode(Content::Window(window), &device, boot)
 }
 
@@ -117,5 +133,12 @@ pub(super) fn without_features(body: &Body) -> Body {
 pub(super) fn sign(body: &Body, stream: StreamId, sequence: Sequence, key: &SigningKey) -> Vec<u8> {
     let document = cbor::decode::<Document<'_>>(&body.bytes);
     let document = document.expect("invariant: the disk gives back what was written");
-    cose::seal_vec(&Document { stream, sequence, ..document }, key)
+    cose::seal_vec(
+        &Document {
+            stream,
+            sequence,
+            ..document
+        },
+        key,
+    )
 }

@@ -122,7 +122,10 @@ impl Catalogue {
 
     /// The release that has this layer.
     pub(super) fn by_layer(&self, digest: Digest) -> Option<(&Release, &Layer)> {
-        let layers = self.releases.iter().flat_map(|r| r.layers.iter().map(move |l| (r, l)));
+        let layers = self
+            .releases
+            .iter()
+            .flat_map(|r| r.layers.iter().map(move |l| (r, l)));
         layers.into_iter().find(|(_, layer)| layer.digest == digest)
     }
 
@@ -148,27 +151,43 @@ impl Catalogue {
             place: self.next_place(model.as_str()),
             issued_at: BEGINNING,
             model: model.clone(),
-            release: RoleKeys { keys: List::of(&keys), threshold: 1 },
+            release: RoleKeys {
+                keys: List::of(&keys),
+                threshold: 1,
+            },
             floor,
             revoked: List::of(revoked),
         };
         let signed = sign(&document, &self.targets);
-        self.key_sets.entry(model.as_str().to_owned()).or_default().push(signed);
+        self.key_sets
+            .entry(model.as_str().to_owned())
+            .or_default()
+            .push(signed);
     }
 
     fn publish_fleet(&mut self) {
         let public = |key: &SigningKey| [PublicKey::from(key.verifying_key())];
-        let (director, acks, time) = (public(&self.director), public(&self.acks), public(&self.time));
+        let (director, acks, time) = (
+            public(&self.director),
+            public(&self.acks),
+            public(&self.time),
+        );
         let document = FleetKeySet {
             place: self.next_place(FLEET_ROLE),
             issued_at: BEGINNING,
             epoch: Epoch(1),
-            director: RoleKeys { keys: List::of(&director), threshold: 1 },
+            director: RoleKeys {
+                keys: List::of(&director),
+                threshold: 1,
+            },
             ack: List::of(&acks),
             time: List::of(&time),
         };
         let signed = sign(&document, &self.targets);
-        self.key_sets.entry(FLEET_ROLE.to_owned()).or_default().push(signed);
+        self.key_sets
+            .entry(FLEET_ROLE.to_owned())
+            .or_default()
+            .push(signed);
     }
 
     fn next_place(&self, role: &str) -> Place {
@@ -198,7 +217,11 @@ impl Catalogue {
             },
             issued_at: BEGINNING,
         };
-        let key = if fate == Fate::Forged { &self.stranger } else { &self.release };
+        let key = if fate == Fate::Forged {
+            &self.stranger
+        } else {
+            &self.release
+        };
         let statement = sign(&statement, key);
         Release {
             model: model.clone(),
@@ -225,7 +248,9 @@ fn sign<'b, T: cose::Document<'b>>(document: &T, key: &SigningKey) -> Vec<u8> {
 
 /// The models of the world.
 pub(super) fn models() -> impl Iterator<Item = ModelId> {
-    MODELS.into_iter().map(|name| ModelId::parse(name).expect("invariant: a model id"))
+    MODELS
+        .into_iter()
+        .map(|name| ModelId::parse(name).expect("invariant: a model id"))
 }
 
 /// The first release is good, so that a device has something to fall back to.
@@ -251,14 +276,20 @@ fn layer(random: &mut Random) -> Layer {
     let pieces: Vec<Vec<u8>> = (0..=random.below(24))
         .map(|_| random.draw().to_le_bytes().to_vec())
         .collect();
-    Layer { digest: Digest::of(&pieces.concat()), pieces }
+    Layer {
+        digest: Digest::of(&pieces.concat()),
+        pieces,
+    }
 }
 
 /// One layer in a plan: its digest, how many pieces, their digests.
 fn plan_of(layer: &Layer) -> Vec<u8> {
     let mut bytes = layer.digest.0.to_vec();
     bytes.push(u8::try_from(layer.pieces.len()).expect("invariant: few pieces"));
-    layer.pieces.iter().for_each(|piece| bytes.extend(Digest::of(piece).0));
+    layer
+        .pieces
+        .iter()
+        .for_each(|piece| bytes.extend(Digest::of(piece).0));
     bytes
 }
 

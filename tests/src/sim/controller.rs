@@ -108,7 +108,12 @@ impl Controller {
 
     /// Stores what an operator wants, and what follows from it for each device: one transaction.
     /// Gives the devices to which something new must be sent.
-    pub(super) fn plan(&mut self, change: &Change, catalogue: &Catalogue, now: Millis) -> Vec<usize> {
+    pub(super) fn plan(
+        &mut self,
+        change: &Change,
+        catalogue: &Catalogue,
+        now: Millis,
+    ) -> Vec<usize> {
         let mut touched = Vec::new();
         match change {
             Change::Rollout { release, devices } => {
@@ -126,7 +131,9 @@ impl Controller {
                 }
             }
             Change::Remove { device, model } => {
-                self.store.devices[*device].desired.retain(|row| row.model != *model);
+                self.store.devices[*device]
+                    .desired
+                    .retain(|row| row.model != *model);
                 touched.push(*device);
             }
         }
@@ -135,13 +142,24 @@ impl Controller {
     }
 
     /// Composes, signs and stores the next assignment of a device; says whether there is one.
-    pub(super) fn dispatch(&mut self, device: usize, when: When, catalogue: &Catalogue, now: Millis) -> bool {
+    pub(super) fn dispatch(
+        &mut self,
+        device: usize,
+        when: When,
+        catalogue: &Catalogue,
+        now: Millis,
+    ) -> bool {
         let unix = self.unix(now);
         let record = &mut self.store.devices[device];
         if record.held.is_some() {
             return false;
         }
-        let at = compose::next_at(EPOCH, record.newest, record.accepted, record.generation_floor);
+        let at = compose::next_at(
+            EPOCH,
+            record.newest,
+            record.accepted,
+            record.generation_floor,
+        );
         let Ok(at) = at else { return false };
         let Ok(entries) = compose::entries(&record.entries, &record.desired, at) else {
             return false;
@@ -178,28 +196,45 @@ impl Controller {
     /// Answers a request for pieces, documents or key sets, of what the device's assignments
     /// reach.
     pub(super) fn on_fetch(&mut self, from: usize, bytes: &[u8], catalogue: &Catalogue) {
-        let Ok(fetch) = cbor::decode::<Fetch<'_>>(bytes) else { return };
+        let Ok(fetch) = cbor::decode::<Fetch<'_>>(bytes) else {
+            return;
+        };
         match fetch.what {
             What::Metadata { role, version, .. } => {
                 let found = catalogue.key_set(role, version.unwrap_or(0));
                 self.answer(from, fetch.what, found);
             }
-            What::Blob { digest, piece_size: 0, .. } => {
+            What::Blob {
+                digest,
+                piece_size: 0,
+                ..
+            } => {
                 let release = catalogue.releases.iter();
-                let mut release = release.filter(|r| r.statement_digest == digest || r.bundle == digest);
-                let found = release.next().filter(|r| self.reaches(from, r.statement_digest));
+                let mut release =
+                    release.filter(|r| r.statement_digest == digest || r.bundle == digest);
+                let found = release
+                    .next()
+                    .filter(|r| self.reaches(from, r.statement_digest));
                 let found = found.map(|r| match r.bundle == digest {
                     true => r.plan.as_slice(),
                     false => r.statement.as_slice(),
                 });
                 self.answer(from, fetch.what, found);
             }
-            What::Blob { digest, index, piece_size } => {
+            What::Blob {
+                digest,
+                index,
+                piece_size,
+            } => {
                 let layer = catalogue.by_layer(digest);
                 let layer = layer.filter(|(r, _)| self.reaches(from, r.statement_digest));
                 for index in index..index.saturating_add(fetch.count.min(32)) {
                     let piece = layer.and_then(|(_, layer)| layer.pieces.get(index as usize));
-                    let what = What::Blob { digest, index, piece_size };
+                    let what = What::Blob {
+                        digest,
+                        index,
+                        piece_size,
+                    };
                     self.answer(from, what, piece.map(Vec::as_slice));
                 }
             }
@@ -217,7 +252,9 @@ impl Controller {
 
     fn reaches(&self, device: usize, statement: Digest) -> bool {
         let entries = &self.store.devices[device].entries;
-        entries.iter().any(|stored| stored.entry.statement == statement)
+        entries
+            .iter()
+            .any(|stored| stored.entry.statement == statement)
     }
 }
 

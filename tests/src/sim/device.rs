@@ -125,8 +125,8 @@ pub(super) struct Device {
 pub(super) struct Seen {
     /// Bundles that passed a trial here.
     pub(super) passed: BTreeSet<Digest>,
-    /// Trials begun, by model and place of the entry.
-    pub(super) trials: BTreeMap<(ModelId, muster_protocol::id::EpochGeneration), u32>,
+    /// Trials begun since the entry in force was offered, by model.
+    pub(super) trials: BTreeMap<ModelId, u32>,
     /// The first promise that was broken.
     pub(super) violation: Option<Violation>,
     /// Models that an accepted assignment no longer names.
@@ -232,8 +232,11 @@ impl Device {
 
     /// The power goes. The write under way was done, or it was not: `done` says which.
     pub(super) fn power_off(&mut self, done: bool, planted: Option<Planted>) {
-        let Some(mut running) = self.running.take() else { return };
-        if let (Some(state), Some(write)) = (running.under_way.take(), running.writing.pop_front()) {
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
+        if let (Some(state), Some(write)) = (running.under_way.take(), running.writing.pop_front())
+        {
             if done {
                 self.disk.apply(&write, state);
             } else if planted == Some(Planted::RenameBeforeFsync)
@@ -256,13 +259,23 @@ impl Device {
     pub(super) fn due_in_ms(&self, now: Millis) -> Option<u64> {
         let running = self.running.as_ref()?;
         let clock = self.clock(now);
-        let updaters = running.updaters.values().filter_map(|u| Some(u.poll_timeout()?.0));
+        let updaters = running
+            .updaters
+            .values()
+            .filter_map(|u| Some(u.poll_timeout()?.0));
         let lanes = [&running.receipts, &running.windows];
-        let lanes = lanes.into_iter().filter_map(|lane| Some(lane.stream.poll_timeout()?.0));
+        let lanes = lanes
+            .into_iter()
+            .filter_map(|lane| Some(lane.stream.poll_timeout()?.0));
         let downloads = running.downloads.values().filter_map(Download::due);
         let serving = running.serving.values().map(Serving::due);
         let hello = running.connected.then_some(running.hello_at);
-        let due = updaters.chain(lanes).chain(downloads).chain(serving).chain(hello).min()?;
+        let due = updaters
+            .chain(lanes)
+            .chain(downloads)
+            .chain(serving)
+            .chain(hello)
+            .min()?;
         Some(due.since(clock))
     }
 
@@ -301,7 +314,9 @@ impl Device {
 
     /// Only called while there is power: every event of a device without it ends before.
     fn running(&mut self) -> &mut Running {
-        self.running.as_mut().expect("invariant: the device has power")
+        self.running
+            .as_mut()
+            .expect("invariant: the device has power")
     }
 
     fn note(
@@ -312,10 +327,14 @@ impl Device {
         detail: impl FnOnce() -> String,
     ) {
         let who = Who::Device(self.number);
-        around.transcript.note(around.now, who, what, number, detail);
+        around
+            .transcript
+            .note(around.now, who, what, number, detail);
     }
 
     fn broke(&mut self, promise: &'static str, how: String) {
-        self.seen.violation.get_or_insert(Violation { promise, how });
+        self.seen
+            .violation
+            .get_or_insert(Violation { promise, how });
     }
 }

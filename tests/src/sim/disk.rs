@@ -58,15 +58,38 @@ pub(super) enum Write {
     /// A key set that continues its chain.
     KeySet { role: String, bytes: Vec<u8> },
     /// The plan of a bundle.
-    Plan { model: ModelId, bundle: Digest, bytes: Vec<u8> },
+    Plan {
+        model: ModelId,
+        bundle: Digest,
+        bytes: Vec<u8>,
+    },
     /// The next piece of a layer.
-    Piece { model: ModelId, layer: Digest, index: u32, bytes: Vec<u8> },
+    Piece {
+        model: ModelId,
+        layer: Digest,
+        index: u32,
+        bytes: Vec<u8>,
+    },
     /// A body without a number.
-    Body { stream: Stream, handle: Handle, body: Body },
+    Body {
+        stream: Stream,
+        handle: Handle,
+        body: Body,
+    },
     /// One body in the place of two, or of itself.
-    Replace { stream: Stream, earlier: Option<Handle>, later: Handle, body: Body },
+    Replace {
+        stream: Stream,
+        earlier: Option<Handle>,
+        later: Handle,
+        body: Body,
+    },
     /// A body under its number.
-    Freeze { stream: Stream, handle: Handle, sequence: Sequence, bytes: Vec<u8> },
+    Freeze {
+        stream: Stream,
+        handle: Handle,
+        sequence: Sequence,
+        bytes: Vec<u8>,
+    },
     /// How far a stream is acknowledged.
     Cover { stream: Stream, through: Sequence },
     /// A document that the fleet could not read.
@@ -121,18 +144,37 @@ impl Disk {
             Write::Plan { bundle, bytes, .. } => {
                 self.plans.insert(*bundle, bytes.clone());
             }
-            Write::Piece { layer, index, bytes, .. } => {
+            Write::Piece {
+                layer,
+                index,
+                bytes,
+                ..
+            } => {
                 let pieces = self.layers.entry(*layer).or_default();
                 // What was swept in between is fetched again from its first piece on.
                 if pieces.len() == *index as usize {
                     pieces.push(bytes.clone());
                 }
             }
-            Write::Body { stream, handle, body } => self.lane_mut(*stream).add(*handle, body),
-            Write::Replace { stream, earlier, later, body } => {
+            Write::Body {
+                stream,
+                handle,
+                body,
+            } => self.lane_mut(*stream).add(*handle, body),
+            Write::Replace {
+                stream,
+                earlier,
+                later,
+                body,
+            } => {
                 self.lane_mut(*stream).replace(*earlier, *later, body);
             }
-            Write::Freeze { stream, handle, sequence, bytes } => {
+            Write::Freeze {
+                stream,
+                handle,
+                sequence,
+                bytes,
+            } => {
                 self.lane_mut(*stream).freeze(*handle, *sequence, bytes);
             }
             Write::Cover { stream, through } => self.lane_mut(*stream).cover(*through),
@@ -143,7 +185,10 @@ impl Disk {
 
     /// Whether every piece of a bundle lies here as its plan says.
     pub(super) fn is_whole(&self, bundle: Digest) -> bool {
-        let plan = self.plans.get(&bundle).filter(|plan| Digest::of(plan) == bundle);
+        let plan = self
+            .plans
+            .get(&bundle)
+            .filter(|plan| Digest::of(plan) == bundle);
         let layers = plan.and_then(|plan| super::catalogue::read_plan(plan));
         layers.is_some_and(|layers| {
             layers.iter().all(|(digest, _)| {

@@ -75,7 +75,10 @@ impl StoredLane {
             pending: BTreeMap::new(),
             frozen: BTreeMap::new(),
             aside: Vec::new(),
-            counted: Counts { windows: 0, calls: 0 },
+            counted: Counts {
+                windows: 0,
+                calls: 0,
+            },
         }
     }
 
@@ -94,7 +97,14 @@ impl StoredLane {
     pub(super) fn freeze(&mut self, handle: Handle, sequence: Sequence, bytes: &[u8]) {
         if let Some(body) = self.pending.remove(&handle) {
             let (bytes, counts) = (bytes.to_vec(), body.counts);
-            self.frozen.insert(sequence, Frozen { handle, bytes, counts });
+            self.frozen.insert(
+                sequence,
+                Frozen {
+                    handle,
+                    bytes,
+                    counts,
+                },
+            );
         }
     }
 
@@ -108,7 +118,8 @@ impl StoredLane {
     }
 
     pub(super) fn supersede(&mut self, fresh: StreamId) {
-        self.aside.extend(std::mem::take(&mut self.frozen).into_values());
+        self.aside
+            .extend(std::mem::take(&mut self.frozen).into_values());
         self.predecessor = Some(self.id);
         self.id = fresh;
         self.through = Sequence(0);

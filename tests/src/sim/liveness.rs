@@ -17,12 +17,20 @@ pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
     if record.held.is_some() {
         return waits("it is held no more", format!("{:?}", record.held));
     }
-    let accepted = device.disk.state.accepted.as_ref().map(|record| record.accepted.at);
+    let accepted = device
+        .disk
+        .state
+        .accepted
+        .as_ref()
+        .map(|record| record.accepted.at);
     if record.document.is_empty() {
         return None;
     }
     if accepted != Some(record.newest) {
-        return waits("the newest assignment is accepted", format!("{accepted:?}, newest {:?}", record.newest));
+        return waits(
+            "the newest assignment is accepted",
+            format!("{accepted:?}, newest {:?}", record.newest),
+        );
     }
     for stored in &record.entries {
         let entry = &stored.entry;
@@ -30,7 +38,10 @@ pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
         let Some(state) = updater.map(|updater| updater.state()) else {
             return waits("every entry has its machine", entry.model.to_string());
         };
-        let taken = state.entry.as_ref().is_some_and(|its| its.since == entry.since);
+        let taken = state
+            .entry
+            .as_ref()
+            .is_some_and(|its| its.since == entry.since);
         if !taken || !ended(state.progress) {
             return waits("every entry comes to an end", format!("{state:?}"));
         }
@@ -38,7 +49,10 @@ pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
         let active = state.active.as_ref().map(|slot| slot.release.bundle);
         let active = active.filter(|bundle| device.disk.is_whole(*bundle));
         if active.is_some() && running.routes.get(&entry.model).copied() != active {
-            return waits("what is active answers", format!("{}: {active:?}", entry.model));
+            return waits(
+                "what is active answers",
+                format!("{}: {active:?}", entry.model),
+            );
         }
         // What a restored controller has lost, it has recorded as a gap; nobody tells it again.
         if !record.gaps.is_empty() {
@@ -52,7 +66,12 @@ pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
     }
     for lane in [&running.receipts, &running.windows] {
         if !lane.stream.is_drained() || !lane.waiting.is_empty() {
-            let how = format!("{:?} keeps {} to {}", lane.stream.id(), lane.stream.first_kept(), lane.stream.next());
+            let how = format!(
+                "{:?} keeps {} to {}",
+                lane.stream.id(),
+                lane.stream.first_kept(),
+                lane.stream.next()
+            );
             return waits("every document is acknowledged", how);
         }
     }
@@ -84,13 +103,26 @@ const fn tells(progress: Progress, step: Step) -> bool {
         ),
         Progress::Refused => matches!(
             step,
-            Step::Refused | Step::Degraded | Step::Recovered | Step::RevokedNoFallback | Step::Reverted | Step::Stopped
+            Step::Refused
+                | Step::Degraded
+                | Step::Recovered
+                | Step::RevokedNoFallback
+                | Step::Reverted
+                | Step::Stopped
         ),
         Progress::Reverted => matches!(
             step,
-            Step::Reverted | Step::Degraded | Step::Recovered | Step::RevokedNoFallback | Step::Stopped
+            Step::Reverted
+                | Step::Degraded
+                | Step::Recovered
+                | Step::RevokedNoFallback
+                | Step::Stopped
         ),
         Progress::Stopped => matches!(step, Step::Stopped),
-        Progress::Nothing | Progress::Offered | Progress::Staged | Progress::Trial | Progress::Probation => false,
+        Progress::Nothing
+        | Progress::Offered
+        | Progress::Staged
+        | Progress::Trial
+        | Progress::Probation => false,
     }
 }

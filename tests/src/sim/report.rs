@@ -38,13 +38,28 @@ impl Counted {
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<20} {:>14}", "events", self.events)?;
-        writeln!(f, "{:<20} {:>14}", "virtual hours", self.virtual_ms / 3_600_000)?;
+        writeln!(
+            f,
+            "{:<20} {:>14}",
+            "virtual hours",
+            self.virtual_ms / 3_600_000
+        )?;
         for fault in Fault::ALL {
             let count = self.faults.get(&fault).copied().unwrap_or_default();
             writeln!(f, "{fault:<20} {count:>14}")?;
         }
-        let Mishaps { lost, doubled, delayed, damaged } = self.mishaps;
-        for (what, count) in [("lost", lost), ("doubled", doubled), ("delayed", delayed), ("damaged", damaged)] {
+        let Mishaps {
+            lost,
+            doubled,
+            delayed,
+            damaged,
+        } = self.mishaps;
+        for (what, count) in [
+            ("lost", lost),
+            ("doubled", doubled),
+            ("delayed", delayed),
+            ("damaged", damaged),
+        ] {
             writeln!(f, "{:<20} {count:>14}", format!("messages {what}"))?;
         }
         Ok(())

@@ -46,7 +46,12 @@ fn broken(promise: &'static str, how: String) -> Checked {
 
 impl Watch {
     /// Checks one device and what the controller has of it.
-    pub(super) fn check(&mut self, device: &mut Device, record: &Record, catalogue: &Catalogue) -> Checked {
+    pub(super) fn check(
+        &mut self,
+        device: &mut Device,
+        record: &Record,
+        catalogue: &Catalogue,
+    ) -> Checked {
         if let Some(violation) = device.seen.violation.take() {
             return Err(violation);
         }
@@ -63,7 +68,10 @@ impl Watch {
     fn durable(&mut self, device: &mut Device, catalogue: &Catalogue) -> Checked {
         let state = &device.disk.state;
         if state.floors.permanent < self.permanent {
-            return broken("floors never fall", format!("time floor {:?}", state.floors.permanent));
+            return broken(
+                "floors never fall",
+                format!("time floor {:?}", state.floors.permanent),
+            );
         }
         self.permanent = state.floors.permanent;
         let accepted = state.accepted.as_ref().map(|record| record.accepted);
@@ -72,15 +80,23 @@ impl Watch {
             return broken("what was accepted is durable", how);
         }
         self.accepted = accepted;
-        let states: Vec<ModelState> = state.models.iter().filter_map(|m| cbor::decode(m).ok()).collect();
+        let states: Vec<ModelState> = state
+            .models
+            .iter()
+            .filter_map(|m| cbor::decode(m).ok())
+            .collect();
         // Of a model that is gone, the floor comes again with its key sets, which stay.
-        self.floors.retain(|model, _| states.iter().any(|state| state.model == *model));
+        self.floors
+            .retain(|model, _| states.iter().any(|state| state.model == *model));
         for state in &states {
             self.floors(state)?;
         }
         let chains = device.disk.key_sets.len();
         if chains < self.key_sets {
-            return broken("floors never fall", format!("{chains} key sets, were {}", self.key_sets));
+            return broken(
+                "floors never fall",
+                format!("{chains} key sets, were {}", self.key_sets),
+            );
         }
         self.key_sets = chains;
         self.has_a_model(&states, device, catalogue)
@@ -90,7 +106,10 @@ impl Watch {
         let before = self.floors.entry(state.model.clone()).or_default();
         let now = (state.floor_seen, state.floor_committed);
         if now.0 < before.0 || now.1 < before.1 {
-            return broken("floors never fall", format!("{}: {now:?} after {before:?}", state.model));
+            return broken(
+                "floors never fall",
+                format!("{}: {now:?} after {before:?}", state.model),
+            );
         }
         let proof = state.active.as_ref().filter(|slot| slot.committed);
         if now.1 > before.1 && proof.is_none_or(|slot| slot.release.rank < now.1) {
@@ -101,7 +120,12 @@ impl Watch {
         Ok(())
     }
 
-    fn has_a_model(&mut self, states: &[ModelState], device: &mut Device, catalogue: &Catalogue) -> Checked {
+    fn has_a_model(
+        &mut self,
+        states: &[ModelState],
+        device: &mut Device,
+        catalogue: &Catalogue,
+    ) -> Checked {
         for model in &device.seen.removed {
             self.proved.remove(model);
         }
@@ -115,12 +139,20 @@ impl Watch {
             let state = states.iter().find(|state| state.model == model);
             let active = state.and_then(|state| state.active.as_ref());
             let revoked = |bundle| catalogue.stopped.contains(&bundle);
-            let stopped = catalogue.releases.iter().any(|r| r.model == model && revoked(r.bundle));
+            let stopped = catalogue
+                .releases
+                .iter()
+                .any(|r| r.model == model && revoked(r.bundle));
             if active.is_none() && !stopped {
-                return broken("a device that had a model has one", format!("{model}: {state:?}"));
+                return broken(
+                    "a device that had a model has one",
+                    format!("{model}: {state:?}"),
+                );
             }
         }
-        let committed = states.iter().filter(|s| s.active.as_ref().is_some_and(|slot| slot.committed));
+        let committed = states
+            .iter()
+            .filter(|s| s.active.as_ref().is_some_and(|slot| slot.committed));
         let kept = committed.filter(|state| !device.seen.removed.contains(&state.model));
         self.proved.extend(kept.map(|state| state.model.clone()));
         Ok(())
@@ -132,7 +164,10 @@ impl Watch {
         let lane = &device.disk.windows;
         let arrived = |id, sequence: Sequence| record.documents.contains_key(&(id, sequence));
         let pending: Counts = lane.pending.values().map(|body| body.counts).sum();
-        let unsent = lane.frozen.iter().filter(|(sequence, _)| !arrived(lane.id, **sequence));
+        let unsent = lane
+            .frozen
+            .iter()
+            .filter(|(sequence, _)| !arrived(lane.id, **sequence));
         let unsent: Counts = unsent.map(|(_, frozen)| frozen.counts).sum();
         let lost = self.forgotten.iter().filter(|((id, sequence), _)| {
             let kept = *id == lane.id && lane.frozen.contains_key(sequence);
@@ -154,10 +189,13 @@ impl Watch {
 
 /// What answers was signed, passed a trial here, and lies here.
 fn serving(device: &Device, catalogue: &Catalogue) -> Checked {
-    let Some(running) = &device.running else { return Ok(()) };
+    let Some(running) = &device.running else {
+        return Ok(());
+    };
     for (model, bundle) in &running.routes {
         let release = catalogue.by_bundle(*bundle);
-        let may = release.is_some_and(|r| r.model == *model && !matches!(r.fate, Fate::Forged | Fate::TooBig));
+        let may = release
+            .is_some_and(|r| r.model == *model && !matches!(r.fate, Fate::Forged | Fate::TooBig));
         if !may || !device.seen.passed.contains(bundle) {
             return broken("nothing unverified serves", format!("{model}: {release:?}"));
         }
@@ -166,11 +204,19 @@ fn serving(device: &Device, catalogue: &Catalogue) -> Checked {
 }
 
 fn queues(device: &Device) -> Checked {
-    let Some(running) = &device.running else { return Ok(()) };
-    for (lane, stored) in [(&running.receipts, &device.disk.receipts), (&running.windows, &device.disk.windows)] {
+    let Some(running) = &device.running else {
+        return Ok(());
+    };
+    for (lane, stored) in [
+        (&running.receipts, &device.disk.receipts),
+        (&running.windows, &device.disk.windows),
+    ] {
         let (frozen, waiting) = (stored.frozen.len(), lane.waiting.len());
         if frozen > FROZEN_MAX || waiting > super::device::WAITING_MAX {
-            return broken("queues stay within limits", format!("{frozen} numbered, {waiting} wait"));
+            return broken(
+                "queues stay within limits",
+                format!("{frozen} numbered, {waiting} wait"),
+            );
         }
     }
     Ok(())

@@ -38,19 +38,45 @@ const ASKING_MS: u64 = 1_800_000;
 /// What happens.
 #[derive(Debug)]
 enum Event {
-    Device { device: usize, boots: u64, event: device::Event },
-    PowerOn { device: usize },
-    Tick { device: usize },
-    Connect { device: usize },
-    ToDevice { device: usize, session: u64, topic: Down, bytes: Vec<u8> },
-    ToFleet { device: usize, session: u64, topic: Up, bytes: Vec<u8>, damaged: bool },
-    Dispatch { device: usize, starts: u64 },
+    Device {
+        device: usize,
+        boots: u64,
+        event: device::Event,
+    },
+    PowerOn {
+        device: usize,
+    },
+    Tick {
+        device: usize,
+    },
+    Connect {
+        device: usize,
+    },
+    ToDevice {
+        device: usize,
+        session: u64,
+        topic: Down,
+        bytes: Vec<u8>,
+    },
+    ToFleet {
+        device: usize,
+        session: u64,
+        topic: Up,
+        bytes: Vec<u8>,
+        damaged: bool,
+    },
+    Dispatch {
+        device: usize,
+        starts: u64,
+    },
     ControllerUp,
     Backup,
     Operator,
     Fault(Fault),
     /// A fault of one device or of the controller's clock ends.
-    Mend { device: usize },
+    Mend {
+        device: usize,
+    },
     ClockMended,
     Heal,
     Look,
@@ -133,7 +159,11 @@ impl World {
         let changes = 6 + self.random.below(8);
         for n in 0..changes {
             // The first comes early, so that there is something to lose.
-            let at_ms = if n == 0 { 90_000 } else { self.random.below(STORM_MS) };
+            let at_ms = if n == 0 {
+                90_000
+            } else {
+                self.random.below(STORM_MS)
+            };
             self.agenda.after(at_ms, Event::Operator);
         }
         let backup_ms = self.random.below(STORM_MS);
@@ -157,18 +187,29 @@ impl World {
             violation,
             transcript: self.transcript.text(),
         });
-        Outcome { hash: self.transcript.hash(), counted: self.counted, failure }
+        Outcome {
+            hash: self.transcript.hash(),
+            counted: self.counted,
+            failure,
+        }
     }
 
     /// One event and its checks; `Some` when all have settled.
     fn step(&mut self) -> Result<Option<()>, Violation> {
         let Some(event) = self.agenda.next() else {
-            return Err(Violation { promise: "the world goes on", how: "nothing is due".into() });
+            return Err(Violation {
+                promise: "the world goes on",
+                how: "nothing is due".into(),
+            });
         };
         self.counted.events += 1;
         match event {
             Event::Look => return self.look(),
-            Event::Device { device, boots, event } => {
+            Event::Device {
+                device,
+                boots,
+                event,
+            } => {
                 if self.devices[device].boots == boots {
                     self.tell(device, event)?;
                 }
@@ -184,12 +225,23 @@ impl World {
                 }
             }
             Event::Connect { device } => self.connect(device)?,
-            Event::ToDevice { device, session, topic, bytes } => {
+            Event::ToDevice {
+                device,
+                session,
+                topic,
+                bytes,
+            } => {
                 if self.links[device].connected && self.links[device].session == session {
                     self.tell(device, device::Event::Message(topic, bytes))?;
                 }
             }
-            Event::ToFleet { device, session, topic, bytes, damaged } => {
+            Event::ToFleet {
+                device,
+                session,
+                topic,
+                bytes,
+                damaged,
+            } => {
                 if self.controller.up && self.links[device].session == session {
                     self.hear(device, topic, &bytes, damaged)?;
                 }
@@ -249,17 +301,42 @@ impl World {
                         self.count(Fault::WriteFails);
                     }
                     let refused = fails || self.disks_full[device];
-                    let event = if refused { device::Event::Refused } else { device::Event::Written };
+                    let event = if refused {
+                        device::Event::Refused
+                    } else {
+                        device::Event::Written
+                    };
                     let delay_ms = 2 + self.random.below(30);
-                    self.agenda.after(delay_ms, Event::Device { device, boots, event });
+                    self.agenda.after(
+                        delay_ms,
+                        Event::Device {
+                            device,
+                            boots,
+                            event,
+                        },
+                    );
                 }
                 Wish::WriteLater(delay_ms) => {
                     let event = device::Event::WriteAgain;
-                    self.agenda.after(delay_ms, Event::Device { device, boots, event });
+                    self.agenda.after(
+                        delay_ms,
+                        Event::Device {
+                            device,
+                            boots,
+                            event,
+                        },
+                    );
                 }
                 Wish::Later(delay_ms, effect) => {
                     let event = device::Event::Ended(effect);
-                    self.agenda.after(delay_ms, Event::Device { device, boots, event });
+                    self.agenda.after(
+                        delay_ms,
+                        Event::Device {
+                            device,
+                            boots,
+                            event,
+                        },
+                    );
                 }
                 Wish::PowerCut => return self.cut_power(device),
             }
@@ -270,7 +347,9 @@ impl World {
 
     fn schedule_tick(&mut self, device: usize) {
         let now = self.agenda.now();
-        let Some(delay_ms) = self.devices[device].due_in_ms(now) else { return };
+        let Some(delay_ms) = self.devices[device].due_in_ms(now) else {
+            return;
+        };
         let at = now.plus(delay_ms.max(1));
         if self.ticks[device].is_none_or(|due| at < due) {
             self.ticks[device] = Some(at);
@@ -281,16 +360,38 @@ impl World {
     fn send_up(&mut self, device: usize, topic: Up, bytes: &[u8]) {
         let link = &self.links[device];
         let mishaps = &mut self.counted.mishaps;
-        for arrival in network::carry(link, Way::Up, bytes, self.weather, &mut self.random, mishaps) {
+        for arrival in network::carry(
+            link,
+            Way::Up,
+            bytes,
+            self.weather,
+            &mut self.random,
+            mishaps,
+        ) {
             let (session, damaged) = (link.session, arrival.bytes != bytes);
             let bytes = arrival.bytes;
-            self.agenda.after(arrival.delay_ms, Event::ToFleet { device, session, topic, bytes, damaged });
+            self.agenda.after(
+                arrival.delay_ms,
+                Event::ToFleet {
+                    device,
+                    session,
+                    topic,
+                    bytes,
+                    damaged,
+                },
+            );
         }
         self.overhear(device, Heard::Up(topic, bytes.to_vec()));
     }
 
     /// A message reaches the controller. What was damaged on the way must not open.
-    fn hear(&mut self, device: usize, topic: Up, bytes: &[u8], damaged: bool) -> Result<(), Violation> {
+    fn hear(
+        &mut self,
+        device: usize,
+        topic: Up,
+        bytes: &[u8],
+        damaged: bool,
+    ) -> Result<(), Violation> {
         if damaged {
             return self.refuse_damaged(device, topic, bytes);
         }
@@ -302,14 +403,20 @@ impl World {
             Up::Assignment => self.controller.on_shown(device, bytes, catalogue, now),
             Up::Status => {}
         }
-        self.transcript.note(now, Who::Fleet, "hears", device as u64, || format!("d{device} {}", topic.as_str()));
+        self.transcript
+            .note(now, Who::Fleet, "hears", device as u64, || {
+                format!("d{device} {}", topic.as_str())
+            });
         self.post();
         self.check(device)
     }
 
     fn refuse_damaged(&self, device: usize, topic: Up, bytes: &[u8]) -> Result<(), Violation> {
         let keys: [PublicKey; 1] = [self.devices[device].key.verifying_key().into()];
-        let keys = cose::KeySet { keys: &keys, threshold: 1 };
+        let keys = cose::KeySet {
+            keys: &keys,
+            threshold: 1,
+        };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let opens = match topic {
             Up::Doc => cose::open::<Document<'_>>(bytes, keys, &mut scratch).is_ok(),
@@ -318,7 +425,10 @@ impl World {
         };
         if opens {
             let how = format!("device {device}, {}", topic.as_str());
-            return Err(Violation { promise: "what was damaged does not open", how });
+            return Err(Violation {
+                promise: "what was damaged does not open",
+                how,
+            });
         }
         Ok(())
     }
@@ -339,10 +449,25 @@ impl World {
     fn send_down(&mut self, device: usize, topic: Down, bytes: &[u8]) {
         let link = &self.links[device];
         let mishaps = &mut self.counted.mishaps;
-        for arrival in network::carry(link, Way::Down, bytes, self.weather, &mut self.random, mishaps) {
+        for arrival in network::carry(
+            link,
+            Way::Down,
+            bytes,
+            self.weather,
+            &mut self.random,
+            mishaps,
+        ) {
             let session = link.session;
             let bytes = arrival.bytes;
-            self.agenda.after(arrival.delay_ms, Event::ToDevice { device, session, topic, bytes });
+            self.agenda.after(
+                arrival.delay_ms,
+                Event::ToDevice {
+                    device,
+                    session,
+                    topic,
+                    bytes,
+                },
+            );
         }
     }
 
@@ -388,11 +513,15 @@ impl World {
         let change = self.change();
         let now = self.agenda.now();
         let devices = self.controller.plan(&change, &self.catalogue, now);
-        self.transcript.note(now, Who::Fleet, "plans", devices.len() as u64, || format!("{change:?}"));
+        self.transcript
+            .note(now, Who::Fleet, "plans", devices.len() as u64, || {
+                format!("{change:?}")
+            });
         let starts = self.controller.starts;
         for device in devices {
             let delay_ms = 50 + self.random.below(2_000);
-            self.agenda.after(delay_ms, Event::Dispatch { device, starts });
+            self.agenda
+                .after(delay_ms, Event::Dispatch { device, starts });
         }
     }
 
@@ -401,7 +530,8 @@ impl World {
         let count = self.devices.len() as u64;
         let device = usize::try_from(random.below(count)).unwrap_or_default();
         let models: Vec<_> = super::catalogue::models().collect();
-        let model = models[usize::try_from(random.below(models.len() as u64)).unwrap_or_default()].clone();
+        let model =
+            models[usize::try_from(random.below(models.len() as u64)).unwrap_or_default()].clone();
         match random.below(12) {
             0 => Change::Remove { device, model },
             1 | 2 => Change::Retry { device, model },
@@ -409,14 +539,17 @@ impl World {
                 let releases = self.catalogue.releases.len() as u64;
                 let release = usize::try_from(random.below(releases)).unwrap_or_default();
                 let part = 1 + random.below(4);
-                let devices = (0..self.devices.len()).filter(|_| random.below(4) < part).collect();
+                let devices = (0..self.devices.len())
+                    .filter(|_| random.below(4) < part)
+                    .collect();
                 Change::Rollout { release, devices }
             }
         }
     }
 
     fn heal(&mut self) {
-        self.transcript.note(self.agenda.now(), Who::World, "heals", 0, String::new);
+        self.transcript
+            .note(self.agenda.now(), Who::World, "heals", 0, String::new);
         self.stormy = false;
         self.weather = Weather::fair();
         self.controller.up = true;
@@ -443,10 +576,12 @@ impl World {
         });
         match waits {
             None => Ok(Some(())),
-            Some((number, violation)) if self.agenda.now().0 > STORM_MS + CALM_MS => Err(Violation {
-                how: format!("device {number} after hours of calm: {}", violation.how),
-                ..violation
-            }),
+            Some((number, violation)) if self.agenda.now().0 > STORM_MS + CALM_MS => {
+                Err(Violation {
+                    how: format!("device {number} after hours of calm: {}", violation.how),
+                    ..violation
+                })
+            }
             Some(_) => {
                 self.agenda.after(LOOK_MS, Event::Look);
                 Ok(None)

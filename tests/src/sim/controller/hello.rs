@@ -25,8 +25,16 @@ enum Standing {
 }
 
 impl Controller {
-    pub(in crate::sim) fn on_hello(&mut self, from: usize, bytes: &[u8], catalogue: &Catalogue, now: Millis) {
-        let Ok(hello) = cose::peek::<Hello<'_>>(bytes) else { return };
+    pub(in crate::sim) fn on_hello(
+        &mut self,
+        from: usize,
+        bytes: &[u8],
+        catalogue: &Catalogue,
+        now: Millis,
+    ) {
+        let Ok(hello) = cose::peek::<Hello<'_>>(bytes) else {
+            return;
+        };
         let record = &self.store.devices[from];
         let last = record.last_hello;
         if last.is_some_and(|(boot, at)| boot == hello.boot && hello.at < at) {
@@ -59,10 +67,15 @@ impl Controller {
             record.generation_floor += RESTORE_STEP;
             record.hold();
         }
-        let Some(held) = record.held else { return Standing::Free };
+        let Some(held) = record.held else {
+            return Standing::Free;
+        };
         if held.challenge.is_none() || hello.challenge != held.challenge {
             let challenge = held.challenge.unwrap_or(Nonce(word));
-            record.held = Some(Held { challenge: Some(challenge), ..held });
+            record.held = Some(Held {
+                challenge: Some(challenge),
+                ..held
+            });
             return Standing::Challenged(challenge);
         }
         let known = accepted < record.newest
@@ -74,11 +87,21 @@ impl Controller {
             return Standing::Released;
         }
         let claim = hello.assignment.map(|digest| (accepted, digest));
-        record.held = Some(Held { challenge: None, claim });
+        record.held = Some(Held {
+            challenge: None,
+            claim,
+        });
         Standing::Held(Some(Show::Assignment))
     }
 
-    fn tell_time(&mut self, to: usize, hello: &Hello<'_>, standing: Standing, catalogue: &Catalogue, now: Millis) {
+    fn tell_time(
+        &mut self,
+        to: usize,
+        hello: &Hello<'_>,
+        standing: Standing,
+        catalogue: &Catalogue,
+        now: Millis,
+    ) {
         let (challenge, show) = match standing {
             Standing::Free | Standing::Released => (None, None),
             Standing::Held(show) => (None, show),
@@ -96,7 +119,14 @@ impl Controller {
     }
 
     /// Makes a new assignment where the stored one cannot serve, and sends it to who lacks it.
-    fn catch_up(&mut self, from: usize, hello: &Hello<'_>, standing: Standing, catalogue: &Catalogue, now: Millis) {
+    fn catch_up(
+        &mut self,
+        from: usize,
+        hello: &Hello<'_>,
+        standing: Standing,
+        catalogue: &Catalogue,
+        now: Millis,
+    ) {
         if standing == Standing::Released {
             self.dispatch(from, When::Changed, catalogue, now);
         }
@@ -115,20 +145,35 @@ impl Controller {
     }
 
     /// What a held device has accepted becomes the base of what it is told next.
-    pub(in crate::sim) fn on_shown(&mut self, from: usize, bytes: &[u8], catalogue: &Catalogue, now: Millis) {
+    pub(in crate::sim) fn on_shown(
+        &mut self,
+        from: usize,
+        bytes: &[u8],
+        catalogue: &Catalogue,
+        now: Millis,
+    ) {
         let record = &mut self.store.devices[from];
         let claim = record.held.and_then(|held| held.claim);
         if claim.is_none_or(|(_, digest)| Digest::of(bytes) != digest) {
             return;
         }
         let keys: [PublicKey; 1] = [catalogue.director.verifying_key().into()];
-        let keys = cose::KeySet { keys: &keys, threshold: 1 };
+        let keys = cose::KeySet {
+            keys: &keys,
+            threshold: 1,
+        };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
-        let Ok(opened) = cose::open::<Assignment<'_>>(bytes, keys, &mut scratch) else { return };
+        let Ok(opened) = cose::open::<Assignment<'_>>(bytes, keys, &mut scratch) else {
+            return;
+        };
         if opened.device != record.id {
             return;
         }
-        record.entries = opened.entries.iter().map(|entry| StoredEntry { entry, attempt: 0 }).collect();
+        record.entries = opened
+            .entries
+            .iter()
+            .map(|entry| StoredEntry { entry, attempt: 0 })
+            .collect();
         record.desired = opened.entries.iter().map(adopted).collect();
         record.newest = opened.at;
         record.accept_by = opened.accept_by;

@@ -6,12 +6,12 @@
 use super::super::bodies;
 use super::super::catalogue::Catalogue;
 use super::super::planted::Planted;
-use super::store::{StreamRow, Taken};
 use super::Controller;
+use super::store::{StreamRow, Taken};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{ModelId, EpochGeneration, Sequence, StreamId};
+use muster_protocol::id::{EpochGeneration, ModelId, Sequence, StreamId};
 use muster_protocol::limits::FROZEN_MAX;
 use muster_protocol::message::document::{Body, Document};
 use muster_protocol::message::{Ack, Kind, RejectReason, Rejected, Step, StreamState};
@@ -19,7 +19,9 @@ use muster_protocol::topic::Down;
 
 impl Controller {
     pub(in crate::sim) fn on_document(&mut self, from: usize, bytes: &[u8], catalogue: &Catalogue) {
-        let Ok(document) = cose::peek::<Document<'_>>(bytes) else { return };
+        let Ok(document) = cose::peek::<Document<'_>>(bytes) else {
+            return;
+        };
         let (stream, sequence) = (document.stream, document.sequence);
         let Some(body) = document.body() else { return };
         let digest = Digest::of(bytes);
@@ -32,13 +34,16 @@ impl Controller {
             Body::Window(_) => Some(Kind::Windows),
             Body::Gap(_) => None,
         };
-        if !record.streams.contains_key(&stream) {
-            // One that no hello has named is opened when its kind is plain.
-            let Some(kind) = kind else { return };
-            let row = StreamRow { kind, through: Sequence(0), superseded: false };
-            record.streams.insert(stream, row);
-        }
-        let superseded = record.streams.get(&stream).is_some_and(|row| row.superseded);
+        let known = record.streams.get(&stream).copied();
+        // One that no hello has named is opened when its kind is plain.
+        let opened = kind.map(|kind| StreamRow {
+            kind,
+            through: Sequence(0),
+            superseded: false,
+        });
+        let Some(row) = known.or(opened) else { return };
+        record.streams.insert(stream, row);
+        let superseded = row.superseded;
         let known = record.documents.get(&(stream, sequence));
         if superseded || known.is_some_and(|known| known.digest != digest) {
             record.incidents += 1;
@@ -63,7 +68,9 @@ impl Controller {
     /// the receipts among them into account, in their order.
     pub(super) fn advance(&mut self, device: usize, stream: StreamId, lost: Sequence) {
         let record = &mut self.store.devices[device];
-        let Some(row) = record.streams.get_mut(&stream) else { return };
+        let Some(row) = record.streams.get_mut(&stream) else {
+            return;
+        };
         row.through = row.through.max(lost);
         while let Some(next) = record.documents.get(&(stream, Sequence(row.through.0 + 1))) {
             row.through.0 += 1;
@@ -80,11 +87,16 @@ impl Controller {
             return;
         };
         let after = Sequence(row.through.0.saturating_sub(FROZEN_MAX as u64) + 1);
-        let recent = record.documents.range((stream, after)..=(stream, row.through));
+        let recent = record
+            .documents
+            .range((stream, after)..=(stream, row.through));
         let rejected: Vec<_> = recent
             .filter_map(|((_, sequence), taken)| {
                 let reason = taken.rejected?;
-                Some(Rejected { sequence: *sequence, reason })
+                Some(Rejected {
+                    sequence: *sequence,
+                    reason,
+                })
             })
             .collect();
         let beyond = u64::from(self.planted == Some(Planted::AcknowledgeBeyondSent));
@@ -121,7 +133,11 @@ impl Controller {
                     record.incidents += 1;
                     return;
                 }
-                let row = StreamRow { kind: state.kind, through: Sequence(0), superseded: false };
+                let row = StreamRow {
+                    kind: state.kind,
+                    through: Sequence(0),
+                    superseded: false,
+                };
                 record.streams.insert(state.id, row);
             }
         }
@@ -129,7 +145,10 @@ impl Controller {
         for (_, row) in others.filter(|(id, row)| **id != state.id && row.kind == state.kind) {
             row.superseded = true;
         }
-        let through = record.streams.get(&state.id).map_or(Sequence(0), |row| row.through);
+        let through = record
+            .streams
+            .get(&state.id)
+            .map_or(Sequence(0), |row| row.through);
         let mut lost = Sequence(0);
         if state.first_kept.0 > through.0 + 1 && state.first_kept <= state.next {
             lost = Sequence(state.first_kept.0 - 1);

@@ -5,9 +5,7 @@
 use super::super::lane::Counts;
 use muster_fleet::compose::{DesiredRow, StoredEntry};
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{
-    BootId, DeviceId, EpochGeneration, ModelId, Nonce, Sequence, StreamId,
-};
+use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Nonce, Sequence, StreamId};
 use muster_protocol::message::{Kind, RejectReason, Step};
 use muster_protocol::time::{Millis, UnixSeconds};
 use std::collections::BTreeMap;
@@ -88,7 +86,10 @@ impl Record {
             last_hello: None,
             streams: BTreeMap::new(),
             documents: BTreeMap::new(),
-            counted: Counts { windows: 0, calls: 0 },
+            counted: Counts {
+                windows: 0,
+                calls: 0,
+            },
             gaps: Vec::new(),
             told: BTreeMap::new(),
             incidents: 0,
@@ -101,7 +102,10 @@ impl Record {
 
     /// A device runs one release of a model; wanting the same again changes nothing.
     pub(super) fn want(&mut self, row: DesiredRow) {
-        let known = self.desired.iter_mut().find(|known| known.model == row.model);
+        let known = self
+            .desired
+            .iter_mut()
+            .find(|known| known.model == row.model);
         match known {
             Some(known) if known.statement == row.statement => {}
             Some(known) => *known = row,

@@ -18,7 +18,10 @@ use muster_protocol::time::Millis;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a host decides for itself.
-pub(super) const POLICY: Policy = Policy { probation_ms: 600_000, swap: Swap::Overlap };
+pub(super) const POLICY: Policy = Policy {
+    probation_ms: 600_000,
+    swap: Swap::Overlap,
+};
 
 impl Device {
     pub(super) fn power_on(&mut self, around: &mut Around<'_>) {
@@ -81,7 +84,10 @@ impl Device {
     /// Takes up a key set that is durable; one that does not fit changes nothing.
     pub(super) fn take_up_key_set(&mut self, role: &str, bytes: &[u8], around: &Around<'_>) {
         let targets = around.catalogue.targets_keys();
-        let targets = cose::KeySet { keys: &targets, threshold: 1 };
+        let targets = cose::KeySet {
+            keys: &targets,
+            threshold: 1,
+        };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let running = self.running();
         if role != super::super::catalogue::FLEET_ROLE {

@@ -51,7 +51,12 @@ impl Device {
                 self.note(around, "unroute", 0, || model.to_string());
                 self.end_serving(model, around);
             }
-            Output::Report { step, release, verdict, measured } => {
+            Output::Report {
+                step,
+                release,
+                verdict,
+                measured,
+            } => {
                 let about = (step, release.as_ref(), verdict.as_ref());
                 self.report(model, about, measured, around);
             }
@@ -90,7 +95,9 @@ impl Device {
         if running.under_way.is_some() || running.refused {
             return;
         }
-        let Some(next) = running.writing.front() else { return };
+        let Some(next) = running.writing.front() else {
+            return;
+        };
         let is_state = matches!(next, Write::State { .. });
         let state = is_state.then(|| self.state_file());
         self.running().under_way = Some(state);
@@ -100,7 +107,10 @@ impl Device {
     fn state_file(&mut self) -> StateFile {
         let running = self.running();
         running.updaters.retain(|_, updater| !updater.is_gone());
-        let states = running.updaters.values().map(|updater| cbor::to_vec(updater.state()));
+        let states = running
+            .updaters
+            .values()
+            .map(|updater| cbor::to_vec(updater.state()));
         StateFile {
             models: states.collect(),
             accepted: running.accepted.clone(),
@@ -131,18 +141,28 @@ impl Device {
                 self.ask_for_key_set(&role);
             }
             Write::Plan { model, bundle, .. } => self.feed(&model, Input::Planned(bundle), around),
-            Write::Piece { model, layer, index, .. } => self.piece_written(&model, layer, index, around),
+            Write::Piece {
+                model,
+                layer,
+                index,
+                ..
+            } => self.piece_written(&model, layer, index, around),
             stream => self.lane_written(stream, around),
         }
     }
 
     fn begin_trial(&mut self, model: &ModelId, release: &Release, around: &mut Around<'_>) {
-        let begun = self.seen.trials.entry((model.clone(), release.since)).or_default();
+        let begun = self.seen.trials.entry(model.clone()).or_default();
         *begun += 1;
         let begun = *begun;
-        self.note(around, "trial", begun.into(), || format!("{model} {}", release.version));
+        self.note(around, "trial", begun.into(), || {
+            format!("{model} {}", release.version)
+        });
         if begun > u32::from(TRIES_MAX) {
-            self.broke("tries are limited", format!("trial {begun} of {model} {}", release.version));
+            self.broke(
+                "tries are limited",
+                format!("trial {begun} of {model} {}", release.version),
+            );
         }
         let (model, bundle) = (model.clone(), release.bundle);
         self.later(4_000, Effect::Trial { model, bundle });
@@ -172,14 +192,21 @@ impl Device {
     fn staged(&mut self, model: &ModelId, bundle: Digest, around: &Around<'_>) {
         let careless = around.planted == Some(Planted::WriteBeforeVerifying);
         if careless || self.disk.is_whole(bundle) {
-            let input = Input::Staged { bundle, fetched_bytes: 1, written_bytes: 1 };
+            let input = Input::Staged {
+                bundle,
+                fetched_bytes: 1,
+                written_bytes: 1,
+            };
             return self.feed(model, input, around);
         }
         self.fail(model, bundle, Reason::Blob, around);
     }
 
     fn tried(&mut self, model: &ModelId, bundle: Digest, around: &mut Around<'_>) {
-        let fate = around.catalogue.by_bundle(bundle).map(|release| release.fate);
+        let fate = around
+            .catalogue
+            .by_bundle(bundle)
+            .map(|release| release.fate);
         match fate {
             Some(Fate::TakesMachineDown) => self.wishes.push(Wish::PowerCut),
             Some(Fate::WrongOutput) => self.fail(model, bundle, Reason::WrongOutput, around),
@@ -193,7 +220,13 @@ impl Device {
         }
     }
 
-    pub(super) fn fail(&mut self, model: &ModelId, bundle: Digest, reason: Reason, around: &Around<'_>) {
+    pub(super) fn fail(
+        &mut self,
+        model: &ModelId,
+        bundle: Digest,
+        reason: Reason,
+        around: &Around<'_>,
+    ) {
         let verdict = Verdict::new(reason, "simulated");
         self.feed(model, Input::Failed { bundle, verdict }, around);
     }

@@ -15,10 +15,10 @@ use muster_device::updater::{Input, Listing, Release};
 use muster_protocol::cbor;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::ModelId;
+use muster_protocol::id::{KeySetVersion, ModelId};
+use muster_protocol::message::Reason;
 use muster_protocol::message::fetch::{Answer, Fetch, Piece, What};
 use muster_protocol::message::key_set::{FleetKeySet, ModelKeySet, Place};
-use muster_protocol::message::Reason;
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Up;
 
@@ -28,9 +28,19 @@ const SILENCE_MS: u64 = 20_000;
 /// What is being fetched for one model.
 #[derive(Debug)]
 pub(super) enum Download {
-    Statement { digest: Digest, deadline: Millis },
-    Plan { bundle: Digest, deadline: Millis },
-    Pieces { bundle: Digest, plan: Vec<(Digest, Vec<Digest>)>, fetcher: Box<Fetcher> },
+    Statement {
+        digest: Digest,
+        deadline: Millis,
+    },
+    Plan {
+        bundle: Digest,
+        deadline: Millis,
+    },
+    Pieces {
+        bundle: Digest,
+        plan: Vec<(Digest, Vec<Digest>)>,
+        fetcher: Box<Fetcher>,
+    },
 }
 
 impl Download {
@@ -52,8 +62,17 @@ impl Download {
 impl Device {
     pub(super) fn fetch_statement(&mut self, model: &ModelId, digest: Digest, around: &Around<'_>) {
         let deadline = self.clock(around.now).plus(SILENCE_MS);
-        self.running().downloads.insert(model.clone(), Download::Statement { digest, deadline });
-        self.request(What::Blob { digest, index: 0, piece_size: 0 }, 1);
+        self.running()
+            .downloads
+            .insert(model.clone(), Download::Statement { digest, deadline });
+        self.request(
+            What::Blob {
+                digest,
+                index: 0,
+                piece_size: 0,
+            },
+            1,
+        );
     }
 
     pub(super) fn fetch_plan(&mut self, model: &ModelId, release: &Release, around: &Around<'_>) {
@@ -62,8 +81,17 @@ impl Device {
             return self.feed(model, Input::Planned(bundle), around);
         }
         let deadline = self.clock(around.now).plus(SILENCE_MS);
-        self.running().downloads.insert(model.clone(), Download::Plan { bundle, deadline });
-        self.request(What::Blob { digest: bundle, index: 0, piece_size: 0 }, 1);
+        self.running()
+            .downloads
+            .insert(model.clone(), Download::Plan { bundle, deadline });
+        self.request(
+            What::Blob {
+                digest: bundle,
+                index: 0,
+                piece_size: 0,
+            },
+            1,
+        );
     }
 
     pub(super) fn fetch_pieces(&mut self, model: &ModelId, release: &Release, around: &Around<'_>) {
@@ -83,7 +111,11 @@ impl Device {
         if self.running().connected {
             fetcher.handle(fetcher::Input::Connected, clock);
         }
-        let download = Download::Pieces { bundle, plan, fetcher };
+        let download = Download::Pieces {
+            bundle,
+            plan,
+            fetcher,
+        };
         self.running().downloads.insert(model.clone(), download);
     }
 
@@ -96,10 +128,19 @@ impl Device {
         let clock = self.clock(around.now);
         let (mut requests, mut complete) = (Vec::new(), Vec::new());
         for (model, download) in &mut self.running().downloads {
-            let Download::Pieces { bundle, fetcher, .. } = download else { continue };
+            let Download::Pieces {
+                bundle, fetcher, ..
+            } = download
+            else {
+                continue;
+            };
             while let Some(output) = fetcher.poll_output(clock) {
                 match output {
-                    fetcher::Output::Request { layer, index, count } => {
+                    fetcher::Output::Request {
+                        layer,
+                        index,
+                        count,
+                    } => {
                         requests.push((layer, index, count));
                     }
                     fetcher::Output::Complete => complete.push((model.clone(), *bundle)),
@@ -108,7 +149,14 @@ impl Device {
         }
         let busy = !requests.is_empty() || !complete.is_empty();
         for (digest, index, count) in requests {
-            self.request(What::Blob { digest, index, piece_size: 8 }, count);
+            self.request(
+                What::Blob {
+                    digest,
+                    index,
+                    piece_size: 8,
+                },
+                count,
+            );
         }
         for (model, bundle) in complete {
             self.running().downloads.remove(&model);
@@ -154,7 +202,14 @@ impl Device {
                 self.on_key_set(role, bytes, around);
             }
             (What::Metadata { .. }, Answer::NotFound) => {}
-            (What::Blob { digest, piece_size: 0, .. }, answer) => {
+            (
+                What::Blob {
+                    digest,
+                    piece_size: 0,
+                    ..
+                },
+                answer,
+            ) => {
                 self.on_document(digest, &answer, around);
             }
             (What::Blob { digest, index, .. }, answer) => {
@@ -170,7 +225,9 @@ impl Device {
             Download::Plan { bundle, .. } if *bundle == digest => Some((model, false)),
             Download::Statement { .. } | Download::Plan { .. } | Download::Pieces { .. } => None,
         });
-        let Some((model, is_statement)) = found else { return };
+        let Some((model, is_statement)) = found else {
+            return;
+        };
         let model = model.clone();
         let bytes = match answer {
             Answer::Bytes { bytes, .. } if Digest::of(bytes) == digest => bytes.to_vec(),
@@ -183,7 +240,11 @@ impl Device {
         };
         if !is_statement {
             self.running().downloads.remove(&model);
-            let write = Write::Plan { model, bundle: digest, bytes };
+            let write = Write::Plan {
+                model,
+                bundle: digest,
+                bytes,
+            };
             return self.running().writing.push_back(write);
         }
         self.running().downloads.remove(&model);
@@ -192,21 +253,42 @@ impl Device {
 
     /// Without the key set of its model nobody can say who may release it: that is no verdict.
     fn on_statement(&mut self, model: &ModelId, bytes: &[u8], around: &Around<'_>) {
-        if !self.facts().models.iter().any(|facts| facts.model == *model) {
+        if !self
+            .facts()
+            .models
+            .iter()
+            .any(|facts| facts.model == *model)
+        {
             self.ask_for_key_set(model.as_str());
             return self.feed(model, Input::Unavailable, around);
         }
         let (listing, capabilities) = (Listing::Unchecked, &capabilities());
-        self.feed(model, Input::Statement { bytes, listing, capabilities }, around);
+        self.feed(
+            model,
+            Input::Statement {
+                bytes,
+                listing,
+                capabilities,
+            },
+            around,
+        );
     }
 
-    fn on_layer_piece(&mut self, layer: Digest, index: u32, answer: &Answer<'_>, around: &mut Around<'_>) {
+    fn on_layer_piece(
+        &mut self,
+        layer: Digest,
+        index: u32,
+        answer: &Answer<'_>,
+        around: &mut Around<'_>,
+    ) {
         let clock = self.clock(around.now);
         let careless = around.planted == Some(Planted::WriteBeforeVerifying);
         let next = self.stored_pieces(layer) + self.pieces_under_way(layer);
         let mut good = None;
         for (model, download) in &mut self.running().downloads {
-            let Download::Pieces { plan, fetcher, .. } = download else { continue };
+            let Download::Pieces { plan, fetcher, .. } = download else {
+                continue;
+            };
             let Some((_, pieces)) = plan.iter().find(|(digest, _)| *digest == layer) else {
                 continue;
             };
@@ -223,7 +305,12 @@ impl Device {
             }
         }
         if let Some((model, bytes)) = good {
-            self.running().writing.push_back(Write::Piece { model, layer, index, bytes });
+            self.running().writing.push_back(Write::Piece {
+                model,
+                layer,
+                index,
+                bytes,
+            });
         }
     }
 
@@ -233,7 +320,13 @@ impl Device {
         u32::try_from(writes.filter(of).count()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn piece_written(&mut self, model: &ModelId, layer: Digest, index: u32, around: &Around<'_>) {
+    pub(super) fn piece_written(
+        &mut self,
+        model: &ModelId,
+        layer: Digest,
+        index: u32,
+        around: &Around<'_>,
+    ) {
         let clock = self.clock(around.now);
         if let Some(Download::Pieces { fetcher, .. }) = self.running().downloads.get_mut(model) {
             fetcher.handle(fetcher::Input::Verified { layer, index }, clock);
@@ -249,15 +342,30 @@ impl Device {
     }
 
     pub(super) fn ask_for_key_set(&mut self, role: &str) {
-        let held = self.disk.key_sets.iter().filter(|(its, _)| its == role).count();
+        let held = self
+            .disk
+            .key_sets
+            .iter()
+            .filter(|(its, _)| its == role)
+            .count();
         let version = Some(held as u64 + 1);
-        self.request(What::Metadata { role, version, offset: 0 }, 1);
+        self.request(
+            What::Metadata {
+                role,
+                version,
+                offset: 0,
+            },
+            1,
+        );
     }
 
     /// Checked before it is written, and taken up once it is durable.
     fn on_key_set(&mut self, role: &str, bytes: &[u8], around: &Around<'_>) {
         let targets = around.catalogue.targets_keys();
-        let targets = cose::KeySet { keys: &targets, threshold: 1 };
+        let targets = cose::KeySet {
+            keys: &targets,
+            threshold: 1,
+        };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let place: Option<Place> = if role == FLEET_ROLE {
             let opened = cose::open::<FleetKeySet<'_>>(bytes, targets, &mut scratch);
@@ -267,24 +375,37 @@ impl Device {
             let own = opened.ok().filter(|set| set.model.as_str() == role);
             own.map(|set| set.place)
         };
-        let chain = self.disk.key_sets.iter().filter(|(its, _)| its == role);
-        let held = chain.last().map(|(_, newest)| newest);
-        let count = self.disk.key_sets.iter().filter(|(its, _)| its == role).count();
-        let held = held.map(|newest| key_sets::Link {
-            version: muster_protocol::id::KeySetVersion(u32::try_from(count).unwrap_or(u32::MAX)),
+        let chain: Vec<_> = self
+            .disk
+            .key_sets
+            .iter()
+            .filter(|(its, _)| its == role)
+            .collect();
+        let held = chain.last().map(|(_, newest)| key_sets::Link {
+            version: KeySetVersion(u32::try_from(chain.len()).unwrap_or(u32::MAX)),
             digest: Digest::of(newest),
         });
-        let follows = place.is_some_and(|place| key_sets::follow(held.as_ref(), &place, bytes).is_ok());
-        let under_way = |write: &Write| matches!(write, Write::KeySet { role: its, .. } if its == role);
+        let follows =
+            place.is_some_and(|place| key_sets::follow(held.as_ref(), &place, bytes).is_ok());
+        let under_way =
+            |write: &Write| matches!(write, Write::KeySet { role: its, .. } if its == role);
         if follows && !self.running().writing.iter().any(under_way) {
-            let write = Write::KeySet { role: role.to_owned(), bytes: bytes.to_vec() };
+            let write = Write::KeySet {
+                role: role.to_owned(),
+                bytes: bytes.to_vec(),
+            };
             self.running().writing.push_back(write);
         }
     }
 
     fn request(&mut self, what: What<'_>, count: u32) {
         let device = self.id.clone();
-        let fetch = Fetch { device, what, count };
-        self.wishes.push(Wish::Send(Up::Fetch, cbor::to_vec(&fetch)));
+        let fetch = Fetch {
+            device,
+            what,
+            count,
+        };
+        self.wishes
+            .push(Wish::Send(Up::Fetch, cbor::to_vec(&fetch)));
     }
 }

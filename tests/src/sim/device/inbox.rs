@@ -52,7 +52,10 @@ impl Device {
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let clock = self.clock(around.now);
         let trusted = self.running().time.unix(clock);
-        let (mut last, mut unix) = (self.running().accepted.as_ref().map(|r| r.accepted), trusted);
+        let (mut last, mut unix) = (
+            self.running().accepted.as_ref().map(|r| r.accepted),
+            trusted,
+        );
         if around.planted == Some(Planted::AcceptEqualGeneration) {
             let generation = |at: Generation| Generation(at.0.saturating_sub(1));
             last = last.map(|mut last| {
@@ -68,14 +71,20 @@ impl Device {
         match judged.map(|assignment| assignment.into_inner()) {
             Ok(assignment) => {
                 self.check_acceptance(&assignment, trusted);
-                let accepted = Accepted { at: assignment.at, digest: Digest::of(bytes) };
+                let accepted = Accepted {
+                    at: assignment.at,
+                    digest: Digest::of(bytes),
+                };
                 self.note(around, "accepts", accepted.at.generation.0, || {
                     let entries = assignment.entries.iter();
                     let entries = entries.map(|e| format!(" {} {}", e.model, e.version));
                     format!("{}{}", accepted.at, entries.collect::<String>())
                 });
                 let running = self.running();
-                running.accepted = Some(AcceptedRecord { accepted, bytes: bytes.to_vec() });
+                running.accepted = Some(AcceptedRecord {
+                    accepted,
+                    bytes: bytes.to_vec(),
+                });
                 (running.unapplied, running.held) = (true, None);
                 self.write_state(None);
             }
@@ -86,7 +95,11 @@ impl Device {
 
     /// The promises about what is taken up.
     fn check_acceptance(&mut self, assignment: &Assignment<'_>, trusted: Option<UnixSeconds>) {
-        let before = self.running().accepted.as_ref().map(|record| record.accepted.at);
+        let before = self
+            .running()
+            .accepted
+            .as_ref()
+            .map(|record| record.accepted.at);
         if before.is_some_and(|before| assignment.at <= before) {
             let how = format!("{} after {before:?}", assignment.at);
             self.broke("no generation below an accepted one is applied", how);
@@ -99,7 +112,9 @@ impl Device {
 
     /// What signed time or newer key sets could make acceptable is judged again when they come.
     fn hold(&mut self, because: NotAccepted, bytes: &[u8], around: &mut Around<'_>) {
-        self.note(around, "not accepted", bytes.len() as u64, || because.to_string());
+        self.note(around, "not accepted", bytes.len() as u64, || {
+            because.to_string()
+        });
         match because {
             NotAccepted::TimeUnknown => {
                 let clock = self.clock(around.now);
@@ -136,13 +151,18 @@ impl Device {
     }
 
     pub(super) fn apply_assignment(&mut self, around: &mut Around<'_>) {
-        let Some(record) = self.running().accepted.clone() else { return };
+        let Some(record) = self.running().accepted.clone() else {
+            return;
+        };
         let entries = cose::peek::<Assignment<'_>>(&record.bytes)
             .map_or(Vec::new(), |a| a.entries.iter().collect::<Vec<Entry>>());
         for entry in &entries {
             let seed = self.random.draw();
             let new = || Updater::new(entry.model.clone(), POLICY, seed);
-            self.running().updaters.entry(entry.model.clone()).or_insert_with(new);
+            self.running()
+                .updaters
+                .entry(entry.model.clone())
+                .or_insert_with(new);
         }
         let models: Vec<_> = self.running().updaters.keys().cloned().collect();
         for model in models {
@@ -169,9 +189,13 @@ impl Device {
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let keys = self.facts().ack.clone();
         let opened = cose::open::<Ack<'_>>(bytes, keys.as_set(), &mut scratch);
-        let Ok(ack) = opened.map(cose::Verified::into_inner) else { return };
+        let Ok(ack) = opened.map(cose::Verified::into_inner) else {
+            return;
+        };
         if ack.device == self.id {
-            self.note(around, "ack", ack.through.0, || format!("{} through {}", ack.stream, ack.through));
+            self.note(around, "ack", ack.through.0, || {
+                format!("{} through {}", ack.stream, ack.through)
+            });
             self.running().receipts.stream.acknowledged(&ack);
             self.running().windows.stream.acknowledged(&ack);
         }
@@ -181,7 +205,9 @@ impl Device {
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let keys = self.facts().time.clone();
         let opened = cose::open::<SignedTime>(bytes, keys.as_set(), &mut scratch);
-        let Ok(time) = opened.map(cose::Verified::into_inner) else { return };
+        let Ok(time) = opened.map(cose::Verified::into_inner) else {
+            return;
+        };
         if time.device != self.id || !self.answers(time.nonce) {
             return;
         }
@@ -219,7 +245,12 @@ impl Device {
         nonce[..8].copy_from_slice(&self.random.draw().to_le_bytes());
         let nonce = Nonce(nonce);
         let streams = self.stream_states();
-        let record = self.disk.state.accepted.as_ref().map(|record| record.accepted);
+        let record = self
+            .disk
+            .state
+            .accepted
+            .as_ref()
+            .map(|record| record.accepted);
         let running = self.running();
         running.questions = [running.questions[1], Some(nonce)];
         running.hello_at = clock.plus(HELLO_MS);

@@ -9,7 +9,7 @@ use super::super::planted::Planted;
 use super::{Around, Device, Wish};
 use muster_device::stream::{Handle, Input, Output, Pending, Stream};
 use muster_device::updater::{Release, Verdict};
-use muster_protocol::id::{EpochGeneration, ModelId, Sequence, StreamId, Version};
+use muster_protocol::id::{ModelId, Sequence, StreamId, Version};
 use muster_protocol::limits::STREAMS_MAX;
 use muster_protocol::message::document::Body as Content;
 use muster_protocol::message::{Kind, Measured, Receipt, Step, StreamState};
@@ -75,7 +75,9 @@ impl Device {
     pub(super) fn recall_bodies(&mut self, which: Which, around: &Around<'_>) {
         let clock = self.clock(around.now);
         let stored = self.disk.lane(which).pending.iter();
-        let found: Vec<_> = stored.map(|(handle, body)| bodies::describe(*handle, body)).collect();
+        let found: Vec<_> = stored
+            .map(|(handle, body)| bodies::describe(*handle, body))
+            .collect();
         for pending in found {
             self.lane(which).add(pending, clock);
         }
@@ -95,22 +97,37 @@ impl Device {
     }
 
     /// Puts a receipt into its stream.
-    pub(super) fn report(&mut self, model: &ModelId, about: About<'_>, measured: Measured, around: &mut Around<'_>) {
+    pub(super) fn report(
+        &mut self,
+        model: &ModelId,
+        about: About<'_>,
+        measured: Measured,
+        around: &mut Around<'_>,
+    ) {
         let (step, release, verdict) = about;
+        if step == Step::Offered {
+            self.seen.trials.remove(model);
+        }
         let clock = self.clock(around.now);
         let running = self.running();
-        let state = running.updaters.get(model).map(|updater| updater.state().clone());
+        let state = running
+            .updaters
+            .get(model)
+            .map(|updater| updater.state().clone());
         let entry = state.and_then(|state| state.entry);
         let version = release.map(|release| release.version.clone());
         let version = version.or_else(|| entry.as_ref().map(|entry| entry.version.clone()));
-        let since = release.map(|r| r.since).or_else(|| entry.as_ref().map(|e| e.since));
+        let since = release
+            .map(|r| r.since)
+            .or_else(|| entry.as_ref().map(|e| e.since));
         let accepted = running.accepted.as_ref().map(|record| record.accepted.at);
         let receipt = Receipt {
             model: model.clone(),
-            version: version.unwrap_or_else(|| Version::parse("0.0.0").expect("invariant: a semver")),
+            version: version
+                .unwrap_or_else(|| Version::parse("0.0.0").expect("invariant: a semver")),
             bundle: release.map(|release| release.bundle),
             since: since.unwrap_or_default(),
-            accepted: accepted.unwrap_or(EpochGeneration::default()),
+            accepted: accepted.unwrap_or_default(),
             step,
             reason: verdict.map(|verdict| verdict.reason),
             detail: verdict.map(|verdict| verdict.detail.as_str()),
@@ -131,12 +148,19 @@ impl Device {
         let lane = self.lane(stream);
         let handle = lane.next_handle;
         lane.next_handle = Handle(handle.0 + 1);
-        self.running().writing.push_back(Write::Body { stream, handle, body });
+        self.running().writing.push_back(Write::Body {
+            stream,
+            handle,
+            body,
+        });
     }
 
     pub(super) fn stream_states(&mut self) -> Vec<StreamState> {
         let mut states = Vec::with_capacity(STREAMS_MAX);
-        for (which, kind) in [(Which::Receipts, Kind::Receipts), (Which::Windows, Kind::Windows)] {
+        for (which, kind) in [
+            (Which::Receipts, Kind::Receipts),
+            (Which::Windows, Kind::Windows),
+        ] {
             let predecessor = self.disk.lane(which).predecessor;
             let stream = &self.lane(which).stream;
             states.push(StreamState {
@@ -167,17 +191,35 @@ impl Device {
         let boot = boot.expect("invariant: the device has power");
         let write = match output {
             Output::Send { sequence } => return self.send_document(stream, sequence, around),
-            Output::Freeze { body: handle, sequence } => body(handle).map(|body| {
+            Output::Freeze {
+                body: handle,
+                sequence,
+            } => body(handle).map(|body| {
                 let bytes = bodies::sign(&body, stored.id, sequence, &self.key);
-                Write::Freeze { stream, handle, sequence, bytes }
+                Write::Freeze {
+                    stream,
+                    handle,
+                    sequence,
+                    bytes,
+                }
             }),
             Output::Merge { earlier, later } => body(earlier).zip(body(later)).map(|(a, b)| {
                 let body = bodies::merge(&a, &b, &device, boot);
-                Write::Replace { stream, earlier: Some(earlier), later, body }
+                Write::Replace {
+                    stream,
+                    earlier: Some(earlier),
+                    later,
+                    body,
+                }
             }),
             Output::Overflow { earlier, later } => body(earlier).zip(body(later)).map(|(a, b)| {
                 let body = bodies::give_up(&a, &b, &device, boot);
-                Write::Replace { stream, earlier: Some(earlier), later, body }
+                Write::Replace {
+                    stream,
+                    earlier: Some(earlier),
+                    later,
+                    body,
+                }
             }),
             Output::Covered { through } => Some(Write::Cover { stream, through }),
             Output::Quarantine { sequence, .. } => Some(Write::Aside { stream, sequence }),
@@ -198,7 +240,9 @@ impl Device {
         let Some(bytes) = frozen.map(|frozen| frozen.bytes.clone()) else {
             return self.broke("what is sent is durable", format!("{stream:?} {sequence}"));
         };
-        self.note(around, "sends", sequence.0, || format!("{stream:?} {sequence}"));
+        self.note(around, "sends", sequence.0, || {
+            format!("{stream:?} {sequence}")
+        });
         self.wishes.push(Wish::Send(Up::Doc, bytes));
     }
 
@@ -206,15 +250,30 @@ impl Device {
     pub(super) fn lane_written(&mut self, write: Write, around: &mut Around<'_>) {
         let clock = self.clock(around.now);
         match write {
-            Write::Body { stream, handle, body } => {
-                self.lane(stream).add(bodies::describe(handle, &body), clock);
+            Write::Body {
+                stream,
+                handle,
+                body,
+            } => {
+                self.lane(stream)
+                    .add(bodies::describe(handle, &body), clock);
             }
-            Write::Replace { stream, earlier, later, body } => {
+            Write::Replace {
+                stream,
+                earlier,
+                later,
+                body,
+            } => {
                 let one = bodies::describe(later, &body);
                 let input = earlier.map_or(Input::Released(one.clone()), |_| Input::Merged(one));
                 self.lane(stream).tell(input, clock);
             }
-            Write::Freeze { stream, handle, sequence, .. } => {
+            Write::Freeze {
+                stream,
+                handle,
+                sequence,
+                ..
+            } => {
                 self.lane(stream).tell(Input::Frozen(handle), clock);
                 if around.planted == Some(Planted::MergeAfterSend) && stream == Which::Windows {
                     self.merge_what_was_sent(sequence, clock);
@@ -237,10 +296,18 @@ impl Device {
 
     /// The planted mistake: a window that has its number stays among those that may merge.
     fn merge_what_was_sent(&mut self, sequence: Sequence, clock: Millis) {
-        let Some(frozen) = self.disk.windows.frozen.get(&sequence).cloned() else { return };
-        let Ok(document) = muster_protocol::cose::peek(&frozen.bytes) else { return };
-        let bytes = muster_protocol::cbor::to_vec::<muster_protocol::message::Document<'_>>(&document);
-        let body = Body { bytes, counts: frozen.counts };
+        let Some(frozen) = self.disk.windows.frozen.get(&sequence).cloned() else {
+            return;
+        };
+        let Ok(document) = muster_protocol::cose::peek(&frozen.bytes) else {
+            return;
+        };
+        let bytes =
+            muster_protocol::cbor::to_vec::<muster_protocol::message::Document<'_>>(&document);
+        let body = Body {
+            bytes,
+            counts: frozen.counts,
+        };
         let pending = bodies::describe(frozen.handle, &body);
         if pending.class.is_some() && self.random.below(8) == 0 {
             self.disk.windows.pending.insert(frozen.handle, body);

@@ -49,16 +49,34 @@ impl Device {
             self.broke("nothing unverified serves", format!("{model}: {bundle}"));
         }
         let release = around.catalogue.by_bundle(bundle);
-        self.note(around, "serves", release.map_or(0, |r| r.rank.0.into()), || {
-            format!("{model} {}", release.map_or("?", |release| release.version.as_str()))
-        });
+        self.note(
+            around,
+            "serves",
+            release.map_or(0, |r| r.rank.0.into()),
+            || {
+                format!(
+                    "{model} {}",
+                    release.map_or("?", |release| release.version.as_str())
+                )
+            },
+        );
         self.end_serving(model, around);
-        let state = self.running().updaters.get(model).map(|updater| updater.state());
-        let since = state.and_then(|s| s.active.as_ref()).map(|slot| slot.release.since);
+        let state = self
+            .running()
+            .updaters
+            .get(model)
+            .map(|updater| updater.state());
+        let since = state
+            .and_then(|s| s.active.as_ref())
+            .map(|slot| slot.release.since);
         let clock = self.clock(around.now);
         let serving = Serving {
             bundle,
-            window: WindowFold::new(subject(model, bundle, since.unwrap_or_default()), features(), clock),
+            window: WindowFold::new(
+                subject(model, bundle, since.unwrap_or_default()),
+                features(),
+                clock,
+            ),
             closes: clock.plus(WINDOW_MS),
         };
         let running = self.running();
@@ -87,7 +105,9 @@ impl Device {
             .map(|(model, _)| model.clone())
             .collect();
         for model in due {
-            let Some(serving) = self.running().serving.remove(&model) else { continue };
+            let Some(serving) = self.running().serving.remove(&model) else {
+                continue;
+            };
             let again = self.close(serving, around);
             self.running().serving.insert(model, again);
         }
@@ -121,27 +141,54 @@ impl Device {
     pub(super) fn release_held(&mut self, around: &Around<'_>) -> bool {
         let clock = self.clock(around.now);
         let running = self.running();
-        let under_way = running.writing.iter().any(|w| matches!(w, Write::Replace { earlier: None, .. }));
+        let under_way = running
+            .writing
+            .iter()
+            .any(|w| matches!(w, Write::Replace { earlier: None, .. }));
         if under_way {
             return false;
         }
-        let served: Vec<_> = running.serving.values().map(|serving| serving.bundle).collect();
+        let served: Vec<_> = running
+            .serving
+            .values()
+            .map(|serving| serving.bundle)
+            .collect();
         let orphan = running.windows.stream.held().find(|body| {
-            !body.class.is_some_and(|class| served.contains(&class.bundle))
+            !body
+                .class
+                .is_some_and(|class| served.contains(&class.bundle))
                 || !around.asked && clock.0 > HELD_WINDOWS_MAX * WINDOW_MS
         });
-        let Some(later) = orphan.map(|body| body.body) else { return false };
-        let Some(body) = self.disk.windows.pending.get(&later).map(bodies::without_features) else {
+        let Some(later) = orphan.map(|body| body.body) else {
             return false;
         };
-        let write = Write::Replace { stream: Which::Windows, earlier: None, later, body };
+        let Some(body) = self
+            .disk
+            .windows
+            .pending
+            .get(&later)
+            .map(bodies::without_features)
+        else {
+            return false;
+        };
+        let write = Write::Replace {
+            stream: Which::Windows,
+            earlier: None,
+            later,
+            body,
+        };
         self.running().writing.push_back(write);
         true
     }
 }
 
 fn subject(model: &ModelId, bundle: Digest, since: EpochGeneration) -> Subject {
-    Subject { model: model.clone(), bundle, since, reference: Some(bundle) }
+    Subject {
+        model: model.clone(),
+        bundle,
+        since,
+        reference: Some(bundle),
+    }
 }
 
 fn features() -> Vec<FeatureFold> {

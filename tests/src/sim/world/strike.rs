@@ -16,7 +16,10 @@ impl World {
         let count = self.devices.len() as u64;
         let device = usize::try_from(self.random.below(count)).unwrap_or_default();
         let now = self.agenda.now();
-        self.transcript.note(now, Who::World, "fault", device as u64, || format!("{fault} (d{device})"));
+        self.transcript
+            .note(now, Who::World, "fault", device as u64, || {
+                format!("{fault} (d{device})")
+            });
         if fault != Fault::PowerCut {
             self.count(fault);
         }
@@ -65,10 +68,11 @@ impl World {
         self.count(Fault::PowerCut);
         let done = self.random.below(2) == 0;
         let now = self.agenda.now();
-        self.transcript.note(now, Who::Device(device), "power cut", done.into(), || {
-            let write = if done { "done" } else { "not done" };
-            format!("a write under way was {write}")
-        });
+        self.transcript
+            .note(now, Who::Device(device), "power cut", done.into(), || {
+                let write = if done { "done" } else { "not done" };
+                format!("a write under way was {write}")
+            });
         self.devices[device].power_off(done, self.setup.planted);
         self.links[device].connected = false;
         self.ticks[device] = None;
@@ -84,7 +88,11 @@ impl World {
             return;
         }
         let nth = usize::try_from(self.random.below(count)).unwrap_or_default();
-        if let Some(piece) = layers.values_mut().nth(nth).and_then(|pieces| pieces.first_mut()) {
+        if let Some(piece) = layers
+            .values_mut()
+            .nth(nth)
+            .and_then(|pieces| pieces.first_mut())
+        {
             network::damage(piece, &mut self.random);
         }
     }
@@ -131,11 +139,28 @@ impl World {
         let session = self.links[device].session;
         match heard {
             Heard::Down(topic, bytes) => {
-                self.agenda.after(1, Event::ToDevice { device, session, topic, bytes });
+                self.agenda.after(
+                    1,
+                    Event::ToDevice {
+                        device,
+                        session,
+                        topic,
+                        bytes,
+                    },
+                );
             }
             Heard::Up(topic, bytes) => {
                 let damaged = false;
-                self.agenda.after(1, Event::ToFleet { device, session, topic, bytes, damaged });
+                self.agenda.after(
+                    1,
+                    Event::ToFleet {
+                        device,
+                        session,
+                        topic,
+                        bytes,
+                        damaged,
+                    },
+                );
             }
         }
     }
@@ -150,9 +175,14 @@ impl World {
 
     /// What was stored since the backup is gone; the checks remember what it was.
     fn restore_controller(&mut self) {
-        let Some(backup) = self.backup.clone() else { return };
+        let Some(backup) = self.backup.clone() else {
+            return;
+        };
         for (device, record) in self.controller.store.devices.iter().enumerate() {
-            let lost = record.documents.iter().map(|(number, taken)| (*number, taken.counts));
+            let lost = record
+                .documents
+                .iter()
+                .map(|(number, taken)| (*number, taken.counts));
             self.watches[device].forgotten.extend(lost);
         }
         self.controller.restore(backup);
@@ -173,8 +203,13 @@ impl World {
         }
         let floor = Rank(*floor);
         let stop = self.random.below(3) == 0;
-        let action = if stop { Revocation::Stop } else { Revocation::Fallback };
-        self.catalogue.publish(&model, floor, &[RevokedBundle { bundle, action }]);
+        let action = if stop {
+            Revocation::Stop
+        } else {
+            Revocation::Fallback
+        };
+        self.catalogue
+            .publish(&model, floor, &[RevokedBundle { bundle, action }]);
     }
 
     fn mend_later(&mut self, device: usize) {

@@ -1,0 +1,67 @@
+//! The simulated world, many seeds or one: builds the program that runs it, and starts it.
+//! It knows nothing of what happens there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::run::{Outcome, cargo, command};
+
+/// What `cargo xtask sim` may be told.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many worlds.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// Devices in each.
+    #[arg(long, default_value_t = 20)]
+    devices: usize,
+    /// Only this seed, with its story.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The first seed of many.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Plant a classic mistake, and see after how many seeds it is caught.
+    #[arg(long)]
+    planted: Option<String>,
+}
+
+/// Builds and runs it; its exit code is ours.
+pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
+    // The whole workspace has one set of features: another selection would build it anew.
+    let mut build = cargo(root);
+    build.args(["build", "--workspace", "--bin", "sim"]);
+    if let Outcome::Failed(what) = command(&mut build) {
+        eprintln!("failed to build the simulated world: because {what}");
+        return ExitCode::FAILURE;
+    }
+    match command(Command::new(program(root)).args(words(args))) {
+        Outcome::Passed => ExitCode::SUCCESS,
+        Outcome::Failed(what) => {
+            eprintln!("{what}");
+            ExitCode::FAILURE
+        }
+        Outcome::Skipped { .. } => ExitCode::FAILURE,
+    }
+}
+
+fn program(root: &Path) -> PathBuf {
+    let told = std::env::var_os("CARGO_TARGET_DIR");
+    root.join(told.unwrap_or_else(|| "target".into()))
+        .join("debug/sim")
+}
+
+fn words(args: &Args) -> Vec<String> {
+    let mut words = vec![
+        format!("--seeds={}", args.seeds),
+        format!("--devices={}", args.devices),
+        format!("--from={}", args.from),
+    ];
+    words.extend(args.seed.map(|seed| format!("--seed={seed}")));
+    words.extend(
+        args.planted
+            .as_ref()
+            .map(|planted| format!("--planted={planted}")),
+    );
+    words
+}
