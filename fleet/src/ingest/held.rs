@@ -68,7 +68,11 @@ fn is_behind(tx: &Tx<'_>, director: &Director, hello: &Hello<'_>) -> Result<bool
         return Ok(false);
     };
     let newest = tx.newest_at(&hello.device)?.unwrap_or_default();
-    Ok(accepted > newest && accepted.epoch == director.epoch)
+    if accepted.epoch != director.epoch || hello.assignment.is_none() {
+        return Ok(accepted > newest && accepted.epoch == director.epoch);
+    }
+    // Also another one with the same number: the device would take up neither ours nor its like.
+    Ok(!is_known(tx, hello, accepted)?)
 }
 
 fn hold_behind(tx: &Tx<'_>, hello: &Hello<'_>, now: UnixSeconds) -> Result<(), StoreError> {

@@ -107,6 +107,16 @@ fn only_a_hello_that_answers_a_fresh_challenge_counts() {
 }
 
 #[test]
+fn another_assignment_with_the_same_number_is_adopted_too() {
+    let (bench, other) = (Bench::new(), Bench::new().roll_out("2.0.0"));
+    bench.roll_out("1.0.0");
+    answer(&bench, Some(at(1)), &other);
+    assert!(is_held(&bench), "two assignments are number 1");
+    assert!(matches!(show(&bench, &other), adopt::Taken::Adopted(_)));
+    assert_eq!(wanted(&bench), ["2.0.0"]);
+}
+
+#[test]
 fn what_the_device_has_is_adopted_and_the_next_one_is_above_the_floor() {
     let (bench, document) = (restored(), lost(&["2.0.0", "2.1.0"]));
     let director = bench.director();

@@ -61,8 +61,12 @@ impl Controller {
         word[..8].copy_from_slice(&self.random.draw().to_le_bytes());
         let record = &mut self.store.devices[from];
         let accepted = hello.accepted.unwrap_or_default();
+        let known = accepted < record.newest
+            || accepted == record.newest
+                && (hello.accepted.is_none()
+                    || hello.assignment == Some(Digest::of(&record.document)));
         // It has accepted what was never composed here: somebody put an old state in place.
-        if record.held.is_none() && accepted > record.newest && accepted.epoch == EPOCH {
+        if record.held.is_none() && !known {
             record.generation_floor = accepted.generation.0.max(record.generation_floor);
             record.generation_floor += RESTORE_STEP;
             record.hold();
@@ -78,10 +82,6 @@ impl Controller {
             });
             return Standing::Challenged(challenge);
         }
-        let known = accepted < record.newest
-            || accepted == record.newest
-                && (hello.accepted.is_none()
-                    || hello.assignment == Some(Digest::of(&record.document)));
         if known {
             record.held = None;
             return Standing::Released;
