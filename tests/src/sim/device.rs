@@ -24,7 +24,7 @@ use muster_device::key_sets::KeySets;
 use muster_device::trusted_time::TrustedTime;
 use muster_device::updater::{Input, Updater};
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{BootId, DeviceId, ModelId, Nonce, StreamId};
+use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Nonce, StreamId};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::{Down, Up};
 use outbox::Lane;
@@ -125,8 +125,8 @@ pub(super) struct Device {
 pub(super) struct Seen {
     /// Bundles that passed a trial here.
     pub(super) passed: BTreeSet<Digest>,
-    /// Trials begun since the entry in force was offered, by model.
-    pub(super) trials: BTreeMap<ModelId, u32>,
+    /// Trials begun since the entry in force was offered, by model, and its place.
+    pub(super) trials: BTreeMap<ModelId, (EpochGeneration, u32)>,
     /// The first promise that was broken.
     pub(super) violation: Option<Violation>,
     /// Models that an accepted assignment no longer names.

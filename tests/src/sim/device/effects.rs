@@ -152,9 +152,11 @@ impl Device {
     }
 
     fn begin_trial(&mut self, model: &ModelId, release: &Release, around: &mut Around<'_>) {
-        let begun = self.seen.trials.entry(model.clone()).or_default();
-        *begun += 1;
-        let begun = *begun;
+        let before = self.seen.trials.get(model);
+        let before = before.filter(|(since, _)| *since == release.since);
+        let begun = before.map_or(0, |(_, begun)| *begun) + 1;
+        let trials = &mut self.seen.trials;
+        trials.insert(model.clone(), (release.since, begun));
         self.note(around, "trial", begun.into(), || {
             format!("{model} {}", release.version)
         });
