@@ -8,8 +8,8 @@
 //! event: no clock is read, nothing is iterated in an order of chance, and every random number
 //! comes from the seed.
 //!
-//! Where to begin reading: [`world`] runs the agenda, [`device`] is the glue, [`faults`] says
-//! what strikes, [`safety`] what must hold after every event, [`liveness`] what must come true
+//! Where to begin reading: `world` runs the agenda, `device` is the glue, `faults` says
+//! what strikes, `safety` what must hold after every event, `liveness` what must come true
 //! once the storm is over.
 
 mod agenda;

@@ -6,7 +6,7 @@ use muster_protocol::time::Millis;
 use std::fmt::Write as _;
 
 /// Lines that are kept: what came right before a failure is what a reader needs.
-const LINES_MAX: usize = 4000;
+const LINES_MAX: usize = 400;
 
 /// Whether the text is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
