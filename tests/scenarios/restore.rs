@@ -288,7 +288,11 @@ fn the_operator_can_end_the_hold_of_a_device_that_cannot_speak() {
     let new = Device::start_new(&fleet, "press-02", &Settings::default());
     wait_released(&fleet, &new);
     // The offline keys came back with the home.
-    fleet.ship(&bundles::of_fixture("crash_later", "score", "2.0.0"));
+    let second = bundles::of_fixture("crash_later", "score", "2.0.0");
+    fleet
+        .cli(&["release", second.arg(), "--yes", "--after-restore"])
+        .ok();
+    fleet.roll_out("score", "2.0.0");
     fleet.wait_receipt("press-01", "2.0.0", "committed", wait::LATER);
     fleet.wait_receipt("press-02", "2.0.0", "committed", wait::LATER);
     let (_, first) = accepted(&new).expect("it answers");
