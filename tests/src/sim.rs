@@ -15,6 +15,7 @@
 mod agenda;
 mod bodies;
 mod catalogue;
+mod clones;
 mod controller;
 mod device;
 mod disk;
@@ -25,6 +26,7 @@ mod network;
 mod planted;
 mod report;
 mod safety;
+mod seal;
 mod transcript;
 mod world;
 
@@ -91,4 +93,18 @@ impl fmt::Display for Failure {
 #[must_use]
 pub fn run(setup: Setup) -> Outcome {
     world::World::new(setup).run()
+}
+
+/// The first seed up to `seeds_max` that notices a planted mistake, and what it noticed.
+#[must_use]
+pub fn first_catch(planted: Planted, devices: usize, seeds_max: u64) -> Option<Failure> {
+    (1..=seeds_max).find_map(|seed| {
+        let setup = Setup {
+            seed,
+            devices,
+            planted: Some(planted),
+            recording: Recording::Hash,
+        };
+        run(setup).failure
+    })
 }

@@ -21,9 +21,15 @@ pub(crate) struct Args {
     /// The first seed of many.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Begin with a seed that nobody chose.
+    #[arg(long, conflicts_with_all = ["from", "seed"])]
+    fresh: bool,
     /// Plant a classic mistake, and see after how many seeds it is caught.
     #[arg(long)]
     planted: Option<String>,
+    /// Plant every classic mistake in turn, and print the table of what caught it.
+    #[arg(long, conflicts_with_all = ["seed", "planted", "fresh", "from"])]
+    mistakes: bool,
 }
 
 /// Builds and runs it; its exit code is ours.
@@ -55,8 +61,13 @@ fn words(args: &Args) -> Vec<String> {
     let mut words = vec![
         format!("--seeds={}", args.seeds),
         format!("--devices={}", args.devices),
-        format!("--from={}", args.from),
     ];
+    // The program refuses what contradicts: only what was said is handed on.
+    match (args.fresh, args.mistakes) {
+        (true, _) => words.push("--fresh".to_owned()),
+        (false, true) => words.push("--mistakes".to_owned()),
+        (false, false) => words.push(format!("--from={}", args.from)),
+    }
     words.extend(args.seed.map(|seed| format!("--seed={seed}")));
     words.extend(
         args.planted

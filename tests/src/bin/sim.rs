@@ -6,10 +6,15 @@
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use muster_tests::sim::{self, Counted, Outcome, Planted, Recording, Setup};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// Fresh seeds lie below, so that they can be typed.
+const FRESH_MAX: u64 = 1_000_000_000_000;
 
 #[derive(Parser)]
 #[command(name = "sim", about = "The simulated world, seed by seed")]
@@ -26,16 +31,44 @@ struct Args {
     /// The first seed of many.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Begin with a seed that nobody chose.
+    #[arg(long, conflicts_with_all = ["from", "seed"])]
+    fresh: bool,
     /// Plant a mistake and say after how many seeds it is caught; `--seeds` bounds the search.
     #[arg(long, value_enum)]
     planted: Option<Planted>,
+    /// Plant every mistake in turn, and print which seed caught it and what broke.
+    #[arg(long, conflicts_with_all = ["seed", "planted", "fresh", "from"])]
+    mistakes: bool,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     match args.seed {
+        _ if args.mistakes => plant_all(&args),
         Some(seed) => tell(&args, seed),
         None => run_many(&args),
+    }
+}
+
+/// The table of planted mistakes; fails if one is not caught.
+fn plant_all(args: &Args) -> ExitCode {
+    println!("| mistake | broken promise | seeds until caught |\n|---|---|---|");
+    let mut missed = 0;
+    for planted in Planted::ALL {
+        let caught = sim::first_catch(planted, args.devices, args.seeds);
+        missed += u32::from(caught.is_none());
+        let (promise, seed) = match &caught {
+            Some(failure) => (failure.violation.promise, failure.seed.to_string()),
+            None => ("not caught", format!("more than {}", args.seeds)),
+        };
+        println!("| {} | {promise} | {seed} |", planted.words());
+    }
+    if missed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("{missed} mistakes were not caught: raise --seeds, or mend the checks");
+        ExitCode::FAILURE
     }
 }
 
@@ -53,68 +86,73 @@ fn tell(args: &Args, seed: u64) -> ExitCode {
 }
 
 fn run_many(args: &Args) -> ExitCode {
-    let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-    let (sum, first) = (
-        Mutex::new((0_u64, Counted::default())),
-        Mutex::new(None::<u64>),
+    let from = args.first();
+    eprintln!(
+        "seeds {from} to {} with {} devices each",
+        from + args.seeds.saturating_sub(1),
+        args.devices
     );
-    let bar = progress(args.seeds);
+    let (next, sum) = (AtomicU64::new(0), Mutex::new(Sum::default()));
+    let progress = Progress::new(args.seeds);
     let start = Instant::now();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
+                loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= args.seeds {
+                    if n >= args.seeds || locked(&sum).failed.is_some() {
                         break;
                     }
-                    let seed = args.from + n;
-                    let outcome = run_one(args, seed);
-                    bar.inc(1);
-                    if outcome
-                        .as_ref()
-                        .is_none_or(|outcome| outcome.failure.is_some())
-                    {
-                        failed.store(true, Ordering::Relaxed);
-                        let mut first = first
-                            .lock()
-                            .unwrap_or_else(std::sync::PoisonError::into_inner);
-                        *first = Some(first.map_or(seed, |known| known.min(seed)));
-                    }
-                    let mut sum = sum
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    sum.0 += 1;
-                    outcome
-                        .iter()
-                        .for_each(|outcome| sum.1.add(&outcome.counted));
+                    let outcome = run_one(args, from + n);
+                    let mut sum = locked(&sum);
+                    sum.add(from + n, outcome.as_ref());
+                    progress.at(sum.done);
                 }
             });
         }
     });
-    bar.finish_and_clear();
-    let (done, counted) = sum
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{:<20} {done:>14}\n{:<20} {:>14}\n{counted}",
-        "seeds", "devices", args.devices
-    );
-    println!(
-        "{:<20} {seconds:>14.1}\n{:<20} {:>14.1}",
-        "seconds",
-        "seeds a second",
-        done as f64 / seconds
-    );
-    match first
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-    {
-        Some(seed) => show(args, seed),
-        None => ExitCode::SUCCESS,
+    progress.end();
+    let sum = locked(&sum);
+    sum.print(args.devices, start.elapsed().as_secs_f64());
+    sum.failed
+        .map_or(ExitCode::SUCCESS, |seed| show(args, seed))
+}
+
+/// What all runs add up to.
+#[derive(Default)]
+struct Sum {
+    done: u64,
+    counted: Counted,
+    /// The first seed that failed.
+    failed: Option<u64>,
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, outcome: Option<&Outcome>) {
+        self.done += 1;
+        if let Some(outcome) = outcome {
+            self.counted.add(&outcome.counted);
+        }
+        if outcome.is_none_or(|outcome| outcome.failure.is_some()) {
+            self.failed = Some(self.failed.map_or(seed, |known| known.min(seed)));
+        }
     }
+
+    fn print(&self, devices: usize, seconds: f64) {
+        let (done, counted) = (self.done, &self.counted);
+        println!(
+            "{:<20} {done:>14}\n{:<20} {devices:>14}",
+            "seeds", "devices"
+        );
+        print!("{counted}");
+        println!("{:<20} {seconds:>14.1}", "seconds");
+        println!("{:<20} {:>14.1}", "seeds a second", done as f64 / seconds);
+    }
+}
+
+fn locked(sum: &Mutex<Sum>) -> MutexGuard<'_, Sum> {
+    sum.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A machine that panics is a failure too.
@@ -148,16 +186,46 @@ fn show(args: &Args, seed: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn progress(seeds: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds  {per_sec}  {eta} left");
-    let bar = ProgressBar::new(seeds);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+/// A bar on a terminal, a line for each tenth elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    seeds: u64,
+}
+
+impl Progress {
+    fn new(seeds: u64) -> Self {
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} seeds  {per_sec}  {eta} left");
+        let bar = ProgressBar::new(seeds);
+        let bar = match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Self { bar, seeds }
+    }
+
+    fn at(&self, done: u64) {
+        self.bar.set_position(done);
+        if self.bar.is_hidden() && done * 10 / self.seeds > (done - 1) * 10 / self.seeds {
+            eprintln!("{done} of {} seeds", self.seeds);
+        }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
 impl Args {
+    /// The first seed; a fresh one comes from the system's random numbers.
+    fn first(&self) -> u64 {
+        if self.fresh {
+            RandomState::new().build_hasher().finish() % FRESH_MAX
+        } else {
+            self.from
+        }
+    }
+
     const fn setup(&self, seed: u64, recording: Recording) -> Setup {
         Setup {
             seed,

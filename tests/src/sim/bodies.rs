@@ -3,10 +3,10 @@
 //! Every one is a document of `muster-protocol`. Never touches a disk.
 
 use super::lane::{Body, Counts};
+use super::seal::Signatures;
 use ed25519_dalek::SigningKey;
 use muster_device::stream::{Handle, MergeClass, Pending, Readiness};
 use muster_protocol::cbor::{self, List};
-use muster_protocol::cose;
 use muster_protocol::id::{BootId, DeviceId, Sequence, StreamId};
 use muster_protocol::message::document::{Body as Content, Document, Gap, GapReason};
 use muster_protocol::message::window::{Merged, Window};
@@ -130,10 +130,15 @@ pub(super) fn without_features(body: &Body) -> Body {
 }
 
 /// The signed bytes of a body under its number.
-pub(super) fn sign(body: &Body, stream: StreamId, sequence: Sequence, key: &SigningKey) -> Vec<u8> {
+pub(super) fn sign(
+    body: &Body,
+    stream: StreamId,
+    sequence: Sequence,
+    (key, signatures): (&SigningKey, Signatures),
+) -> Vec<u8> {
     let document = cbor::decode::<Document<'_>>(&body.bytes);
     let document = document.expect("invariant: the disk gives back what was written");
-    cose::seal_vec(
+    signatures.seal(
         &Document {
             stream,
             sequence,

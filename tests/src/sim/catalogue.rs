@@ -3,19 +3,18 @@
 //! Statements and key sets are signed for real. Instead of an OCI manifest with its hash list, a
 //! bundle has a plain list of the digests of its pieces: the machines see neither.
 
+mod authority;
+
 use crate::random::Random;
+pub(super) use authority::{Authority, FLEET_ROLE, Outgoing};
 use ed25519_dalek::SigningKey;
-use muster_protocol::cbor::{self, List};
+use muster_protocol::cbor;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{Epoch, KeySetVersion, ModelId, Rank, TargetClass, Version};
-use muster_protocol::key::PublicKey;
-use muster_protocol::message::key_set::{
-    FleetKeySet, ModelKeySet, Place, Revocation, RevokedBundle, RoleKeys,
-};
+use muster_protocol::id::{ModelId, Rank, TargetClass, Version};
+use muster_protocol::message::key_set::Revocation;
 use muster_protocol::message::{Requirements, Statement};
-use muster_protocol::time::UnixSeconds;
-use std::collections::BTreeMap;
+use muster_protocol::time::{Millis, UnixSeconds};
 
 /// When the story begins.
 pub(super) const BEGINNING: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -55,6 +54,8 @@ pub(super) struct Release {
     pub(super) fate: Fate,
     pub(super) statement: Vec<u8>,
     pub(super) statement_digest: Digest,
+    /// The statement as keys of before signed it: assignments still name it.
+    signed_before: Vec<(Digest, Vec<u8>)>,
     pub(super) bundle: Digest,
     /// The list of the digests of all pieces, layer by layer.
     pub(super) plan: Vec<u8>,
@@ -72,37 +73,16 @@ pub(super) struct Layer {
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) releases: Vec<Release>,
-    pub(super) targets: SigningKey,
-    pub(super) director: SigningKey,
-    pub(super) acks: SigningKey,
-    pub(super) time: SigningKey,
-    release: SigningKey,
-    stranger: SigningKey,
-    /// Signed key sets by role; the first has version 1.
-    key_sets: BTreeMap<String, Vec<Vec<u8>>>,
+    pub(super) authority: Authority,
     /// Which bundles may stop serving, and why.
     pub(super) stopped: Vec<Digest>,
 }
 
-/// The name of the fleet's own chain of key sets.
-pub(super) const FLEET_ROLE: &str = "fleet";
-
 impl Catalogue {
     pub(super) fn new(random: &mut Random) -> Self {
-        let mut key = || {
-            let mut seed = [0; 32];
-            seed[..8].copy_from_slice(&random.draw().to_le_bytes());
-            SigningKey::from(seed)
-        };
         let mut catalogue = Self {
-            targets: key(),
-            director: key(),
-            acks: key(),
-            time: key(),
-            release: key(),
-            stranger: key(),
+            authority: Authority::new(models(), Random(random.draw())),
             releases: Vec::new(),
-            key_sets: BTreeMap::new(),
             stopped: Vec::new(),
         };
         for model in models() {
@@ -110,9 +90,7 @@ impl Catalogue {
                 let made = catalogue.make(&model, rank, random);
                 catalogue.releases.push(made);
             }
-            catalogue.publish(&model, Rank(0), &[]);
         }
-        catalogue.publish_fleet();
         catalogue
     }
 
@@ -129,72 +107,32 @@ impl Catalogue {
         layers.into_iter().find(|(_, layer)| layer.digest == digest)
     }
 
-    /// The key set of a role with this version.
-    pub(super) fn key_set(&self, role: &str, version: u64) -> Option<&[u8]> {
-        let chain = self.key_sets.get(role)?;
-        let index = usize::try_from(version.checked_sub(1)?).ok()?;
-        chain.get(index).map(Vec::as_slice)
+    /// A small document of a release: its statement, one that was signed before, or its plan.
+    pub(super) fn document(&self, digest: Digest) -> Option<(&Release, &[u8])> {
+        self.releases.iter().find_map(|release| {
+            let document = release.document(digest)?;
+            Some((release, document))
+        })
     }
 
-    /// Who signs key sets.
-    pub(super) fn targets_keys(&self) -> [PublicKey; 1] {
-        [self.targets.verifying_key().into()]
-    }
-
-    /// Signs the next key set of a model.
-    pub(super) fn publish(&mut self, model: &ModelId, floor: Rank, revoked: &[RevokedBundle]) {
-        for one in revoked.iter().filter(|one| one.action == Revocation::Stop) {
-            self.stopped.push(one.bundle);
+    /// Revokes a release.
+    pub(super) fn revoke(&mut self, nth: usize, action: Revocation, now: Millis) {
+        let release = &self.releases[nth];
+        if action == Revocation::Stop {
+            self.stopped.push(release.bundle);
         }
-        let keys: [PublicKey; 1] = [self.release.verifying_key().into()];
-        let document = ModelKeySet {
-            place: self.next_place(model.as_str()),
-            issued_at: BEGINNING,
-            model: model.clone(),
-            release: RoleKeys {
-                keys: List::of(&keys),
-                threshold: 1,
-            },
-            floor,
-            revoked: List::of(revoked),
-        };
-        let signed = sign(&document, &self.targets);
-        self.key_sets
-            .entry(model.as_str().to_owned())
-            .or_default()
-            .push(signed);
+        self.authority
+            .revoke(&release.model, release.bundle, action, now);
     }
 
-    fn publish_fleet(&mut self) {
-        let public = |key: &SigningKey| [PublicKey::from(key.verifying_key())];
-        let (director, acks, time) = (
-            public(&self.director),
-            public(&self.acks),
-            public(&self.time),
-        );
-        let document = FleetKeySet {
-            place: self.next_place(FLEET_ROLE),
-            issued_at: BEGINNING,
-            epoch: Epoch(1),
-            director: RoleKeys {
-                keys: List::of(&director),
-                threshold: 1,
-            },
-            ack: List::of(&acks),
-            time: List::of(&time),
-        };
-        let signed = sign(&document, &self.targets);
-        self.key_sets
-            .entry(FLEET_ROLE.to_owned())
-            .or_default()
-            .push(signed);
-    }
-
-    fn next_place(&self, role: &str) -> Place {
-        let chain = self.key_sets.get(role).map_or(&[][..], Vec::as_slice);
-        Place {
-            version: KeySetVersion(u32::try_from(chain.len()).unwrap_or(u32::MAX) + 1),
-            predecessor: chain.last().map(|newest| Digest::of(newest)),
+    /// Another key releases a model from now on, and signs its releases again.
+    pub(super) fn rotate_release_key(&mut self, model: &ModelId, outgoing: Outgoing, now: Millis) {
+        self.authority.rotate_release(model, outgoing, now);
+        let key = self.authority.release_key(model);
+        for release in &mut self.releases {
+            if release.model == *model && release.fate != Fate::Forged {
+                release.sign_again(key);
+            }
         }
     }
 
@@ -217,10 +155,9 @@ impl Catalogue {
             },
             issued_at: BEGINNING,
         };
-        let key = if fate == Fate::Forged {
-            &self.stranger
-        } else {
-            &self.release
+        let key = match fate {
+            Fate::Forged => &self.authority.stranger,
+            _ => self.authority.release_key(model),
         };
         let statement = sign(&statement, key);
         Release {
@@ -230,10 +167,38 @@ impl Catalogue {
             fate,
             statement_digest: Digest::of(&statement),
             statement,
+            signed_before: Vec::new(),
             bundle: Digest::of(&plan),
             plan,
             layers,
         }
+    }
+}
+
+impl Release {
+    /// Whether this digest names its statement, as it is signed now or was before.
+    pub(super) fn is_stated_by(&self, digest: Digest) -> bool {
+        let mut before = self.signed_before.iter();
+        self.statement_digest == digest || before.any(|(its, _)| *its == digest)
+    }
+
+    fn document(&self, digest: Digest) -> Option<&[u8]> {
+        if self.bundle == digest {
+            return Some(&self.plan);
+        }
+        if self.statement_digest == digest {
+            return Some(&self.statement);
+        }
+        let before = self.signed_before.iter().find(|(its, _)| *its == digest);
+        before.map(|(_, bytes)| bytes.as_slice())
+    }
+
+    fn sign_again(&mut self, key: &SigningKey) {
+        let words = cose::peek::<Statement>(&self.statement);
+        let again = sign(&words.expect("invariant: it was signed here"), key);
+        let digest = std::mem::replace(&mut self.statement_digest, Digest::of(&again));
+        let before = std::mem::replace(&mut self.statement, again);
+        self.signed_before.push((digest, before));
     }
 }
 

@@ -8,13 +8,14 @@ mod hello;
 mod ingest;
 mod store;
 
+use super::Setup;
 use super::catalogue::{BEGINNING, Catalogue, Release};
 use super::planted::Planted;
+use super::seal::Signatures;
 use crate::random::Random;
 use muster_fleet::compose::{self, DesiredRow};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
-use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, Epoch, ModelId, StreamId};
 use muster_protocol::message::fetch::{Answer, Fetch, Piece, What};
 use muster_protocol::message::{Assignment, Entry, Settings};
@@ -27,8 +28,6 @@ pub(super) use store::{Record, Store};
 const ACCEPT_DAYS: u64 = 30;
 /// Far above what a lost controller can have composed in the meantime.
 const RESTORE_STEP: u64 = 1 << 32;
-/// Who the director is.
-const EPOCH: Epoch = Epoch(1);
 
 /// When to make a new assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +57,14 @@ pub(super) struct Letter {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What was signed last: the same words of the same epoch have the same signature.
+#[derive(Debug)]
+struct Said {
+    epoch: Epoch,
+    words: Vec<u8>,
+    signed: Vec<u8>,
+}
+
 /// The controller, up or down.
 #[derive(Debug)]
 pub(super) struct Controller {
@@ -70,14 +77,15 @@ pub(super) struct Controller {
     pub(super) random: Random,
     pub(super) letters: Vec<Letter>,
     pub(super) planted: Option<Planted>,
-    /// The last acknowledgement of each stream, in words and signed.
-    said: BTreeMap<StreamId, (Vec<u8>, Vec<u8>)>,
+    signatures: Signatures,
+    /// The last acknowledgement of each stream.
+    said: BTreeMap<StreamId, Said>,
     /// Whether it can read every document, or meets some of a version that it cannot.
     pub(super) reads_all: bool,
 }
 
 impl Controller {
-    pub(super) fn new(devices: &[DeviceId], random: Random, planted: Option<Planted>) -> Self {
+    pub(super) fn new(devices: &[DeviceId], random: Random, setup: &Setup) -> Self {
         Self {
             store: Store::new(devices),
             up: true,
@@ -85,7 +93,8 @@ impl Controller {
             clock_s: 0,
             random,
             letters: Vec::new(),
-            planted,
+            planted: setup.planted,
+            signatures: Signatures::of(setup.seed),
             said: BTreeMap::new(),
             reads_all: false,
         }
@@ -155,7 +164,7 @@ impl Controller {
             return false;
         }
         let at = compose::next_at(
-            EPOCH,
+            catalogue.authority.epoch,
             record.newest,
             record.accepted,
             record.generation_floor,
@@ -176,7 +185,7 @@ impl Controller {
             accept_by,
             entries: List::of(&listed),
         };
-        record.document = cose::seal_vec(&assignment, &catalogue.director);
+        record.document = cose::seal_vec(&assignment, &catalogue.authority.director);
         (record.newest, record.entries, record.accept_by) = (at, entries, accept_by);
         true
     }
@@ -201,7 +210,7 @@ impl Controller {
         };
         match fetch.what {
             What::Metadata { role, version, .. } => {
-                let found = catalogue.key_set(role, version.unwrap_or(0));
+                let found = catalogue.authority.key_set(role, version.unwrap_or(0));
                 self.answer(from, fetch.what, found);
             }
             What::Blob {
@@ -209,16 +218,9 @@ impl Controller {
                 piece_size: 0,
                 ..
             } => {
-                let release = catalogue.releases.iter();
-                let mut release =
-                    release.filter(|r| r.statement_digest == digest || r.bundle == digest);
-                let found = release
-                    .next()
-                    .filter(|r| self.reaches(from, r.statement_digest));
-                let found = found.map(|r| match r.bundle == digest {
-                    true => r.plan.as_slice(),
-                    false => r.statement.as_slice(),
-                });
+                let found = catalogue.document(digest);
+                let found = found.filter(|(release, _)| self.reaches(from, release));
+                let found = found.map(|(_, document)| document);
                 self.answer(from, fetch.what, found);
             }
             What::Blob {
@@ -227,7 +229,7 @@ impl Controller {
                 piece_size,
             } => {
                 let layer = catalogue.by_layer(digest);
-                let layer = layer.filter(|(r, _)| self.reaches(from, r.statement_digest));
+                let layer = layer.filter(|(release, _)| self.reaches(from, release));
                 for index in index..index.saturating_add(fetch.count.min(32)) {
                     let piece = layer.and_then(|(_, layer)| layer.pieces.get(index as usize));
                     let what = What::Blob {
@@ -250,11 +252,11 @@ impl Controller {
         self.send(to, Down::Piece, bytes);
     }
 
-    fn reaches(&self, device: usize, statement: Digest) -> bool {
+    fn reaches(&self, device: usize, release: &Release) -> bool {
         let entries = &self.store.devices[device].entries;
         entries
             .iter()
-            .any(|stored| stored.entry.statement == statement)
+            .any(|stored| release.is_stated_by(stored.entry.statement))
     }
 }
 

@@ -15,6 +15,7 @@ use super::catalogue::Catalogue;
 use super::disk::{AcceptedRecord, Disk, StateFile, Stream, Write};
 use super::planted::Planted;
 use super::safety::Violation;
+use super::seal::Signatures;
 use super::transcript::{Transcript, Who};
 use crate::random::Random;
 use ed25519_dalek::SigningKey;
@@ -27,8 +28,7 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Nonce, StreamId};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::{Down, Up};
-use outbox::Lane;
-pub(super) use outbox::WAITING_MAX;
+pub(super) use outbox::{Lane, WAITING_MAX};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use telemetry::Serving;
 
@@ -37,7 +37,7 @@ const MODELS_MAX: usize = 4;
 /// Pause before a write that the disk refused is tried again.
 const DISK_RETRY_MS: u64 = 5_000;
 /// Time between two hellos.
-const HELLO_MS: u64 = 900_000;
+const HELLO_MS: u64 = 1_800_000;
 
 /// What happens to a device.
 #[derive(Debug, Clone)]
@@ -105,9 +105,13 @@ pub(super) struct Around<'w> {
 /// A device, on or off.
 #[derive(Debug)]
 pub(super) struct Device {
+    /// Which machine.
     pub(super) number: usize,
+    /// Under whose name it speaks: its own number, but for a clone.
+    pub(super) name: usize,
     pub(super) id: DeviceId,
     pub(super) key: SigningKey,
+    pub(super) signatures: Signatures,
     pub(super) disk: Disk,
     pub(super) running: Option<Running>,
     /// How often it was started: what was under way before is nobody's any more.
@@ -121,7 +125,7 @@ pub(super) struct Device {
 }
 
 /// The truth about a device, for the checks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Bundles that passed a trial here.
     pub(super) passed: BTreeSet<Digest>,
@@ -163,14 +167,16 @@ pub(super) struct Running {
 }
 
 impl Device {
-    pub(super) fn new(number: usize, mut random: Random) -> Self {
+    pub(super) fn new(number: usize, mut random: Random, signatures: Signatures) -> Self {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&random.draw().to_le_bytes());
         let (receipts, windows) = (random.draw(), random.draw());
         Self {
             number,
+            name: number,
             id: DeviceId::parse(&format!("device-{number}")).expect("invariant: a device id"),
             key: SigningKey::from(seed),
+            signatures,
             disk: Disk::new(
                 StreamId(receipts.to_le_bytes()),
                 StreamId(windows.to_le_bytes()),
@@ -180,6 +186,24 @@ impl Device {
             random,
             wishes: Vec::new(),
             seen: Seen::default(),
+            leap_ms: 0,
+        }
+    }
+
+    /// Another machine with a copy of this disk, without power.
+    pub(super) fn copied(&self, number: usize, random: Random) -> Self {
+        Self {
+            number,
+            name: self.name,
+            id: self.id.clone(),
+            key: self.key.clone(),
+            signatures: self.signatures,
+            disk: self.disk.clone(),
+            running: None,
+            boots: 0,
+            random,
+            wishes: Vec::new(),
+            seen: self.seen.clone(),
             leap_ms: 0,
         }
     }
@@ -230,23 +254,29 @@ impl Device {
         }
     }
 
-    /// The power goes. The write under way was done, or it was not: `done` says which.
-    pub(super) fn power_off(&mut self, done: bool, planted: Option<Planted>) {
+    /// The power goes. The write under way was done, or it was not: `done` says which. A piece
+    /// may be torn, as nothing syncs it; says whether one was.
+    pub(super) fn power_off(&mut self, done: bool, planted: Option<Planted>) -> bool {
         let Some(mut running) = self.running.take() else {
-            return;
+            return false;
         };
-        if let (Some(state), Some(write)) = (running.under_way.take(), running.writing.pop_front())
-        {
-            if done {
-                self.disk.apply(&write, state);
-            } else if planted == Some(Planted::RenameBeforeFsync)
-                && matches!(write, Write::State { .. })
-            {
-                self.disk.state = StateFile::default();
-            }
-        }
         self.leap_ms = 0;
         self.wishes.clear();
+        let write = running.writing.pop_front();
+        let Some((state, write)) = running.under_way.take().zip(write) else {
+            return false;
+        };
+        let careless = planted == Some(Planted::RenameBeforeFsync);
+        match (&write, done) {
+            (Write::Piece { layer, .. }, true) => {
+                self.disk.apply(&write, state);
+                return self.disk.tear(*layer, &mut self.random);
+            }
+            (_, true) => self.disk.apply(&write, state),
+            (Write::State { .. }, false) if careless => self.disk.state = StateFile::default(),
+            (_, false) => {}
+        }
+        false
     }
 
     /// The monotonic clock of the machine.

@@ -1,16 +1,22 @@
 //! The disk of a device: what outlives a power cut, and the writes that are on their way to it.
 //!
 //! Writes are done one after the other; each is atomic, as a file that is written, synced and
-//! renamed is. A cut finds the one under way done or not done, and the others not begun. Never
-//! judges what is written.
+//! renamed is. A cut finds the one under way done or not done, and the others not begun. Only
+//! pieces are synced by nobody, so that the last of them may be torn or gone. Never judges what is
+//! written.
 
 use super::lane::{Body, StoredLane};
+use super::network;
+use crate::random::Random;
 use muster_device::acceptance::Accepted;
 use muster_device::stream::Handle;
 use muster_device::trusted_time::TimeFloors;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{ModelId, Sequence, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Pieces that a power cut may take with it.
+const UNSYNCED_MAX: u64 = 8;
 
 /// Which of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +69,7 @@ pub(super) enum Write {
         bundle: Digest,
         bytes: Vec<u8>,
     },
-    /// The next piece of a layer.
+    /// A piece of a layer: the next one, or one that lies there already.
     Piece {
         model: ModelId,
         layer: Digest,
@@ -151,10 +157,13 @@ impl Disk {
                 ..
             } => {
                 let pieces = self.layers.entry(*layer).or_default();
-                // What was swept in between is fetched again from its first piece on.
-                if pieces.len() == *index as usize {
+                let (place, end) = (*index as usize, pieces.len());
+                if let Some(piece) = pieces.get_mut(place) {
+                    piece.clone_from(bytes);
+                } else if place == end {
                     pieces.push(bytes.clone());
                 }
+                // What was swept in between is fetched again from its first piece on.
             }
             Write::Body {
                 stream,
@@ -181,6 +190,32 @@ impl Disk {
             Write::Aside { stream, sequence } => self.lane_mut(*stream).keep_aside(*sequence),
             Write::Supersede { stream, fresh } => self.lane_mut(*stream).supersede(*fresh),
         }
+    }
+
+    /// What was not synced yet of the last pieces of a layer is lost, and the last one that is
+    /// left is not what was written; says whether there was one.
+    pub(super) fn tear(&mut self, layer: Digest, random: &mut Random) -> bool {
+        let Some(pieces) = self.layers.get_mut(&layer) else {
+            return false;
+        };
+        let lost = usize::try_from(random.below(UNSYNCED_MAX)).unwrap_or_default();
+        pieces.truncate(pieces.len().saturating_sub(lost).max(1));
+        if let Some(last) = pieces.last_mut() {
+            network::damage(last, random);
+        }
+        true
+    }
+
+    /// Pieces of a layer from the first on that are what they shall be; what follows is removed.
+    pub(super) fn good_pieces(&mut self, layer: Digest, wanted: &[Digest]) -> usize {
+        let Some(pieces) = self.layers.get_mut(&layer) else {
+            return 0;
+        };
+        let good = pieces.iter().zip(wanted);
+        let good = good.take_while(|(piece, wanted)| Digest::of(piece) == **wanted);
+        let good = good.count();
+        pieces.truncate(good);
+        good
     }
 
     /// Whether every piece of a bundle lies here as its plan says.

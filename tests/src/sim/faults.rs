@@ -17,6 +17,8 @@ pub enum Fault {
     DiskRots,
     /// A write ends in an error once.
     WriteFails,
+    /// Power goes in the middle of a piece: the end of a layer is not what was written.
+    WriteTorn,
     /// A link is cut, and both ends are told.
     LinkCut,
     /// Nothing comes through in one direction, and nobody is told.
@@ -41,15 +43,22 @@ pub enum Fault {
     FloorRaised,
     /// A release is revoked.
     Revoked,
+    /// Another key releases a model from now on; the old one overlaps or counts no more.
+    ReleaseKeyRotated,
+    /// Another director, with other keys, takes the place of a stolen one.
+    DirectorReplaced,
+    /// The disk of a device is copied into another machine.
+    Clone,
 }
 
 impl Fault {
     /// Every kind, in the order of the summary.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::PowerCut,
         Self::DiskFull,
         Self::DiskRots,
         Self::WriteFails,
+        Self::WriteTorn,
         Self::LinkCut,
         Self::OneWay,
         Self::Swizzle,
@@ -62,41 +71,46 @@ impl Fault {
         Self::TwoOperators,
         Self::FloorRaised,
         Self::Revoked,
+        Self::ReleaseKeyRotated,
+        Self::DirectorReplaced,
+        Self::Clone,
     ];
 
     /// One of those that strike at a drawn moment; the others come by themselves.
     pub(super) fn drawn(random: &mut Random) -> Self {
-        // What hits one device is drawn more often than what hits all.
-        const OFTEN: [Fault; 24] = [
-            Fault::PowerCut,
-            Fault::PowerCut,
-            Fault::PowerCut,
-            Fault::PowerCut,
-            Fault::DiskFull,
-            Fault::DiskFull,
-            Fault::DiskRots,
-            Fault::DiskRots,
-            Fault::LinkCut,
-            Fault::LinkCut,
-            Fault::LinkCut,
-            Fault::OneWay,
-            Fault::OneWay,
-            Fault::Replay,
-            Fault::Replay,
-            Fault::Replay,
-            Fault::Suspend,
-            Fault::Swizzle,
-            Fault::BrokerRestart,
-            Fault::FleetClock,
-            Fault::ControllerCrash,
-            Fault::ControllerRestore,
-            Fault::FloorRaised,
-            Fault::Revoked,
-        ];
-        let drawn = usize::try_from(random.below(OFTEN.len() as u64)).unwrap_or_default();
-        OFTEN[drawn]
+        let all = WEIGHTS.iter().map(|(_, weight)| weight).sum();
+        let mut left = random.below(all);
+        for (fault, weight) in WEIGHTS {
+            if left < weight {
+                return fault;
+            }
+            left -= weight;
+        }
+        Self::PowerCut
     }
 }
+
+/// How often each is drawn: what hits one device more often than what hits all, and least often
+/// what every device verifies again at each start.
+const WEIGHTS: [(Fault, u64); 17] = [
+    (Fault::PowerCut, 8),
+    (Fault::DiskFull, 4),
+    (Fault::DiskRots, 4),
+    (Fault::LinkCut, 6),
+    (Fault::OneWay, 4),
+    (Fault::Replay, 6),
+    (Fault::Suspend, 2),
+    (Fault::Swizzle, 2),
+    (Fault::BrokerRestart, 2),
+    (Fault::FleetClock, 2),
+    (Fault::ControllerCrash, 2),
+    (Fault::ControllerRestore, 2),
+    (Fault::Clone, 2),
+    (Fault::FloorRaised, 1),
+    (Fault::Revoked, 1),
+    (Fault::ReleaseKeyRotated, 1),
+    (Fault::DirectorReplaced, 1),
+];
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,6 +119,7 @@ impl fmt::Display for Fault {
             Self::DiskFull => "disk full",
             Self::DiskRots => "disk rots",
             Self::WriteFails => "write fails",
+            Self::WriteTorn => "write torn",
             Self::LinkCut => "link cut",
             Self::OneWay => "one way only",
             Self::Swizzle => "swizzle",
@@ -117,6 +132,9 @@ impl fmt::Display for Fault {
             Self::TwoOperators => "two operators",
             Self::FloorRaised => "floor raised",
             Self::Revoked => "release revoked",
+            Self::ReleaseKeyRotated => "release key rotated",
+            Self::DirectorReplaced => "director replaced",
+            Self::Clone => "device cloned",
         })
     }
 }

@@ -3,79 +3,110 @@
 //!
 //! Never forgives a device that is merely slow: the world gives it hours.
 
+use super::catalogue::Catalogue;
+use super::clones::Company;
 use super::controller::Record;
-use super::device::Device;
+use super::device::{Device, Lane, Running};
 use super::safety::Violation;
 use muster_device::updater::Progress;
-use muster_protocol::message::Step;
+use muster_protocol::message::{Entry, Step};
 
 /// Why a device has not settled yet; `None` when it has.
-pub(super) fn unsettled(device: &Device, record: &Record) -> Option<Violation> {
+pub(super) fn unsettled(
+    device: &Device,
+    record: &Record,
+    company: Company,
+    catalogue: &Catalogue,
+) -> Option<Violation> {
     let Some(running) = &device.running else {
         return waits("it has power", String::new());
     };
+    let reached = key_sets(device, catalogue)
+        .or_else(|| assignment(device, record))
+        .or_else(|| {
+            let mut entries = record.entries.iter();
+            entries.find_map(|stored| entry(device, running, &stored.entry))
+        });
+    match company {
+        Company::Alone => reached
+            .or_else(|| told(running, record))
+            .or_else(|| documents(running)),
+        // What the other has said under its numbers, nobody will acknowledge.
+        Company::Shared => reached,
+    }
+}
+
+fn key_sets(device: &Device, catalogue: &Catalogue) -> Option<Violation> {
+    let (held, signed) = (device.disk.key_sets.len(), catalogue.authority.key_sets());
+    if held == signed {
+        return None;
+    }
+    waits("every key set arrives", format!("{held} of {signed}"))
+}
+
+fn assignment(device: &Device, record: &Record) -> Option<Violation> {
     if record.held.is_some() {
         return waits("it is held no more", format!("{:?}", record.held));
     }
-    let accepted = device
-        .disk
-        .state
-        .accepted
-        .as_ref()
-        .map(|record| record.accepted.at);
-    if record.document.is_empty() {
+    let accepted = device.disk.state.accepted.as_ref();
+    let accepted = accepted.map(|record| record.accepted.at);
+    if record.document.is_empty() || accepted == Some(record.newest) {
         return None;
     }
-    if accepted != Some(record.newest) {
-        return waits(
-            "the newest assignment is accepted",
-            format!("{accepted:?}, newest {:?}", record.newest),
-        );
+    waits(
+        "the newest assignment is accepted",
+        format!("{accepted:?}, newest {:?}", record.newest),
+    )
+}
+
+fn entry(device: &Device, running: &Running, entry: &Entry) -> Option<Violation> {
+    let updater = running.updaters.get(&entry.model);
+    let Some(state) = updater.map(|updater| updater.state()) else {
+        return waits("every entry has its machine", entry.model.to_string());
+    };
+    let its = state.entry.as_ref();
+    let taken = its.is_some_and(|its| its.since == entry.since);
+    if !taken || !ended(state.progress) {
+        return waits("every entry comes to an end", format!("{state:?}"));
     }
-    for stored in &record.entries {
-        let entry = &stored.entry;
-        let updater = running.updaters.get(&entry.model);
-        let Some(state) = updater.map(|updater| updater.state()) else {
-            return waits("every entry has its machine", entry.model.to_string());
-        };
-        let taken = state
-            .entry
-            .as_ref()
-            .is_some_and(|its| its.since == entry.since);
-        if !taken || !ended(state.progress) {
-            return waits("every entry comes to an end", format!("{state:?}"));
-        }
-        // What the disk has damaged cannot answer; the device says that it is degraded.
-        let active = state.active.as_ref().map(|slot| slot.release.bundle);
-        let active = active.filter(|bundle| device.disk.is_whole(*bundle));
-        if active.is_some() && running.routes.get(&entry.model).copied() != active {
-            return waits(
-                "what is active answers",
-                format!("{}: {active:?}", entry.model),
-            );
-        }
-        // What a restored controller has lost, it has recorded as a gap; nobody tells it again.
-        if !record.gaps.is_empty() {
-            continue;
-        }
+    // What the disk has damaged cannot answer; the device says that it is degraded.
+    let active = state.active.as_ref().map(|slot| slot.release.bundle);
+    let active = active.filter(|bundle| device.disk.is_whole(*bundle));
+    if active.is_none() || running.routes.get(&entry.model).copied() == active {
+        return None;
+    }
+    waits(
+        "what is active answers",
+        format!("{}: {active:?}", entry.model),
+    )
+}
+
+/// What a restored controller has lost, it has recorded as a gap; nobody tells it again.
+fn told(running: &Running, record: &Record) -> Option<Violation> {
+    let entries = record.entries.iter().map(|stored| &stored.entry);
+    let mut entries = entries.filter(|_| record.gaps.is_empty());
+    entries.find_map(|entry| {
+        let progress = running.updaters.get(&entry.model)?.state().progress;
         let told = record.told.get(&(entry.model.clone(), entry.since));
-        if told.is_none_or(|step| !tells(state.progress, *step)) {
-            let how = format!("{}: {:?}, told {told:?}", entry.model, state.progress);
-            return waits("the controller knows how each entry ended", how);
+        if told.is_some_and(|step| tells(progress, *step)) {
+            return None;
         }
-    }
-    for lane in [&running.receipts, &running.windows] {
-        if !lane.stream.is_drained() || !lane.waiting.is_empty() {
-            let how = format!(
-                "{:?} keeps {} to {}",
-                lane.stream.id(),
-                lane.stream.first_kept(),
-                lane.stream.next()
-            );
-            return waits("every document is acknowledged", how);
-        }
-    }
-    None
+        waits(
+            "the controller knows how each entry ended",
+            format!("{}: {progress:?}, told {told:?}", entry.model),
+        )
+    })
+}
+
+fn documents(running: &Running) -> Option<Violation> {
+    let lanes = [&running.receipts, &running.windows];
+    let full = |lane: &&Lane| !lane.stream.is_drained() || !lane.waiting.is_empty();
+    let lane = lanes.into_iter().find(full)?;
+    let (first, next) = (lane.stream.first_kept(), lane.stream.next());
+    waits(
+        "every document is acknowledged",
+        format!("{:?} keeps {first} to {next}", lane.stream.id()),
+    )
 }
 
 fn waits(promise: &'static str, how: String) -> Option<Violation> {

@@ -54,6 +54,8 @@ pub(super) struct Link {
     pub(super) blocked: Option<Way>,
     /// Raised when a broker forgets what it carries.
     pub(super) session: u64,
+    /// How often somebody else took the connection over.
+    pub(super) taken_over: u32,
     /// The last assignment that the broker keeps for whoever connects.
     pub(super) retained: Option<Vec<u8>>,
 }

@@ -41,4 +41,21 @@ impl Planted {
         Self::TrustTheClock,
         Self::DropTheRejected,
     ];
+
+    /// The mistake in words, for tables.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AcknowledgeBeforeDurable => "acknowledge before durable",
+            Self::RenameBeforeFsync => "rename before fsync",
+            Self::AcceptEqualGeneration => "accept an equal generation",
+            Self::MergeAfterSend => "merge after send",
+            Self::AcknowledgeBeyondSent => "acknowledge beyond sent",
+            Self::RetryWithoutLimit => "retry without limit",
+            Self::WriteBeforeVerifying => "write to the slot before verifying",
+            Self::CommitFloorTooEarly => "commit the floor too early",
+            Self::TrustTheClock => "trust the clock",
+            Self::DropTheRejected => "drop the rejected",
+        }
+    }
 }

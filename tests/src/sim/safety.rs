@@ -4,6 +4,7 @@
 //! and compares. Never looks at a clock.
 
 use super::catalogue::{Catalogue, Fate};
+use super::clones::Company;
 use super::controller::Record;
 use super::device::Device;
 use super::lane::Counts;
@@ -25,7 +26,7 @@ pub struct Violation {
 }
 
 /// What was seen of one device so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     states_read: u64,
     key_sets: usize,
@@ -50,6 +51,7 @@ impl Watch {
         &mut self,
         device: &mut Device,
         record: &Record,
+        company: Company,
         catalogue: &Catalogue,
     ) -> Checked {
         if let Some(violation) = device.seen.violation.take() {
@@ -61,7 +63,11 @@ impl Watch {
         }
         serving(device, catalogue)?;
         queues(device)?;
-        self.counts(device, record)
+        match company {
+            Company::Alone => self.counts(device, record),
+            // Of two that give the same numbers, one loses: that is why a clone is an incident.
+            Company::Shared => Ok(()),
+        }
     }
 
     /// What the state file says, against what it ever said.

@@ -4,32 +4,37 @@
 //! One event at a time, each followed by the checks; whatever is random is drawn from the seed.
 //! Never reads a clock, never sleeps.
 
+mod healing;
+mod people;
 mod strike;
+mod traffic;
 
 use super::agenda::Agenda;
 use super::catalogue::Catalogue;
-use super::controller::{Change, Controller, Store};
+use super::clones::Clones;
+use super::controller::{Controller, Store};
 use super::device::{self, Around, Device, Wish};
 use super::faults::Fault;
-use super::liveness;
-use super::network::{self, Link, Way, Weather};
+use super::network::{Link, Weather};
 use super::report::Counted;
 use super::safety::{Violation, Watch};
-use super::transcript::{Transcript, Who};
+use super::seal::Signatures;
+use super::transcript::Transcript;
 use super::{Failure, Outcome, Setup};
 use crate::random::Random;
-use muster_protocol::cose;
-use muster_protocol::key::PublicKey;
-use muster_protocol::message::Hello;
-use muster_protocol::message::document::Document;
 use muster_protocol::time::Millis;
 use muster_protocol::topic::{Down, Up};
-use std::collections::BTreeMap;
 
 /// How long things go wrong.
-const STORM_MS: u64 = 4 * 3_600_000;
+const STORM_MS: u64 = 2 * 3_600_000;
 /// How long devices may need afterwards.
 const CALM_MS: u64 = 8 * 3_600_000;
+/// One event of a device in so many is met by a power cut instead.
+const CUTS_BETWEEN_EVENTS: u64 = 600;
+/// One write in so many is cut in its middle.
+const CUTS_IN_WRITES: u64 = 120;
+/// One write in so many is refused.
+const FAILED_WRITES: u64 = 200;
 /// How often it is looked whether all have settled.
 const LOOK_MS: u64 = 600_000;
 /// For how long after the storm people ask for predictions.
@@ -100,7 +105,7 @@ pub(super) struct World {
     asked: bool,
     /// Messages that somebody may say again.
     overheard: Vec<(usize, Heard)>,
-    floors: BTreeMap<String, u32>,
+    clones: Clones,
     transcript: Transcript,
     counted: Counted,
 }
@@ -117,10 +122,10 @@ impl World {
         let mut random = Random(setup.seed);
         let catalogue = Catalogue::new(&mut random);
         let devices: Vec<_> = (0..setup.devices)
-            .map(|n| Device::new(n, Random(random.draw())))
+            .map(|n| Device::new(n, Random(random.draw()), Signatures::of(setup.seed)))
             .collect();
         let ids: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
-        let controller = Controller::new(&ids, Random(random.draw()), setup.planted);
+        let controller = Controller::new(&ids, Random(random.draw()), &setup);
         let count = setup.devices;
         let mut world = Self {
             weather: Weather::foul(&mut random),
@@ -137,7 +142,7 @@ impl World {
             stormy: true,
             asked: true,
             overheard: Vec::new(),
-            floors: BTreeMap::new(),
+            clones: Clones::default(),
             transcript: Transcript::new(setup.recording),
             counted: Counted::default(),
             setup,
@@ -265,7 +270,7 @@ impl World {
 
     /// Hands an event to a device, does what it wants, and checks.
     fn tell(&mut self, device: usize, event: device::Event) -> Result<(), Violation> {
-        if self.stormy && self.random.below(600) == 0 {
+        if self.happens(CUTS_BETWEEN_EVENTS) {
             return self.cut_power(device);
         }
         let mut around = Around {
@@ -281,9 +286,11 @@ impl World {
     }
 
     fn check(&mut self, device: usize) -> Result<(), Violation> {
-        let record = &self.controller.store.devices[device];
+        let name = self.devices[device].name;
+        let record = &self.controller.store.devices[name];
+        let company = self.clones.company_of(name);
         self.watches[device]
-            .check(&mut self.devices[device], record, &self.catalogue)
+            .check(&mut self.devices[device], record, company, &self.catalogue)
             .map_err(|violation| Violation {
                 how: format!("device {device}: {}", violation.how),
                 ..violation
@@ -291,58 +298,55 @@ impl World {
     }
 
     fn grant(&mut self, device: usize) -> Result<(), Violation> {
-        let boots = self.devices[device].boots;
         for wish in std::mem::take(&mut self.devices[device].wishes) {
             match wish {
                 Wish::Send(topic, bytes) => self.send_up(device, topic, &bytes),
+                Wish::Write if self.happens(CUTS_IN_WRITES) => return self.cut_power(device),
                 Wish::Write => {
-                    let fails = self.stormy && self.random.below(200) == 0;
-                    if fails {
-                        self.count(Fault::WriteFails);
-                    }
-                    let refused = fails || self.disks_full[device];
-                    let event = if refused {
-                        device::Event::Refused
-                    } else {
-                        device::Event::Written
-                    };
+                    let event = self.write(device);
                     let delay_ms = 2 + self.random.below(30);
-                    self.agenda.after(
-                        delay_ms,
-                        Event::Device {
-                            device,
-                            boots,
-                            event,
-                        },
-                    );
+                    self.later(device, delay_ms, event);
                 }
                 Wish::WriteLater(delay_ms) => {
-                    let event = device::Event::WriteAgain;
-                    self.agenda.after(
-                        delay_ms,
-                        Event::Device {
-                            device,
-                            boots,
-                            event,
-                        },
-                    );
+                    self.later(device, delay_ms, device::Event::WriteAgain);
                 }
                 Wish::Later(delay_ms, effect) => {
-                    let event = device::Event::Ended(effect);
-                    self.agenda.after(
-                        delay_ms,
-                        Event::Device {
-                            device,
-                            boots,
-                            event,
-                        },
-                    );
+                    self.later(device, delay_ms, device::Event::Ended(effect));
                 }
                 Wish::PowerCut => return self.cut_power(device),
             }
         }
         self.schedule_tick(device);
         Ok(())
+    }
+
+    /// How a write will end.
+    fn write(&mut self, device: usize) -> device::Event {
+        let fails = self.happens(FAILED_WRITES);
+        if fails {
+            self.count(Fault::WriteFails);
+        }
+        if fails || self.disks_full[device] {
+            device::Event::Refused
+        } else {
+            device::Event::Written
+        }
+    }
+
+    /// Something happens to a device later, unless its power goes before.
+    fn later(&mut self, device: usize, delay_ms: u64, event: device::Event) {
+        let boots = self.devices[device].boots;
+        let event = Event::Device {
+            device,
+            boots,
+            event,
+        };
+        self.agenda.after(delay_ms, event);
+    }
+
+    /// Whether something strikes that strikes once in `times` while there is a storm.
+    fn happens(&mut self, times: u64) -> bool {
+        self.stormy && self.random.below(times) == 0
     }
 
     fn schedule_tick(&mut self, device: usize) {
@@ -354,238 +358,6 @@ impl World {
         if self.ticks[device].is_none_or(|due| at < due) {
             self.ticks[device] = Some(at);
             self.agenda.after(delay_ms.max(1), Event::Tick { device });
-        }
-    }
-
-    fn send_up(&mut self, device: usize, topic: Up, bytes: &[u8]) {
-        let link = &self.links[device];
-        let mishaps = &mut self.counted.mishaps;
-        for arrival in network::carry(
-            link,
-            Way::Up,
-            bytes,
-            self.weather,
-            &mut self.random,
-            mishaps,
-        ) {
-            let (session, damaged) = (link.session, arrival.bytes != bytes);
-            let bytes = arrival.bytes;
-            self.agenda.after(
-                arrival.delay_ms,
-                Event::ToFleet {
-                    device,
-                    session,
-                    topic,
-                    bytes,
-                    damaged,
-                },
-            );
-        }
-        self.overhear(device, Heard::Up(topic, bytes.to_vec()));
-    }
-
-    /// A message reaches the controller. What was damaged on the way must not open.
-    fn hear(
-        &mut self,
-        device: usize,
-        topic: Up,
-        bytes: &[u8],
-        damaged: bool,
-    ) -> Result<(), Violation> {
-        if damaged {
-            return self.refuse_damaged(device, topic, bytes);
-        }
-        let (now, catalogue) = (self.agenda.now(), &self.catalogue);
-        match topic {
-            Up::Hello => self.controller.on_hello(device, bytes, catalogue, now),
-            Up::Doc => self.controller.on_document(device, bytes, catalogue),
-            Up::Fetch => self.controller.on_fetch(device, bytes, catalogue),
-            Up::Assignment => self.controller.on_shown(device, bytes, catalogue, now),
-            Up::Status => {}
-        }
-        self.transcript
-            .note(now, Who::Fleet, "hears", device as u64, || {
-                format!("d{device} {}", topic.as_str())
-            });
-        self.post();
-        self.check(device)
-    }
-
-    fn refuse_damaged(&self, device: usize, topic: Up, bytes: &[u8]) -> Result<(), Violation> {
-        let keys: [PublicKey; 1] = [self.devices[device].key.verifying_key().into()];
-        let keys = cose::KeySet {
-            keys: &keys,
-            threshold: 1,
-        };
-        let mut scratch = vec![0; cose::scratch_len(bytes.len())];
-        let opens = match topic {
-            Up::Doc => cose::open::<Document<'_>>(bytes, keys, &mut scratch).is_ok(),
-            Up::Hello => cose::open::<Hello<'_>>(bytes, keys, &mut scratch).is_ok(),
-            Up::Fetch | Up::Assignment | Up::Status => false,
-        };
-        if opens {
-            let how = format!("device {device}, {}", topic.as_str());
-            return Err(Violation {
-                promise: "what was damaged does not open",
-                how,
-            });
-        }
-        Ok(())
-    }
-
-    /// Sends what the controller wants to say.
-    fn post(&mut self) {
-        for letter in std::mem::take(&mut self.controller.letters) {
-            if letter.topic == Down::Assignment {
-                self.links[letter.to].retained = Some(letter.bytes.clone());
-            }
-            self.send_down(letter.to, letter.topic, &letter.bytes);
-            if letter.topic != Down::Piece {
-                self.overhear(letter.to, Heard::Down(letter.topic, letter.bytes));
-            }
-        }
-    }
-
-    fn send_down(&mut self, device: usize, topic: Down, bytes: &[u8]) {
-        let link = &self.links[device];
-        let mishaps = &mut self.counted.mishaps;
-        for arrival in network::carry(
-            link,
-            Way::Down,
-            bytes,
-            self.weather,
-            &mut self.random,
-            mishaps,
-        ) {
-            let session = link.session;
-            let bytes = arrival.bytes;
-            self.agenda.after(
-                arrival.delay_ms,
-                Event::ToDevice {
-                    device,
-                    session,
-                    topic,
-                    bytes,
-                },
-            );
-        }
-    }
-
-    fn overhear(&mut self, device: usize, heard: Heard) {
-        if !self.stormy || self.random.below(20) != 0 {
-            return;
-        }
-        if self.overheard.len() < 64 {
-            return self.overheard.push((device, heard));
-        }
-        let place = usize::try_from(self.random.below(64)).unwrap_or_default();
-        self.overheard[place] = (device, heard);
-    }
-
-    fn connect_later(&mut self, device: usize) {
-        let delay_ms = 500 + self.random.below(20_000);
-        self.agenda.after(delay_ms, Event::Connect { device });
-    }
-
-    fn connect(&mut self, device: usize) -> Result<(), Violation> {
-        let link = &mut self.links[device];
-        if link.connected || link.cut || self.devices[device].running.is_none() {
-            return Ok(());
-        }
-        link.connected = true;
-        let retained = link.retained.clone();
-        self.tell(device, device::Event::Connected)?;
-        if let Some(bytes) = retained {
-            self.send_down(device, Down::Assignment, &bytes);
-        }
-        Ok(())
-    }
-
-    /// An operator acts: stored in one transaction, sent one by one afterwards.
-    fn operate(&mut self) {
-        if !self.controller.up {
-            return;
-        }
-        if self.stormy && self.random.below(8) == 0 {
-            self.count(Fault::TwoOperators);
-            self.agenda.after(0, Event::Operator);
-        }
-        let change = self.change();
-        let now = self.agenda.now();
-        let devices = self.controller.plan(&change, &self.catalogue, now);
-        self.transcript
-            .note(now, Who::Fleet, "plans", devices.len() as u64, || {
-                format!("{change:?}")
-            });
-        let starts = self.controller.starts;
-        for device in devices {
-            let delay_ms = 50 + self.random.below(2_000);
-            self.agenda
-                .after(delay_ms, Event::Dispatch { device, starts });
-        }
-    }
-
-    fn change(&mut self) -> Change {
-        let random = &mut self.random;
-        let count = self.devices.len() as u64;
-        let device = usize::try_from(random.below(count)).unwrap_or_default();
-        let models: Vec<_> = super::catalogue::models().collect();
-        let model =
-            models[usize::try_from(random.below(models.len() as u64)).unwrap_or_default()].clone();
-        match random.below(12) {
-            0 => Change::Remove { device, model },
-            1 | 2 => Change::Retry { device, model },
-            _ => {
-                let releases = self.catalogue.releases.len() as u64;
-                let release = usize::try_from(random.below(releases)).unwrap_or_default();
-                let part = 1 + random.below(4);
-                let devices = (0..self.devices.len())
-                    .filter(|_| random.below(4) < part)
-                    .collect();
-                Change::Rollout { release, devices }
-            }
-        }
-    }
-
-    fn heal(&mut self) {
-        self.transcript
-            .note(self.agenda.now(), Who::World, "heals", 0, String::new);
-        self.stormy = false;
-        self.weather = Weather::fair();
-        self.controller.up = true;
-        self.controller.reads_all = true;
-        self.controller.clock_s = 0;
-        self.disks_full.fill(false);
-        for device in 0..self.devices.len() {
-            let delay_ms = self.random.below(300_000);
-            self.links[device].blocked = None;
-            self.agenda.after(delay_ms, Event::Mend { device });
-            if self.devices[device].running.is_none() {
-                self.agenda.after(delay_ms, Event::PowerOn { device });
-            }
-        }
-        self.agenda.after(ASKING_MS, Event::Look);
-    }
-
-    /// Looks whether all have settled, and loses patience in the end.
-    fn look(&mut self) -> Result<Option<()>, Violation> {
-        self.asked = false;
-        let mut devices = self.devices.iter().zip(&self.controller.store.devices);
-        let waits = devices.find_map(|(device, record)| {
-            liveness::unsettled(device, record).map(|violation| (device.number, violation))
-        });
-        match waits {
-            None => Ok(Some(())),
-            Some((number, violation)) if self.agenda.now().0 > STORM_MS + CALM_MS => {
-                Err(Violation {
-                    how: format!("device {number} after hours of calm: {}", violation.how),
-                    ..violation
-                })
-            }
-            Some(_) => {
-                self.agenda.after(LOOK_MS, Event::Look);
-                Ok(None)
-            }
         }
     }
 

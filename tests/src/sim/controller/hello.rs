@@ -4,13 +4,13 @@
 //! answers no challenge.
 
 use super::super::catalogue::Catalogue;
+use super::super::seal;
 use super::store::Held;
-use super::{Controller, EPOCH, RESTORE_STEP, When};
+use super::{Controller, RESTORE_STEP, When};
 use muster_fleet::compose::{DesiredRow, StoredEntry};
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::Nonce;
-use muster_protocol::key::PublicKey;
 use muster_protocol::message::{Assignment, Entry, Hello, Show, SignedTime};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Down;
@@ -32,7 +32,7 @@ impl Controller {
         catalogue: &Catalogue,
         now: Millis,
     ) {
-        let Ok(hello) = cose::peek::<Hello<'_>>(bytes) else {
+        let Some(hello) = seal::read::<Hello<'_>>(bytes) else {
             return;
         };
         let record = &self.store.devices[from];
@@ -111,11 +111,12 @@ impl Controller {
             device: hello.device.clone(),
             nonce: hello.nonce,
             unix: self.unix(now),
-            epoch: EPOCH,
+            epoch: catalogue.authority.epoch,
             challenge,
             show,
         };
-        self.send(to, Down::Time, cose::seal_vec(&time, &catalogue.time));
+        let bytes = self.signatures.seal(&time, &catalogue.authority.time);
+        self.send(to, Down::Time, bytes);
     }
 
     /// Makes a new assignment where the stored one cannot serve, and sends it to who lacks it.
@@ -133,7 +134,9 @@ impl Controller {
         let ending = self.unix(now).plus_days(1);
         let record = &self.store.devices[from];
         let composed = !record.document.is_empty();
-        if composed && hello.accepted != Some(record.newest) && record.accept_by <= ending {
+        let untaken = hello.accepted != Some(record.newest);
+        let foreign = record.newest.epoch < catalogue.authority.epoch;
+        if composed && (foreign || untaken && record.accept_by <= ending) {
             self.dispatch(from, When::Always, catalogue, now);
         }
         let record = &self.store.devices[from];
@@ -157,7 +160,7 @@ impl Controller {
         if claim.is_none_or(|(_, digest)| Digest::of(bytes) != digest) {
             return;
         }
-        let keys: [PublicKey; 1] = [catalogue.director.verifying_key().into()];
+        let keys = catalogue.authority.directors();
         let keys = cose::KeySet {
             keys: &keys,
             threshold: 1,

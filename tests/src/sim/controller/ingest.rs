@@ -6,10 +6,10 @@
 use super::super::bodies;
 use super::super::catalogue::Catalogue;
 use super::super::planted::Planted;
-use super::Controller;
+use super::super::seal;
 use super::store::{StreamRow, Taken};
+use super::{Controller, Said};
 use muster_protocol::cbor::{self, List};
-use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, ModelId, Sequence, StreamId};
 use muster_protocol::limits::FROZEN_MAX;
@@ -19,7 +19,7 @@ use muster_protocol::topic::Down;
 
 impl Controller {
     pub(in crate::sim) fn on_document(&mut self, from: usize, bytes: &[u8], catalogue: &Catalogue) {
-        let Ok(document) = cose::peek::<Document<'_>>(bytes) else {
+        let Some(document) = seal::read::<Document<'_>>(bytes) else {
             return;
         };
         let (stream, sequence) = (document.stream, document.sequence);
@@ -106,15 +106,19 @@ impl Controller {
             through: Sequence(row.through.0 + beyond),
             rejected: List::of(&rejected),
         };
-        let payload = cbor::to_vec(&ack);
-        // The same words have the same signature: it is made once.
-        let known = self.said.get(&stream).filter(|(said, _)| *said == payload);
-        let bytes = match known {
-            Some((_, bytes)) => bytes.clone(),
-            None => cose::seal_vec(&ack, &catalogue.acks),
+        let (epoch, words) = (catalogue.authority.epoch, cbor::to_vec(&ack));
+        let known = self.said.get(&stream);
+        let signed = match known.filter(|said| said.epoch == epoch && said.words == words) {
+            Some(said) => said.signed.clone(),
+            None => self.signatures.seal(&ack, &catalogue.authority.acks),
         };
-        self.said.insert(stream, (payload, bytes.clone()));
-        self.send(device, Down::Ack, bytes);
+        let said = Said {
+            epoch,
+            words,
+            signed: signed.clone(),
+        };
+        self.said.insert(stream, said);
+        self.send(device, Down::Ack, signed);
     }
 
     /// What a hello says about one stream: that it exists, whose place it takes, what it no

@@ -83,7 +83,7 @@ impl Device {
 
     /// Takes up a key set that is durable; one that does not fit changes nothing.
     pub(super) fn take_up_key_set(&mut self, role: &str, bytes: &[u8], around: &Around<'_>) {
-        let targets = around.catalogue.targets_keys();
+        let targets = around.catalogue.authority.targets_keys();
         let targets = cose::KeySet {
             keys: &targets,
             threshold: 1,

@@ -4,7 +4,7 @@
 //! What does not match its digest is dropped and asked for again later: the network is never
 //! evidence.
 
-use super::super::catalogue::{self, FLEET_ROLE};
+use super::super::catalogue::{self, Catalogue, FLEET_ROLE};
 use super::super::disk::Write;
 use super::super::planted::Planted;
 use super::effects::capabilities;
@@ -100,12 +100,17 @@ impl Device {
         let Some(plan) = stored.and_then(|plan| catalogue::read_plan(plan)) else {
             return self.fail(model, bundle, Reason::Manifest, around);
         };
-        let wanted = |(digest, pieces): &(Digest, Vec<Digest>)| Wanted {
+        let careless = around.planted == Some(Planted::WriteBeforeVerifying);
+        let layers = plan.iter();
+        let wanted = layers.map(|(digest, pieces)| Wanted {
             digest: *digest,
             pieces: u32::try_from(pieces.len()).unwrap_or(u32::MAX),
-            have: self.stored_pieces(*digest),
-        };
-        let wanted: Vec<_> = plan.iter().map(wanted).collect();
+            have: match careless {
+                true => self.stored_pieces(*digest),
+                false => self.disk.good_pieces(*digest, pieces) as u32,
+            },
+        });
+        let wanted: Vec<_> = wanted.collect();
         let mut fetcher = Box::new(Fetcher::new(wanted, self.random.draw()));
         let clock = self.clock(around.now);
         if self.running().connected {
@@ -297,7 +302,7 @@ impl Device {
                 Answer::Bytes { bytes, .. }
                     if careless || Some(Digest::of(bytes)) == expected.copied() =>
                 {
-                    good = (index == next).then(|| (model.clone(), bytes.to_vec()));
+                    good = (index <= next).then(|| (model.clone(), bytes.to_vec()));
                 }
                 Answer::Bytes { .. } | Answer::NotFound => {
                     fetcher.handle(fetcher::Input::Unusable { layer }, clock);
@@ -360,42 +365,28 @@ impl Device {
     }
 
     /// Checked before it is written, and taken up once it is durable.
-    fn on_key_set(&mut self, role: &str, bytes: &[u8], around: &Around<'_>) {
-        let targets = around.catalogue.targets_keys();
-        let targets = cose::KeySet {
-            keys: &targets,
-            threshold: 1,
-        };
-        let mut scratch = vec![0; cose::scratch_len(bytes.len())];
-        let place: Option<Place> = if role == FLEET_ROLE {
-            let opened = cose::open::<FleetKeySet<'_>>(bytes, targets, &mut scratch);
-            opened.ok().map(|set| set.place)
-        } else {
-            let opened = cose::open::<ModelKeySet<'_>>(bytes, targets, &mut scratch);
-            let own = opened.ok().filter(|set| set.model.as_str() == role);
-            own.map(|set| set.place)
-        };
-        let chain: Vec<_> = self
-            .disk
-            .key_sets
-            .iter()
-            .filter(|(its, _)| its == role)
-            .collect();
+    fn on_key_set(&mut self, role: &str, bytes: &[u8], around: &mut Around<'_>) {
+        let chain = self.disk.key_sets.iter().filter(|(its, _)| its == role);
+        let chain: Vec<_> = chain.collect();
         let held = chain.last().map(|(_, newest)| key_sets::Link {
             version: KeySetVersion(u32::try_from(chain.len()).unwrap_or(u32::MAX)),
             digest: Digest::of(newest),
         });
-        let follows =
-            place.is_some_and(|place| key_sets::follow(held.as_ref(), &place, bytes).is_ok());
+        let is_next = |place: &Place| key_sets::follow(held.as_ref(), place, bytes).is_ok();
         let under_way =
             |write: &Write| matches!(write, Write::KeySet { role: its, .. } if its == role);
-        if follows && !self.running().writing.iter().any(under_way) {
-            let write = Write::KeySet {
-                role: role.to_owned(),
-                bytes: bytes.to_vec(),
-            };
-            self.running().writing.push_back(write);
+        let follows = place_of(role, bytes).is_some_and(|place| is_next(&place));
+        if !follows
+            || self.running().writing.iter().any(under_way)
+            || !opens(role, bytes, around.catalogue)
+        {
+            return;
         }
+        let write = Write::KeySet {
+            role: role.to_owned(),
+            bytes: bytes.to_vec(),
+        };
+        self.running().writing.push_back(write);
     }
 
     fn request(&mut self, what: What<'_>, count: u32) {
@@ -407,5 +398,29 @@ impl Device {
         };
         self.wishes
             .push(Wish::Send(Up::Fetch, cbor::to_vec(&fetch)));
+    }
+}
+
+/// The place in the chain of a role that a key set claims.
+fn place_of(role: &str, bytes: &[u8]) -> Option<Place> {
+    if role == FLEET_ROLE {
+        let set = cose::peek::<FleetKeySet<'_>>(bytes).ok()?;
+        return Some(set.place);
+    }
+    let set = cose::peek::<ModelKeySet<'_>>(bytes).ok()?;
+    (set.model.as_str() == role).then_some(set.place)
+}
+
+fn opens(role: &str, bytes: &[u8], catalogue: &Catalogue) -> bool {
+    let keys = catalogue.authority.targets_keys();
+    let targets = cose::KeySet {
+        keys: &keys,
+        threshold: 1,
+    };
+    let mut scratch = vec![0; cose::scratch_len(bytes.len())];
+    if role == FLEET_ROLE {
+        cose::open::<FleetKeySet<'_>>(bytes, targets, &mut scratch).is_ok()
+    } else {
+        cose::open::<ModelKeySet<'_>>(bytes, targets, &mut scratch).is_ok()
     }
 }

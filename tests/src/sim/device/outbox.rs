@@ -6,6 +6,7 @@ use super::super::bodies;
 use super::super::disk::{Stream as Which, Write};
 use super::super::lane::{Body, StoredLane};
 use super::super::planted::Planted;
+use super::super::seal;
 use super::{Around, Device, Wish};
 use muster_device::stream::{Handle, Input, Output, Pending, Stream};
 use muster_device::updater::{Release, Verdict};
@@ -195,7 +196,7 @@ impl Device {
                 body: handle,
                 sequence,
             } => body(handle).map(|body| {
-                let bytes = bodies::sign(&body, stored.id, sequence, &self.key);
+                let bytes = bodies::sign(&body, stored.id, sequence, (&self.key, self.signatures));
                 Write::Freeze {
                     stream,
                     handle,
@@ -299,7 +300,7 @@ impl Device {
         let Some(frozen) = self.disk.windows.frozen.get(&sequence).cloned() else {
             return;
         };
-        let Ok(document) = muster_protocol::cose::peek(&frozen.bytes) else {
+        let Some(document) = seal::read(&frozen.bytes) else {
             return;
         };
         let bytes =

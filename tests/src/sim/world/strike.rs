@@ -3,24 +3,23 @@
 //! Never touches a machine: it takes power, links, disks, clocks and the controller away.
 
 use super::{Event, Heard, World};
+use crate::random::Random;
+use crate::sim::clones::Company;
 use crate::sim::device;
 use crate::sim::faults::Fault;
-use crate::sim::network::{self, Way};
+use crate::sim::network::{self, Link, Way};
 use crate::sim::safety::Violation;
 use crate::sim::transcript::Who;
-use muster_protocol::id::Rank;
-use muster_protocol::message::key_set::{Revocation, RevokedBundle};
 
 impl World {
     pub(super) fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
-        let count = self.devices.len() as u64;
-        let device = usize::try_from(self.random.below(count)).unwrap_or_default();
+        let device = self.nth(self.devices.len());
         let now = self.agenda.now();
         self.transcript
             .note(now, Who::World, "fault", device as u64, || {
                 format!("{fault} (d{device})")
             });
-        if fault != Fault::PowerCut {
+        if !matches!(fault, Fault::PowerCut | Fault::Clone) {
             self.count(fault);
         }
         match fault {
@@ -53,9 +52,12 @@ impl World {
             }
             Fault::ControllerCrash => self.crash_controller(),
             Fault::ControllerRestore => self.restore_controller(),
-            Fault::FloorRaised => self.publish(Fault::FloorRaised),
-            Fault::Revoked => self.publish(Fault::Revoked),
-            Fault::WriteFails | Fault::TwoOperators => {}
+            Fault::FloorRaised
+            | Fault::Revoked
+            | Fault::ReleaseKeyRotated
+            | Fault::DirectorReplaced => self.publish(fault),
+            Fault::Clone => self.clone_device(device),
+            Fault::WriteFails | Fault::WriteTorn | Fault::TwoOperators => {}
         }
         Ok(())
     }
@@ -73,7 +75,9 @@ impl World {
                 let write = if done { "done" } else { "not done" };
                 format!("a write under way was {write}")
             });
-        self.devices[device].power_off(done, self.setup.planted);
+        if self.devices[device].power_off(done, self.setup.planted) {
+            self.count(Fault::WriteTorn);
+        }
         self.links[device].connected = false;
         self.ticks[device] = None;
         let delay_ms = 1_000 + self.random.below(600_000);
@@ -87,7 +91,8 @@ impl World {
         if count == 0 {
             return;
         }
-        let nth = usize::try_from(self.random.below(count)).unwrap_or_default();
+        let nth = self.random.below(count);
+        let nth = usize::try_from(nth).unwrap_or_default();
         if let Some(piece) = layers
             .values_mut()
             .nth(nth)
@@ -101,13 +106,6 @@ impl World {
         self.links[device].cut = true;
         self.disconnect(device)?;
         self.mend_later(device);
-        Ok(())
-    }
-
-    fn disconnect(&mut self, device: usize) -> Result<(), Violation> {
-        if std::mem::take(&mut self.links[device].connected) {
-            self.tell(device, device::Event::Disconnected)?;
-        }
         Ok(())
     }
 
@@ -165,6 +163,26 @@ impl World {
         }
     }
 
+    /// A second machine with the disk of the first, and so its name and its key.
+    fn clone_device(&mut self, device: usize) {
+        let name = self.devices[device].name;
+        if self.clones.company_of(name) == Company::Shared {
+            return;
+        }
+        self.count(Fault::Clone);
+        let clone = self.devices.len();
+        let copy = self.devices[device].copied(clone, Random(self.random.draw()));
+        self.clones.add(&self.devices[device]);
+        self.devices.push(copy);
+        self.watches.push(self.watches[device].clone());
+        self.links.push(Link::default());
+        self.ticks.push(None);
+        self.disks_full.push(false);
+        let delay_ms = self.random.below(600_000);
+        self.agenda
+            .after(delay_ms, Event::PowerOn { device: clone });
+    }
+
     fn crash_controller(&mut self) {
         self.controller.up = false;
         self.controller.starts += 1;
@@ -185,31 +203,9 @@ impl World {
                 .map(|(number, taken)| (*number, taken.counts));
             self.watches[device].forgotten.extend(lost);
         }
+        self.clones.controller_forgets();
         self.controller.restore(backup);
         self.crash_controller();
-    }
-
-    /// The offline keys sign a new key set of a model.
-    fn publish(&mut self, fault: Fault) {
-        let releases = self.catalogue.releases.len() as u64;
-        let nth = usize::try_from(self.random.below(releases)).unwrap_or_default();
-        let release = &self.catalogue.releases[nth];
-        let (model, bundle, rank) = (release.model.clone(), release.bundle, release.rank.0);
-        let floor = self.floors.entry(model.as_str().to_owned()).or_default();
-        if fault == Fault::FloorRaised {
-            *floor = (*floor).max(rank.min(*floor + 1));
-            let floor = Rank(*floor);
-            return self.catalogue.publish(&model, floor, &[]);
-        }
-        let floor = Rank(*floor);
-        let stop = self.random.below(3) == 0;
-        let action = if stop {
-            Revocation::Stop
-        } else {
-            Revocation::Fallback
-        };
-        self.catalogue
-            .publish(&model, floor, &[RevokedBundle { bundle, action }]);
     }
 
     fn mend_later(&mut self, device: usize) {
