@@ -54,7 +54,8 @@ pub enum CannotCompose {
 }
 
 /// The place of the next assignment: above the newest composed one, above the one that the device
-/// has accepted, and nowhere below the `floor` that a restore of the controller has raised.
+/// has accepted, and nowhere below the `floor` that a restore of the controller has raised in this
+/// epoch. A floor of epoch 0 counts in every one.
 ///
 /// # Errors
 /// [`CannotCompose::GenerationsExhausted`] and [`CannotCompose::LaterEpoch`].
@@ -62,7 +63,7 @@ pub fn next_at(
     epoch: Epoch,
     newest: EpochGeneration,
     accepted: Option<EpochGeneration>,
-    floor: u64,
+    floor: EpochGeneration,
 ) -> Result<EpochGeneration, CannotCompose> {
     let highest = newest.max(accepted.unwrap_or_default());
     if highest.epoch > epoch {
@@ -76,10 +77,32 @@ pub fn next_at(
     let generation = before
         .checked_add(1)
         .ok_or(CannotCompose::GenerationsExhausted)?;
+    let floor = if counts_in(floor, epoch) {
+        floor.generation.0
+    } else {
+        0
+    };
     Ok(EpochGeneration {
         epoch,
         generation: Generation(generation.max(floor)),
     })
+}
+
+/// The floor that two make: the higher one of the later epoch, with those that count in every one.
+#[must_use]
+pub fn higher_floor(one: EpochGeneration, other: EpochGeneration) -> EpochGeneration {
+    let epoch = one.epoch.max(other.epoch);
+    let floors = [one, other].into_iter();
+    let counting = floors.filter(|floor| counts_in(*floor, epoch));
+    let generation = counting.map(|floor| floor.generation).max();
+    EpochGeneration {
+        epoch,
+        generation: generation.unwrap_or_default(),
+    }
+}
+
+fn counts_in(floor: EpochGeneration, epoch: Epoch) -> bool {
+    floor.epoch == epoch || floor.epoch == Epoch(0)
 }
 
 /// The entries at `at`. One that is wanted as before, in the same attempt, keeps its `since`.
@@ -190,7 +213,7 @@ mod tests {
     fn generations_only_grow() {
         let at = EpochGeneration::new;
         let check = |epoch, newest, accepted, expect| {
-            assert_eq!(next_at(Epoch(epoch), newest, accepted, 0), expect);
+            assert_eq!(next_at(Epoch(epoch), newest, accepted, at(0, 0)), expect);
         };
         check(1, at(0, 0), None, Ok(at(1, 1)));
         check(1, at(1, 1), None, Ok(at(1, 2)));
@@ -214,13 +237,37 @@ mod tests {
     #[test]
     fn no_generation_lies_below_the_floor_of_a_restore() {
         let at = EpochGeneration::new;
-        let check = |epoch, newest, accepted, expect| {
-            assert_eq!(next_at(Epoch(epoch), newest, accepted, 100), Ok(expect));
+        let check = |epoch, newest, accepted, floor, expect| {
+            assert_eq!(next_at(Epoch(epoch), newest, accepted, floor), Ok(expect));
         };
-        check(1, at(0, 0), None, at(1, 100));
-        check(1, at(1, 5), Some(at(1, 7)), at(1, 100));
-        check(1, at(1, 100), None, at(1, 101));
-        check(1, at(1, 5), Some(at(1, 200)), at(1, 201));
-        check(2, at(1, 5), None, at(2, 100));
+        let floor = at(1, 100);
+        check(1, at(0, 0), None, floor, at(1, 100));
+        check(1, at(1, 5), Some(at(1, 7)), floor, at(1, 100));
+        check(1, at(1, 100), None, floor, at(1, 101));
+        check(1, at(1, 5), Some(at(1, 200)), floor, at(1, 201));
+        check(2, at(1, 5), None, at(0, 100), at(2, 100));
+    }
+
+    #[test]
+    fn a_new_director_begins_anew_where_a_stolen_one_has_used_the_numbers_up() {
+        let at = EpochGeneration::new;
+        let (used_up, floor) = (at(1, u64::MAX), at(1, u64::MAX));
+        let first = next_at(Epoch(2), at(1, 5), Some(used_up), floor);
+        assert_eq!(first, Ok(at(2, 1)));
+        let second = next_at(Epoch(2), at(2, 1), Some(used_up), floor);
+        assert_eq!(second, Ok(at(2, 2)));
+    }
+
+    #[test]
+    fn of_two_floors_the_one_of_the_later_epoch_counts() {
+        let at = EpochGeneration::new;
+        let check = |one, other, expect| {
+            assert_eq!(higher_floor(one, other), expect);
+            assert_eq!(higher_floor(other, one), expect);
+        };
+        check(at(1, 5), at(1, 9), at(1, 9));
+        check(at(1, u64::MAX), at(2, 3), at(2, 3));
+        check(at(0, 7), at(2, 3), at(2, 7));
+        check(at(0, 7), at(0, 3), at(0, 7));
     }
 }

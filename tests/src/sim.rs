@@ -27,6 +27,7 @@ mod planted;
 mod report;
 mod safety;
 mod seal;
+mod thief;
 mod transcript;
 mod world;
 

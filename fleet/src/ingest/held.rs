@@ -3,12 +3,13 @@
 //!
 //! Never believes a hello that answers no challenge: it may be an old one, said again by a broker.
 
-use muster_protocol::id::{EpochGeneration, Nonce};
+use muster_protocol::id::{EpochGeneration, Generation, Nonce};
 use muster_protocol::message::{Hello, Show};
 use muster_protocol::time::UnixSeconds;
 
 use crate::dispatch::Director;
 use crate::store::{Claim, HeldRow, HoldReason, IncidentKind, StoreError, Tx};
+use muster_fleet::compose::higher_floor;
 
 /// Far above what a lost controller can have composed in the meantime.
 const BEHIND_STEP: u64 = 1 << 32;
@@ -81,8 +82,13 @@ fn hold_behind(tx: &Tx<'_>, hello: &Hello<'_>, now: UnixSeconds) -> Result<(), S
     let newest = tx.newest_at(device)?.unwrap_or_default();
     let detail = format!("it accepted assignment {accepted}, the newest here is {newest}");
     tx.raise_incident(device, IncidentKind::ControllerBehind, &detail, now)?;
-    let highest = accepted.generation.0.max(tx.generation_floor(device)?);
-    tx.raise_generation_floor(device, highest.saturating_add(BEHIND_STEP))?;
+    let highest = higher_floor(accepted, tx.generation_floor(device)?);
+    let generation = highest.generation.0.saturating_add(BEHIND_STEP);
+    let floor = EpochGeneration {
+        generation: Generation(generation),
+        ..highest
+    };
+    tx.raise_generation_floor(device, floor)?;
     tx.hold(device, HoldReason::Behind, now)
 }
 

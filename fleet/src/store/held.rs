@@ -1,6 +1,7 @@
 //! Devices that a restored controller must hear before it tells them anything. Never decides what
 //! a device has to show.
 
+use muster_fleet::compose::higher_floor;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration, Nonce};
 use muster_protocol::time::UnixSeconds;
@@ -143,25 +144,32 @@ impl Tx<'_> {
         Ok(self.0.execute(sql, [device.as_str()])? == 1)
     }
 
-    /// The lowest generation that the next assignment of a device may have.
-    pub(crate) fn generation_floor(&self, device: &DeviceId) -> Result<u64, StoreError> {
-        let sql = "SELECT generation_floor FROM devices WHERE device = ?";
+    /// The lowest generation that the next assignment of a device may have, in the epoch that it
+    /// names; with epoch 0 in every one.
+    pub(crate) fn generation_floor(
+        &self,
+        device: &DeviceId,
+    ) -> Result<EpochGeneration, StoreError> {
+        let sql = "SELECT generation_floor_epoch, generation_floor FROM devices WHERE device = ?";
         let floor = self
             .0
-            .query_row(sql, [device.as_str()], |row| column::number(row, 0));
-        Ok(floor.optional()?.unwrap_or(0))
+            .query_row(sql, [device.as_str()], |row| column::pair(row, 0));
+        Ok(floor.optional()?.unwrap_or_default())
     }
 
     /// Raises [`Tx::generation_floor`]; it never falls.
     pub(crate) fn raise_generation_floor(
         &self,
         device: &DeviceId,
-        floor: u64,
+        floor: EpochGeneration,
     ) -> Result<(), StoreError> {
-        // Compared here: the column holds bits, which SQL would take for negative numbers.
-        let floor = self.generation_floor(device)?.max(floor);
-        let sql = "UPDATE devices SET generation_floor = ?2 WHERE device = ?1";
-        self.0.execute(sql, params![device.as_str(), bits(floor)])?;
+        // Compared here: the columns hold bits, which SQL would take for negative numbers.
+        let floor = higher_floor(self.generation_floor(device)?, floor);
+        let sql = "UPDATE devices SET generation_floor_epoch = ?2, generation_floor = ?3
+                   WHERE device = ?1";
+        let (epoch, generation) = (bits(floor.epoch.0), bits(floor.generation.0));
+        self.0
+            .execute(sql, params![device.as_str(), epoch, generation])?;
         Ok(())
     }
 }

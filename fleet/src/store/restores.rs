@@ -1,12 +1,14 @@
 //! Restores that this store went through, and what they raised. Never unpacks a backup.
 
-use muster_protocol::id::DeviceId;
+use muster_protocol::id::{DeviceId, Epoch, EpochGeneration};
 use muster_protocol::time::UnixSeconds;
-use rusqlite::{OptionalExtension, Row, params};
+use muster_protocol::tuf::FleetDocument;
+use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::column::{self, bits};
 use super::{HoldReason, StoreError, Tx};
+use muster_fleet::compose::higher_floor;
 
 /// A restore as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,7 +53,7 @@ impl Tx<'_> {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         if let Some(floor) = self.new_device_floor()? {
-            self.raise_generation_floor(device, floor)?;
+            self.raise_generation_floor(device, EpochGeneration::new(0, floor))?;
             self.hold(device, HoldReason::Restored, now)?;
         }
         Ok(())
@@ -75,9 +77,11 @@ impl Tx<'_> {
         now: UnixSeconds,
         step: u64,
     ) -> Result<u64, StoreError> {
-        let devices = self.generations()?;
-        for (device, generation) in &devices {
-            self.raise_generation_floor(device, generation.saturating_add(step))?;
+        let (devices, epoch) = (self.all_devices()?, self.director_epoch()?);
+        for device in &devices {
+            let highest = self.highest_generation(device, epoch)?;
+            let floor = EpochGeneration::new(epoch.0, highest.saturating_add(step));
+            self.raise_generation_floor(device, floor)?;
             self.hold(device, HoldReason::Restored, now)?;
         }
         let new_device = self.new_device_floor()?.unwrap_or(0);
@@ -102,20 +106,35 @@ impl Tx<'_> {
         Ok(devices.len() as u64)
     }
 
-    /// The highest generation of each device that was composed, accepted or promised.
-    fn generations(&self) -> Result<Vec<(DeviceId, u64)>, StoreError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT device, generation, generation_floor, COALESCE(accepted_generation, 0)
-             FROM devices",
-        )?;
-        let row = |row: &Row<'_>| {
-            let highest = column::number(row, 1)?
-                .max(column::number(row, 2)?)
-                .max(column::number(row, 3)?);
-            Ok((column::id(row, 0)?, highest))
-        };
-        let rows = statement.query_map([], row)?;
+    fn all_devices(&self) -> Result<Vec<DeviceId>, StoreError> {
+        let mut statement = self.0.prepare_cached("SELECT device FROM devices")?;
+        let rows = statement.query_map([], |row| column::id(row, 0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The epoch of the director that `fleet.json` names, or that composed last.
+    fn director_epoch(&self) -> Result<Epoch, StoreError> {
+        let named = self.metadata("fleet.json", None)?;
+        let named = named.and_then(|(_, bytes)| FleetDocument::parse(&bytes).ok());
+        if let Some(fleet) = named {
+            return Ok(Epoch(fleet.director_epoch));
+        }
+        let sql = "SELECT COALESCE(MAX(epoch), 0) FROM devices";
+        let composed = self.0.query_row(sql, [], |row| column::number(row, 0))?;
+        Ok(Epoch(composed))
+    }
+
+    /// The highest generation of a device that was composed, accepted or promised in an epoch.
+    fn highest_generation(&self, device: &DeviceId, epoch: Epoch) -> Result<u64, StoreError> {
+        let composed = self.newest_at(device)?.unwrap_or_default();
+        let accepted = self.accepted_at(device)?.unwrap_or_default();
+        let floor = higher_floor(
+            EpochGeneration::new(epoch.0, 0),
+            self.generation_floor(device)?,
+        );
+        let places = [composed, accepted, floor].into_iter();
+        let places = places.filter(|at| at.epoch == epoch);
+        Ok(places.map(|at| at.generation.0).max().unwrap_or(0))
     }
 
     /// The highest version of metadata but root, whose versions follow each other without a gap.

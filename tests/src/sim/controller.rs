@@ -26,8 +26,6 @@ pub(super) use store::{Record, Store};
 
 /// Days in which a device may take an assignment up.
 const ACCEPT_DAYS: u64 = 30;
-/// Far above what a lost controller can have composed in the meantime.
-const RESTORE_STEP: u64 = 1 << 32;
 
 /// When to make a new assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,9 +107,7 @@ impl Controller {
     pub(super) fn restore(&mut self, backup: Store) {
         self.store = backup;
         for record in &mut self.store.devices {
-            record.generation_floor = record.newest.generation.0.max(record.generation_floor);
-            record.generation_floor += RESTORE_STEP;
-            record.hold();
+            record.hold_above(record.newest);
         }
     }
 

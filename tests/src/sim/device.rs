@@ -114,6 +114,8 @@ pub(super) struct Device {
     pub(super) signatures: Signatures,
     pub(super) disk: Disk,
     pub(super) running: Option<Running>,
+    /// Key sets that were taken up before the power went, and how many.
+    verified: (KeySets<MODELS_MAX>, usize),
     /// How often it was started: what was under way before is nobody's any more.
     pub(super) boots: u64,
     pub(super) random: Random,
@@ -144,6 +146,8 @@ pub(super) struct Running {
     boot: BootId,
     pub(super) updaters: BTreeMap<ModelId, Updater>,
     pub(super) keys: KeySets<MODELS_MAX>,
+    /// How many of those on the disk are taken up.
+    taken_up: usize,
     time: TrustedTime,
     accepted: Option<AcceptedRecord>,
     /// An accepted assignment waits for the disk, then for the machines.
@@ -182,6 +186,7 @@ impl Device {
                 StreamId(windows.to_le_bytes()),
             ),
             running: None,
+            verified: Default::default(),
             boots: 0,
             random,
             wishes: Vec::new(),
@@ -200,6 +205,7 @@ impl Device {
             signatures: self.signatures,
             disk: self.disk.clone(),
             running: None,
+            verified: Default::default(),
             boots: 0,
             random,
             wishes: Vec::new(),
@@ -260,6 +266,9 @@ impl Device {
         let Some(mut running) = self.running.take() else {
             return false;
         };
+        if self.signatures == Signatures::StandIn {
+            self.verified = (running.keys, running.taken_up);
+        }
         self.leap_ms = 0;
         self.wishes.clear();
         let write = running.writing.pop_front();

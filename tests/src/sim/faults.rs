@@ -49,11 +49,13 @@ pub enum Fault {
     DirectorReplaced,
     /// The disk of a device is copied into another machine.
     Clone,
+    /// The online keys of the controller are stolen, and used.
+    KeysStolen,
 }
 
 impl Fault {
     /// Every kind, in the order of the summary.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::PowerCut,
         Self::DiskFull,
         Self::DiskRots,
@@ -74,6 +76,7 @@ impl Fault {
         Self::ReleaseKeyRotated,
         Self::DirectorReplaced,
         Self::Clone,
+        Self::KeysStolen,
     ];
 
     /// One of those that strike at a drawn moment; the others come by themselves.
@@ -92,7 +95,7 @@ impl Fault {
 
 /// How often each is drawn: what hits one device more often than what hits all, and least often
 /// what every device verifies again at each start.
-const WEIGHTS: [(Fault, u64); 17] = [
+const WEIGHTS: [(Fault, u64); 18] = [
     (Fault::PowerCut, 8),
     (Fault::DiskFull, 4),
     (Fault::DiskRots, 4),
@@ -110,6 +113,7 @@ const WEIGHTS: [(Fault, u64); 17] = [
     (Fault::Revoked, 1),
     (Fault::ReleaseKeyRotated, 1),
     (Fault::DirectorReplaced, 1),
+    (Fault::KeysStolen, 1),
 ];
 
 impl fmt::Display for Fault {
@@ -135,6 +139,7 @@ impl fmt::Display for Fault {
             Self::ReleaseKeyRotated => "release key rotated",
             Self::DirectorReplaced => "director replaced",
             Self::Clone => "device cloned",
+            Self::KeysStolen => "online keys stolen",
         })
     }
 }

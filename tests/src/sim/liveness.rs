@@ -11,6 +11,9 @@ use super::safety::Violation;
 use muster_device::updater::Progress;
 use muster_protocol::message::{Entry, Step};
 
+/// A director that begins above has no room for the restores of a lifetime.
+const GENERATIONS_LEFT: u64 = u64::MAX / 2;
+
 /// Why a device has not settled yet; `None` when it has.
 pub(super) fn unsettled(
     device: &Device,
@@ -50,6 +53,10 @@ fn assignment(device: &Device, record: &Record) -> Option<Violation> {
     }
     let accepted = device.disk.state.accepted.as_ref();
     let accepted = accepted.map(|record| record.accepted.at);
+    if record.newest.generation.0 > GENERATIONS_LEFT {
+        let how = format!("the newest assignment is {}", record.newest);
+        return waits("a new director has numbers left", how);
+    }
     if record.document.is_empty() || accepted == Some(record.newest) {
         return None;
     }

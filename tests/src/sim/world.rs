@@ -19,6 +19,7 @@ use super::network::{Link, Weather};
 use super::report::Counted;
 use super::safety::{Violation, Watch};
 use super::seal::Signatures;
+use super::thief::Thief;
 use super::transcript::Transcript;
 use super::{Failure, Outcome, Setup};
 use crate::random::Random;
@@ -83,6 +84,8 @@ enum Event {
         device: usize,
     },
     ClockMended,
+    /// The thief of the online keys acts.
+    Thief,
     Heal,
     Look,
 }
@@ -106,6 +109,7 @@ pub(super) struct World {
     /// Messages that somebody may say again.
     overheard: Vec<(usize, Heard)>,
     clones: Clones,
+    thief: Option<Thief>,
     transcript: Transcript,
     counted: Counted,
 }
@@ -143,6 +147,7 @@ impl World {
             asked: true,
             overheard: Vec::new(),
             clones: Clones::default(),
+            thief: None,
             transcript: Transcript::new(setup.recording),
             counted: Counted::default(),
             setup,
@@ -263,6 +268,7 @@ impl World {
             Event::Fault(fault) => self.strike(fault)?,
             Event::Mend { device } => self.mend(device),
             Event::ClockMended => self.controller.clock_s = 0,
+            Event::Thief => self.act_as_thief(),
             Event::Heal => self.heal(),
         }
         Ok(None)

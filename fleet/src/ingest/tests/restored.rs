@@ -20,7 +20,7 @@ fn restored() -> Bench {
     let bench = Bench::new();
     bench.roll_out("1.0.0");
     let tx = bench.tx();
-    tx.raise_generation_floor(&bench.device, FLOOR)
+    tx.raise_generation_floor(&bench.device, at(FLOOR))
         .expect("a store");
     tx.hold(&bench.device, HoldReason::Restored, NOW)
         .expect("a store");

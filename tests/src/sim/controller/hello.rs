@@ -6,11 +6,11 @@
 use super::super::catalogue::Catalogue;
 use super::super::seal;
 use super::store::Held;
-use super::{Controller, RESTORE_STEP, When};
+use super::{Controller, When};
 use muster_fleet::compose::{DesiredRow, StoredEntry};
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::Nonce;
+use muster_protocol::id::{Epoch, Nonce};
 use muster_protocol::message::{Assignment, Entry, Hello, Show, SignedTime};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Down;
@@ -40,7 +40,7 @@ impl Controller {
         if last.is_some_and(|(boot, at)| boot == hello.boot && hello.at < at) {
             return;
         }
-        let standing = self.judge(from, &hello);
+        let standing = self.judge(from, &hello, catalogue.authority.epoch);
         self.tell_time(from, &hello, standing, catalogue, now);
         if let Standing::Challenged(_) = standing {
             return;
@@ -56,7 +56,7 @@ impl Controller {
         }
     }
 
-    fn judge(&mut self, from: usize, hello: &Hello<'_>) -> Standing {
+    fn judge(&mut self, from: usize, hello: &Hello<'_>, epoch: Epoch) -> Standing {
         let mut word = [0; 16];
         word[..8].copy_from_slice(&self.random.draw().to_le_bytes());
         let record = &mut self.store.devices[from];
@@ -65,11 +65,10 @@ impl Controller {
             || accepted == record.newest
                 && (hello.accepted.is_none()
                     || hello.assignment == Some(Digest::of(&record.document)));
-        // It has accepted what was never composed here: somebody put an old state in place.
-        if record.held.is_none() && !known {
-            record.generation_floor = accepted.generation.0.max(record.generation_floor);
-            record.generation_floor += RESTORE_STEP;
-            record.hold();
+        // It has accepted what was never composed here: somebody put an old state in place. A
+        // director of a new epoch begins anew by right.
+        if record.held.is_none() && !known && accepted.epoch == epoch {
+            record.hold_above(accepted);
         }
         let Some(held) = record.held else {
             return Standing::Free;

@@ -3,12 +3,17 @@
 //! Never decides anything.
 
 use super::super::lane::Counts;
-use muster_fleet::compose::{DesiredRow, StoredEntry};
+use muster_fleet::compose::{DesiredRow, StoredEntry, higher_floor};
 use muster_protocol::digest::Digest;
-use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Nonce, Sequence, StreamId};
+use muster_protocol::id::{
+    BootId, DeviceId, EpochGeneration, Generation, ModelId, Nonce, Sequence, StreamId,
+};
 use muster_protocol::message::{Kind, RejectReason, Step};
 use muster_protocol::time::{Millis, UnixSeconds};
 use std::collections::BTreeMap;
+
+/// Far above what a lost controller can have composed in the meantime.
+const RESTORE_STEP: u64 = 1 << 32;
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -26,7 +31,7 @@ pub(in crate::sim) struct Record {
     pub(in crate::sim) document: Vec<u8>,
     pub(in crate::sim) accept_by: UnixSeconds,
     pub(in crate::sim) accepted: Option<EpochGeneration>,
-    pub(in crate::sim) generation_floor: u64,
+    pub(in crate::sim) generation_floor: EpochGeneration,
     pub(in crate::sim) held: Option<Held>,
     pub(in crate::sim) last_hello: Option<(BootId, Millis)>,
     pub(in crate::sim) streams: BTreeMap<StreamId, StreamRow>,
@@ -81,7 +86,7 @@ impl Record {
             document: Vec::new(),
             accept_by: UnixSeconds(0),
             accepted: None,
-            generation_floor: 0,
+            generation_floor: EpochGeneration::new(0, 0),
             held: None,
             last_hello: None,
             streams: BTreeMap::new(),
@@ -96,7 +101,13 @@ impl Record {
         }
     }
 
-    pub(in crate::sim) fn hold(&mut self) {
+    /// Holds the device, and composes nothing near `at` any more.
+    pub(super) fn hold_above(&mut self, at: EpochGeneration) {
+        let highest = higher_floor(at, self.generation_floor);
+        self.generation_floor = EpochGeneration {
+            generation: Generation(highest.generation.0.saturating_add(RESTORE_STEP)),
+            ..highest
+        };
         self.held = Some(Held::default());
     }
 

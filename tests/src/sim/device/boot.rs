@@ -2,11 +2,11 @@
 //!
 //! Never looks at anything that a power cut would have taken.
 
+use super::super::catalogue::FLEET_ROLE;
 use super::super::disk::Stream;
 use super::super::planted::Planted;
 use super::outbox::Lane;
 use super::{Around, Device, Running};
-use muster_device::key_sets::KeySets;
 use muster_device::trusted_time::TrustedTime;
 use muster_device::updater::{Input, ModelState, Policy, Updater};
 use muster_protocol::cbor;
@@ -27,11 +27,13 @@ impl Device {
     pub(super) fn power_on(&mut self, around: &mut Around<'_>) {
         self.boots += 1;
         let boot = BootId(self.random.draw().to_le_bytes());
+        let (keys, taken_up) = std::mem::take(&mut self.verified);
         self.running = Some(Running {
             started: around.now,
             boot,
             updaters: BTreeMap::new(),
-            keys: KeySets::default(),
+            keys,
+            taken_up,
             time: TrustedTime::new(self.disk.state.floors),
             accepted: self.disk.state.accepted.clone(),
             unapplied: false,
@@ -53,8 +55,13 @@ impl Device {
         for stream in [Stream::Receipts, Stream::Windows] {
             self.recall_bodies(stream, around);
         }
-        for (role, bytes) in self.disk.key_sets.clone() {
-            self.take_up_key_set(&role, &bytes, around);
+        for (n, (role, bytes)) in self.disk.key_sets.clone().into_iter().enumerate() {
+            // What was verified before the cut would be verified again to the same end.
+            if n < taken_up {
+                self.hear_when_signed(&role, &bytes);
+            } else {
+                self.take_up_key_set(&role, &bytes, around);
+            }
         }
         self.boot_updaters(around);
         // What was accepted before a power cut may not have reached every machine.
@@ -90,14 +97,26 @@ impl Device {
         };
         let mut scratch = vec![0; cose::scratch_len(bytes.len())];
         let running = self.running();
-        if role != super::super::catalogue::FLEET_ROLE {
+        running.taken_up += 1;
+        if role != FLEET_ROLE {
             let _ = running.keys.take_up_model(bytes, targets, &mut scratch);
-            return;
+        } else if running
+            .keys
+            .take_up_fleet(bytes, targets, &mut scratch)
+            .is_ok()
+        {
+            self.hear_when_signed(role, bytes);
         }
-        let taken = running.keys.take_up_fleet(bytes, targets, &mut scratch);
-        let epoch = cose::peek::<FleetKeySet<'_>>(bytes).map(|set| set.epoch);
-        if let (Ok(issued_at), Ok(epoch)) = (taken, epoch) {
-            running.time.on_fleet_document(epoch, issued_at);
+    }
+
+    /// A key set of the fleet that was taken up says what time it was at least.
+    fn hear_when_signed(&mut self, role: &str, bytes: &[u8]) {
+        let set = cose::peek::<FleetKeySet<'_>>(bytes);
+        if let Ok(set) = set
+            && role == FLEET_ROLE
+        {
+            let time = &mut self.running().time;
+            time.on_fleet_document(set.epoch, set.issued_at);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Everything but a piece is signed, and opened here with the keys that the facts name. What
 //! fails a check changes nothing.
 
+use super::super::catalogue::FLEET_ROLE;
 use super::super::planted::Planted;
 use super::super::seal;
 use super::boot::POLICY;
@@ -111,6 +112,12 @@ impl Device {
         if before.is_some_and(|before| assignment.at <= before) {
             let how = format!("{} after {before:?}", assignment.at);
             self.broke("no generation below an accepted one is applied", how);
+        }
+        let key_sets = self.disk.key_sets.iter();
+        let directors = key_sets.filter(|(role, _)| role == FLEET_ROLE).count() as u64;
+        if assignment.at.epoch.0 != directors {
+            let how = format!("{} when {directors} directors were named", assignment.at);
+            self.broke("nothing of a replaced director is applied", how);
         }
         if trusted.is_none_or(|unix| unix > assignment.accept_by) {
             let how = format!("{} with trusted time {trusted:?}", assignment.at);

@@ -13,6 +13,10 @@ impl World {
         self.transcript
             .note(self.agenda.now(), Who::World, "heals", 0, String::new);
         self.stormy = false;
+        // Stolen keys are noticed in the end: the offline keys name another director.
+        if self.thief.take().is_some() {
+            self.catalogue.authority.replace_director(self.agenda.now());
+        }
         self.weather = Weather::fair();
         self.controller.up = true;
         self.controller.reads_all = true;

@@ -9,7 +9,10 @@ use crate::sim::device;
 use crate::sim::faults::Fault;
 use crate::sim::network::{self, Link, Way};
 use crate::sim::safety::Violation;
+use crate::sim::seal::Signatures;
+use crate::sim::thief::Thief;
 use crate::sim::transcript::Who;
+use muster_protocol::topic::Down;
 
 impl World {
     pub(super) fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
@@ -57,6 +60,7 @@ impl World {
             | Fault::ReleaseKeyRotated
             | Fault::DirectorReplaced => self.publish(fault),
             Fault::Clone => self.clone_device(device),
+            Fault::KeysStolen => self.steal_keys(),
             Fault::WriteFails | Fault::WriteTorn | Fault::TwoOperators => {}
         }
         Ok(())
@@ -181,6 +185,33 @@ impl World {
         let delay_ms = self.random.below(600_000);
         self.agenda
             .after(delay_ms, Event::PowerOn { device: clone });
+    }
+
+    /// A second thief would do no more than the first.
+    fn steal_keys(&mut self) {
+        let signatures = Signatures::of(self.setup.seed);
+        let random = Random(self.random.draw());
+        let begins = self.thief.is_none();
+        self.thief = Some(Thief::of(&self.catalogue.authority, signatures, random));
+        if begins {
+            self.agenda.after(1_000, Event::Thief);
+        }
+    }
+
+    /// Says something to a device, and again after a while, until the storm is over.
+    pub(super) fn act_as_thief(&mut self) {
+        let name = self.nth(self.controller.store.devices.len());
+        let unix = self.controller.unix(self.agenda.now());
+        let Some(thief) = self.thief.as_mut().filter(|_| self.stormy) else {
+            return;
+        };
+        let record = &self.controller.store.devices[name];
+        let newest = record.newest.max(record.accepted.unwrap_or_default());
+        let bytes = thief.assignment(&record.id, newest, &self.catalogue, unix);
+        let device = self.connected_as(name);
+        self.send_down(device, Down::Assignment, &bytes);
+        let delay_ms = 10_000 + self.random.below(240_000);
+        self.agenda.after(delay_ms, Event::Thief);
     }
 
     fn crash_controller(&mut self) {

@@ -66,12 +66,28 @@ impl World {
             Up::Status => {}
         }
         self.clones.hears(device, name, topic, bytes);
+        if topic == Up::Hello {
+            self.answer_as_thief(device, bytes);
+        }
         self.transcript
             .note(now, Who::Fleet, "hears", device as u64, || {
                 format!("d{device} {}", topic.as_str())
             });
         self.post();
         self.check(device)
+    }
+
+    /// The thief sits beside the controller, and is sometimes faster.
+    fn answer_as_thief(&mut self, device: usize, bytes: &[u8]) {
+        if !self.happens(3) {
+            return;
+        }
+        let unix = self.controller.unix(self.agenda.now());
+        let (Some(thief), Some(hello)) = (&mut self.thief, seal::read::<Hello<'_>>(bytes)) else {
+            return;
+        };
+        let answer = thief.time(&hello, unix);
+        self.send_down(device, Down::Time, &answer);
     }
 
     fn refuse_damaged(&self, device: usize, topic: Up, bytes: &[u8]) -> Result<(), Violation> {
@@ -105,14 +121,14 @@ impl World {
         }
     }
 
-    fn connected_as(&self, name: usize) -> usize {
+    pub(super) fn connected_as(&self, name: usize) -> usize {
         let clones = self.controller.store.devices.len()..self.devices.len();
         let mut clones = clones.filter(|device| self.devices[*device].name == name);
         let clone = clones.find(|device| self.links[*device].connected);
         clone.unwrap_or(name)
     }
 
-    fn send_down(&mut self, device: usize, topic: Down, bytes: &[u8]) {
+    pub(super) fn send_down(&mut self, device: usize, topic: Down, bytes: &[u8]) {
         let link = &self.links[device];
         let mishaps = &mut self.counted.mishaps;
         for arrival in network::carry(
