@@ -130,7 +130,7 @@ enum Asked {
     Freeze(Handle),
     Merge { earlier: Handle, later: Handle },
     Overflow { earlier: Handle, later: Handle },
-    Covered,
+    Covered { through: Sequence },
     Supersede,
 }
 
@@ -273,7 +273,7 @@ impl<const ROOM: usize> Stream<ROOM> {
             return Some(Output::Quarantine { sequence, reason });
         }
         if let Some(through) = self.covered {
-            self.asked = Asked::Covered;
+            self.asked = Asked::Covered { through };
             return Some(Output::Covered { through });
         }
         self.make_room()
@@ -332,10 +332,12 @@ impl<const ROOM: usize> Stream<ROOM> {
     }
 
     fn covered_stored(&mut self, now: Millis) {
-        let Some(through) = self.covered.take() else {
+        let Asked::Covered { through } = self.asked else {
             return;
         };
         self.asked = Asked::Nothing;
+        // A later acknowledgement may have come meanwhile: it is not stored yet.
+        self.covered = self.covered.filter(|later| *later > through);
         self.resend.reset();
         while self
             .frozen

@@ -126,9 +126,17 @@ pub enum Input<'a> {
     },
     /// The worker that [`Output::Route`] asked for serves.
     Routed(Digest),
-    /// A verdict against the candidate, or against what serves.
+    /// A verdict against the candidate: an answer to what was asked about it.
     Failed {
-        /// Against which bundle; about any other than these two it is late and falls through.
+        /// Against which bundle; about any other it is late and falls through.
+        bundle: Digest,
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// A verdict against what serves, or was to serve. It says nothing of a candidate with the same
+    /// bundle, which may be on its way to mend just that.
+    ServingFailed {
+        /// Against which bundle; about any other it is late and falls through.
         bundle: Digest,
         /// The verdict.
         verdict: Verdict,
@@ -319,7 +327,10 @@ impl Updater {
                 self.trial_passed(measured, facts);
             }
             (Input::Routed(bundle), Phase::Routing) => self.routed(bundle, now),
-            (Input::Failed { bundle, verdict }, _) => self.failed(bundle, verdict, facts, now),
+            (Input::Failed { bundle, verdict }, _) => self.failed(bundle, verdict, now),
+            (Input::ServingFailed { bundle, verdict }, _) if self.state.serves(bundle) => {
+                self.serving_failed(verdict, facts);
+            }
             (Input::Recovered, _) => self.recovered(),
             (Input::Unavailable, Phase::Statement | Phase::Plan | Phase::Pieces) => self.pause(now),
             (Input::LinkUp, Phase::Statement | Phase::Plan | Phase::Pieces) => {
@@ -340,6 +351,7 @@ impl Updater {
                 | Input::Staged { .. }
                 | Input::TrialPassed { .. }
                 | Input::Routed(_)
+                | Input::ServingFailed { .. }
                 | Input::Unavailable
                 | Input::LinkUp
                 | Input::Expired,

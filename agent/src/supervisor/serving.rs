@@ -23,7 +23,7 @@ impl Supervisor {
             Ok(plan) => plan,
             Err(verdict) => {
                 let bundle = release.bundle;
-                return self.feed(model, Input::Failed { bundle, verdict });
+                return self.feed(model, Input::ServingFailed { bundle, verdict });
             }
         };
         self.end_failing(model, release.bundle);
@@ -143,7 +143,7 @@ impl Supervisor {
                 tracing::warn!(%model, %bundle, because = %verdict.detail, "serving failed");
                 // A failure of a task that no longer serves must not count against a candidate.
                 if self.serves(&model, &bundle) {
-                    self.feed(&model, Input::Failed { bundle, verdict });
+                    self.feed(&model, Input::ServingFailed { bundle, verdict });
                 }
             }
             Event::Recovered { model, bundle } if self.serves(&model, &bundle) => {

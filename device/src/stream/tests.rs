@@ -168,6 +168,20 @@ fn silence_and_reconnecting_send_again_and_numbers_stay() {
 }
 
 #[test]
+fn what_is_acknowledged_while_the_disk_works_is_not_taken_for_stored() {
+    let mut stream = stream::<4>(0, 3);
+    acknowledge(&mut stream, 1, &[]);
+    assert_eq!(stream.poll_output(Millis(0)), Some(covered(1)));
+    acknowledge(&mut stream, 2, &[]);
+    stream
+        .handle(Input::CoveredStored, Millis(0))
+        .expect("no room is asked for");
+    assert_eq!(stream.first_kept(), Sequence(2));
+    assert_eq!(obey(&mut stream, 0), [covered(2)]);
+    assert_eq!(stream.first_kept(), Sequence(3));
+}
+
+#[test]
 fn acknowledgements_that_say_nothing_new_are_ignored() {
     let mut stream = stream::<8>(4, 2);
     assert_eq!(acknowledge(&mut stream, 4, &[]), Acked::Ignored);

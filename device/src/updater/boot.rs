@@ -58,6 +58,12 @@ impl Updater {
             .as_ref()
             .and_then(|entry| self.known(entry));
         match known {
+            // Damage was found before: what is missing is fetched, and no try is spent on that.
+            Some(release) if self.state.tries > 0 => {
+                self.state.candidate = Some(release.clone());
+                self.phase = Phase::Plan;
+                self.output(Output::FetchPlan(release));
+            }
             Some(release) => {
                 self.state.candidate = Some(release.clone());
                 self.stage_again(Some(release));

@@ -9,13 +9,7 @@ use muster_protocol::message::{Reason, Step};
 use muster_protocol::time::Millis;
 
 impl Updater {
-    pub(super) fn failed(
-        &mut self,
-        bundle: Digest,
-        verdict: Verdict,
-        facts: &View<'_>,
-        now: Millis,
-    ) {
+    pub(super) fn failed(&mut self, bundle: Digest, verdict: Verdict, now: Millis) {
         match self.phase {
             Phase::Plan | Phase::Pieces if self.awaits(bundle) => self.refuse(verdict),
             Phase::Staging if self.awaits_verdict(bundle) => self.damaged(verdict, now),
@@ -27,11 +21,7 @@ impl Updater {
             | Phase::Staging
             | Phase::Trial
             | Phase::Routing
-            | Phase::Probation => {
-                if self.state.serves(bundle) {
-                    self.serving_failed(verdict, facts);
-                }
-            }
+            | Phase::Probation => {}
         }
     }
 
@@ -76,7 +66,7 @@ impl Updater {
         self.pause(now);
     }
 
-    fn serving_failed(&mut self, verdict: Verdict, facts: &View<'_>) {
+    pub(super) fn serving_failed(&mut self, verdict: Verdict, facts: &View<'_>) {
         let on_probation = self.state.progress == Progress::Probation;
         match self.eligible_previous(facts) {
             Some(previous) => self.revert(previous, verdict),

@@ -233,10 +233,14 @@ impl Updater {
             committed: false,
         });
         let mine = self.state.active.as_ref().map(|slot| slot.release.bundle);
-        // What proved itself before has not lost that by being tried again.
+        // What proved itself before, in either slot, has not lost that by being tried again.
         let proved = |slot: &Slot| slot.committed && Some(slot.release.bundle) == mine;
+        let before = replaced
+            .iter()
+            .chain(self.state.previous.iter())
+            .any(proved);
         if let Some(slot) = &mut self.state.active {
-            slot.committed = replaced.as_ref().is_some_and(proved);
+            slot.committed = before;
         }
         let displaced = match replaced {
             Some(slot) if slot.committed && Some(slot.release.bundle) != mine => {

@@ -762,6 +762,106 @@ fn without_an_eligible_previous_what_serves_is_degraded_once() {
 }
 
 #[test]
+fn what_proved_itself_stays_behind_two_that_follow_each_other_on_probation() {
+    check(
+        "install v1 1\n assign v2 2\n assign v1 3\n assign v2 4\n fail v2 Crashed",
+        expect![[r#"
+            > install v1 1
+            > assign v2 2
+              persist Offered active v1 previous -
+              report Offered
+              fetch statement
+              persist Offered active v1 previous -
+              fetch plan v2
+              report Fetching v2 since 1.2
+              fetch pieces v2
+              stage v2
+              persist Trial tries 1 active v1 previous -
+              report Staged v2 since 1.2
+              try v2
+              persist Probation tries 1 active v2? previous v1
+              route v2
+              report Active v2 since 1.2
+            > assign v1 3
+              persist Offered active v2? previous v1
+              report Offered
+              stage v1
+              persist Trial tries 1 active v2? previous v1
+              report Staged v1 since 1.3
+              try v1
+              persist Probation tries 1 active v1 previous -
+              route v1
+              discard v2
+              report Active v1 since 1.3
+            > assign v2 4
+              persist Offered active v1 previous -
+              report Offered
+              fetch statement
+              persist Offered active v1 previous -
+              fetch plan v2
+              report Fetching v2 since 1.4
+              fetch pieces v2
+              stage v2
+              persist Trial tries 1 active v1 previous -
+              report Staged v2 since 1.4
+              try v2
+              persist Probation tries 1 active v2? previous v1
+              route v2
+              report Active v2 since 1.4
+            > fail v2 Crashed
+              persist Reverted tries 1 active v1 previous -
+              route v1
+              report Reverted v2 since 1.4 Crashed
+              discard v2
+        "#]],
+    );
+}
+
+#[test]
+fn what_serves_badly_says_nothing_of_the_same_bundle_on_its_way_to_mend_it() {
+    check(
+        "install v1 1\n fail v1 Blob\n answer stage Blob\n answer pieces silence\n assign v1 2\n tick
+         fail v1 Blob\n fail v1 Blob\n cut\n fail v1 Blob\n tick",
+        expect![[r#"
+            > install v1 1
+            > fail v1 Blob
+              report Degraded v1 since 1.1 Blob
+            > answer stage Blob
+            > answer pieces silence
+            > assign v1 2
+              persist Offered active v1 previous -
+              report Offered
+              stage v1
+              persist Offered tries 1 active v1 previous -
+            > tick
+              1240 ms later: something was not to be had: ask again
+              fetch plan v1
+              report Fetching v1 since 1.2
+              fetch pieces v1
+            > fail v1 Blob
+            > fail v1 Blob
+            > cut
+              power cut
+              route v1
+              fetch plan v1
+              report Fetching v1 since 1.2
+              fetch pieces v1
+              stage v1
+              persist Trial tries 2 active v1 previous -
+              report Staged v1 since 1.2
+              try v1
+              persist Probation tries 2 active v1 previous -
+              route v1
+              report Active v1 since 1.2
+            > fail v1 Blob
+              report Degraded v1 since 1.2 Blob
+            > tick
+              60000 ms later: probation ends
+        "#]],
+    );
+}
+
+#[test]
 fn what_proved_itself_once_is_not_taken_away_by_a_retry_that_fails() {
     check(
         "install v1 1\n fail v1 Crashed\n assign v1 2\n fail v1 Crashed\n cut\n fail v1 Crashed",
@@ -1105,7 +1205,7 @@ fn rolling_back_to_the_previous_release_fetches_nothing() {
               persist Trial tries 1 active v2 previous v1
               report Staged v1 since 1.3
               try v1
-              persist Probation tries 1 active v1? previous v2
+              persist Probation tries 1 active v1 previous v2
               route v1
               report Active v1 since 1.3
             > tick
@@ -1131,7 +1231,7 @@ fn rolling_back_to_the_previous_release_fetches_nothing() {
               persist Trial tries 1 active v2 previous v1
               report Staged v1 since 1.3
               try v1
-              persist Probation tries 1 active v1? previous v2
+              persist Probation tries 1 active v1 previous v2
               route v1
               report Active v1 since 1.3
             > tick

@@ -134,9 +134,9 @@ fn a_rollback_ends_committed_wherever_the_power_is_cut() {
             Trial tries 1 active v2 previous v1 before: report Staged v1 since 1.3
             Trial tries 1 active v2 previous v1 before: try v1
             Trial tries 1 active v2 previous v1 before: persist
-            Probation tries 1 active v1? previous v2 before: route v1
-            Probation tries 1 active v1? previous v2 before: report Active v1 since 1.3
-            Probation tries 1 active v1? previous v2 before: persist
+            Probation tries 1 active v1 previous v2 before: route v1
+            Probation tries 1 active v1 previous v2 before: report Active v1 since 1.3
+            Probation tries 1 active v1 previous v2 before: persist
             Committed tries 1 active v1 previous v2 before: report Committed v1 since 1.3
         "#]],
     );

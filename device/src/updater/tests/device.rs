@@ -153,7 +153,7 @@ impl Device {
             }
             ["kills", name] => drop(self.kills.insert(bundle(name))),
             ["crashes", name] => drop(self.crashes.insert(bundle(name))),
-            ["fail", name, reason] => self.say(failed(bundle(name), reason)),
+            ["fail", name, reason] => self.say(serving_failed(bundle(name), reason)),
             ["say", what @ ..] => self.say_late(what),
             ["tick"] => self.tick(),
             ["cut"] => self.cut(),
@@ -408,7 +408,7 @@ impl Device {
         self.routed = Some(bundle);
         self.oblige("route", bundle);
         if self.crashes.contains(&bundle) {
-            self.say(failed(bundle, "Crashed"));
+            self.say(serving_failed(bundle, "Crashed"));
         }
     }
 
@@ -434,6 +434,7 @@ impl Device {
                 };
                 self.say(Say::Statement(bytes, listing));
             }
+            ("route", Some(reason)) => self.say(serving_failed(subject, reason)),
             (_, Some(reason)) => self.say(failed(subject, reason)),
             ("plan", None) => self.say(Say::Plain(Input::Planned(subject))),
             ("pieces", None) => {
@@ -522,9 +523,18 @@ fn passed(bundle: Digest) -> Input<'static> {
 }
 
 fn failed(bundle: Digest, reason: &str) -> Say {
-    let named = REASONS.iter().find(|known| format!("{known:?}") == reason);
-    let verdict = Verdict::new(*named.expect("a known reason"), "");
+    let verdict = verdict(reason);
     Say::Plain(Input::Failed { bundle, verdict })
+}
+
+fn serving_failed(bundle: Digest, reason: &str) -> Say {
+    let verdict = verdict(reason);
+    Say::Plain(Input::ServingFailed { bundle, verdict })
+}
+
+fn verdict(reason: &str) -> Verdict {
+    let named = REASONS.iter().find(|known| format!("{known:?}") == reason);
+    Verdict::new(*named.expect("a known reason"), "")
 }
 
 fn encoded(state: &ModelState) -> Vec<u8> {
