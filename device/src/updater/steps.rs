@@ -31,6 +31,8 @@ impl Updater {
 
     fn offer(&mut self, entry: &Entry, facts: &View<'_>) {
         let left = self.leave_candidate(entry);
+        // A model that was here before begins with the floor that the facts kept.
+        self.take_up_floors(facts);
         self.measured = Measured::default();
         self.retry.reset();
         self.state.entry = Some(entry.clone());

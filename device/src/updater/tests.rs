@@ -762,6 +762,31 @@ fn without_an_eligible_previous_what_serves_is_degraded_once() {
 }
 
 #[test]
+fn a_model_that_is_new_here_begins_with_the_floor_of_the_facts() {
+    check(
+        "floor 2\n assign v2 1",
+        expect![[r#"
+        > floor 2
+        > assign v2 1
+          persist Offered active - previous - floors 2/0
+          report Offered
+          fetch statement
+          persist Offered active - previous - floors 2/0
+          fetch plan v2
+          report Fetching v2 since 1.1
+          fetch pieces v2
+          stage v2
+          persist Trial tries 1 active - previous - floors 2/0
+          report Staged v2 since 1.1
+          try v2
+          persist Probation tries 1 active v2? previous - floors 2/0
+          route v2
+          report Active v2 since 1.1
+    "#]],
+    );
+}
+
+#[test]
 fn what_proved_itself_stays_behind_two_that_follow_each_other_on_probation() {
     check(
         "install v1 1\n assign v2 2\n assign v1 3\n assign v2 4\n fail v2 Crashed",

@@ -1,12 +1,11 @@
 //! Clones: machines that speak under the name, and with the key, of another.
 //!
-//! Knows the truth that no controller knows: which machine said what. Never prevents anything.
+//! Knows what was said under each shared name since its disk was copied. Never prevents anything.
 
 use super::controller::Store;
-use super::device::Device;
-use super::disk::Stream;
 use super::safety::Violation;
 use super::seal;
+use muster_protocol::digest::Digest;
 use muster_protocol::id::{Sequence, StreamId};
 use muster_protocol::message::document::Document;
 use muster_protocol::topic::Up;
@@ -31,30 +30,18 @@ pub(super) struct Clones {
 }
 
 /// Where the stories of two machines part.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Fork {
-    /// The highest number of each stream that both have from before.
-    shared: BTreeMap<StreamId, Sequence>,
-    /// Which machine gave a number first.
-    first: BTreeMap<(StreamId, Sequence), usize>,
-    /// A number that both have given to documents of their own.
+    /// The document that had a number first.
+    first: BTreeMap<(StreamId, Sequence), Digest>,
+    /// A number that both have given, to different documents.
     twice: Option<(StreamId, Sequence)>,
 }
 
 impl Clones {
-    /// The disk of this device was copied.
-    pub(super) fn add(&mut self, original: &Device) {
-        let lanes = [Stream::Receipts, Stream::Windows].map(|which| original.disk.lane(which));
-        let shared = lanes.map(|lane| {
-            let highest = lane.frozen.keys().copied().max();
-            (lane.id, highest.unwrap_or_default().max(lane.through))
-        });
-        let fork = Fork {
-            shared: shared.into(),
-            first: BTreeMap::new(),
-            twice: None,
-        };
-        self.made.insert(original.name, fork);
+    /// The disk of the device with this name was copied.
+    pub(super) fn add(&mut self, name: usize) {
+        self.made.insert(name, Fork::default());
     }
 
     pub(super) fn company_of(&self, name: usize) -> Company {
@@ -70,7 +57,7 @@ impl Clones {
     }
 
     /// The controller has heard this of a machine that speaks under a name.
-    pub(super) fn hears(&mut self, device: usize, name: usize, topic: Up, bytes: &[u8]) {
+    pub(super) fn hears(&mut self, name: usize, topic: Up, bytes: &[u8]) {
         let Some(fork) = self.made.get_mut(&name).filter(|_| topic == Up::Doc) else {
             return;
         };
@@ -78,8 +65,8 @@ impl Clones {
             return;
         };
         let number = (document.stream, document.sequence);
-        let from_before = fork.shared.get(&number.0).is_some_and(|n| number.1 <= *n);
-        if !from_before && *fork.first.entry(number).or_insert(device) != device {
+        let digest = Digest::of(bytes);
+        if *fork.first.entry(number).or_insert(digest) != digest {
             fork.twice = Some(number);
         }
     }

@@ -71,6 +71,8 @@ pub(super) enum Effect {
     Trial { model: ModelId, bundle: Digest },
     /// A worker starts to serve.
     Route { model: ModelId, bundle: Digest },
+    /// A worker that could not start is started again.
+    Restart { model: ModelId, bundle: Digest },
     /// What serves crashes.
     Crash { model: ModelId, bundle: Digest },
     /// What crashed does well again.

@@ -27,7 +27,7 @@ pub enum Fault {
     Swizzle,
     /// The broker starts anew and has forgotten its sessions.
     BrokerRestart,
-    /// An old message is said again.
+    /// An old message is said again, to whom it was said or under the name of another device.
     Replay,
     /// A device was suspended: its clock leaps forward.
     Suspend,

@@ -9,7 +9,9 @@ use super::controller::Record;
 use super::device::{Device, Lane, Running};
 use super::safety::Violation;
 use muster_device::updater::Progress;
-use muster_protocol::message::{Entry, Step};
+use muster_protocol::cose;
+use muster_protocol::digest::Digest;
+use muster_protocol::message::{Assignment, Entry, Step};
 
 /// A director that begins above has no room for the restores of a lifetime.
 const GENERATIONS_LEFT: u64 = u64::MAX / 2;
@@ -25,10 +27,14 @@ pub(super) fn unsettled(
         return waits("it has power", String::new());
     };
     let reached = key_sets(device, catalogue)
-        .or_else(|| assignment(device, record))
+        .or_else(|| assignment(device, record, company))
         .or_else(|| {
-            let mut entries = record.entries.iter();
-            entries.find_map(|stored| entry(device, running, &stored.entry))
+            // What a controller that is gone has assigned, the one that is here serves not.
+            let accepted = device.disk.state.accepted.as_ref();
+            let accepted = accepted.filter(|_| !record.document.is_empty())?;
+            let accepted = cose::peek::<Assignment<'_>>(&accepted.bytes).ok()?;
+            let mut entries = accepted.entries.iter();
+            entries.find_map(|its| entry(device, running, &its))
         });
     match company {
         Company::Alone => reached
@@ -47,17 +53,20 @@ fn key_sets(device: &Device, catalogue: &Catalogue) -> Option<Violation> {
     waits("every key set arrives", format!("{held} of {signed}"))
 }
 
-fn assignment(device: &Device, record: &Record) -> Option<Violation> {
+fn assignment(device: &Device, record: &Record, company: Company) -> Option<Violation> {
     if record.held.is_some() {
         return waits("it is held no more", format!("{:?}", record.held));
     }
     let accepted = device.disk.state.accepted.as_ref();
+    let digest = accepted.map(|record| record.accepted.digest);
     let accepted = accepted.map(|record| record.accepted.at);
+    // Of two machines under one name each may have taken up another one with that number.
+    let same = company == Company::Shared || digest == Some(Digest::of(&record.document));
     if record.newest.generation.0 > GENERATIONS_LEFT {
         let how = format!("the newest assignment is {}", record.newest);
         return waits("a new director has numbers left", how);
     }
-    if record.document.is_empty() || accepted == Some(record.newest) {
+    if record.document.is_empty() || accepted == Some(record.newest) && same {
         return None;
     }
     waits(
@@ -73,12 +82,15 @@ fn entry(device: &Device, running: &Running, entry: &Entry) -> Option<Violation>
     };
     let its = state.entry.as_ref();
     let taken = its.is_some_and(|its| its.since == entry.since);
-    if !taken || !ended(state.progress) {
+    // What the disk has damaged cannot answer, nor prove itself; the device says that it is
+    // degraded.
+    let active = state.active.as_ref().map(|slot| slot.release.bundle);
+    let whole = active.filter(|bundle| device.disk.is_whole(*bundle));
+    let damaged = active.is_some() && whole.is_none() && state.progress == Progress::Probation;
+    if !taken || !(damaged || ended(state.progress)) {
         return waits("every entry comes to an end", format!("{state:?}"));
     }
-    // What the disk has damaged cannot answer; the device says that it is degraded.
-    let active = state.active.as_ref().map(|slot| slot.release.bundle);
-    let active = active.filter(|bundle| device.disk.is_whole(*bundle));
+    let active = whole;
     if active.is_none() || running.routes.get(&entry.model).copied() == active {
         return None;
     }
@@ -157,10 +169,8 @@ const fn tells(progress: Progress, step: Step) -> bool {
                 | Step::Stopped
         ),
         Progress::Stopped => matches!(step, Step::Stopped),
-        Progress::Nothing
-        | Progress::Offered
-        | Progress::Staged
-        | Progress::Trial
-        | Progress::Probation => false,
+        // Only what the disk has damaged stays on probation.
+        Progress::Probation => matches!(step, Step::Degraded | Step::RevokedNoFallback),
+        Progress::Nothing | Progress::Offered | Progress::Staged | Progress::Trial => false,
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Watch {
     floors: BTreeMap<ModelId, (Rank, Rank)>,
     permanent: UnixSeconds,
     accepted: Option<Accepted>,
+    /// The rank of what was active and had proved itself, by model.
+    active: BTreeMap<ModelId, Option<Rank>>,
     /// Models that committed once.
     proved: BTreeSet<ModelId>,
     /// Documents that the controller lost with a restore.
@@ -90,6 +92,7 @@ impl Watch {
             .models
             .iter()
             .filter_map(|m| cbor::decode(m).ok())
+            .filter(|state: &ModelState| !state.is_empty())
             .collect();
         // Of a model that is gone, the floor comes again with its key sets, which stay.
         self.floors
@@ -117,8 +120,12 @@ impl Watch {
                 format!("{}: {now:?} after {before:?}", state.model),
             );
         }
-        let proof = state.active.as_ref().filter(|slot| slot.committed);
-        if now.1 > before.1 && proof.is_none_or(|slot| slot.release.rank < now.1) {
+        // What proved itself may be stopped in the same write that commits the floor.
+        let active = state.active.as_ref().filter(|slot| slot.committed);
+        let active = active.map(|slot| slot.release.rank);
+        let proof = active.max(self.active.get(&state.model).copied().flatten());
+        self.active.insert(state.model.clone(), active);
+        if now.1 > before.1 && proof.is_none_or(|rank| rank < now.1) {
             let how = format!("{}: {now:?}, active {:?}", state.model, state.active);
             return broken("a floor commits with something that proved itself", how);
         }
@@ -221,7 +228,12 @@ fn queues(device: &Device) -> Checked {
         if frozen > FROZEN_MAX || waiting > super::device::WAITING_MAX {
             return broken(
                 "queues stay within limits",
-                format!("{frozen} numbered, {waiting} wait"),
+                format!(
+                    "{frozen} numbered after {}, {waiting} wait; the machine keeps {} to {}",
+                    stored.through,
+                    lane.stream.first_kept(),
+                    lane.stream.next()
+                ),
             );
         }
     }

@@ -175,10 +175,15 @@ impl Device {
             Effect::Stage { model, bundle } => self.staged(&model, bundle, around),
             Effect::Trial { model, bundle } => self.tried(&model, bundle, around),
             Effect::Route { model, bundle } => self.ready(&model, bundle, around),
+            Effect::Restart { model, bundle } => {
+                if self.running().routes.get(&model) != Some(&bundle) {
+                    self.ready(&model, bundle, around);
+                }
+            }
             Effect::Crash { model, bundle } => {
                 if self.serves(&model, bundle) {
                     self.note(around, "serving crashed", 0, || model.to_string());
-                    self.fail(&model, bundle, Reason::Crashed, around);
+                    self.serving_fails(&model, bundle, Reason::Crashed, around);
                     self.later(30_000, Effect::Recover { model, bundle });
                 }
             }
@@ -231,6 +236,17 @@ impl Device {
     ) {
         let verdict = Verdict::new(reason, "simulated");
         self.feed(model, Input::Failed { bundle, verdict }, around);
+    }
+
+    pub(super) fn serving_fails(
+        &mut self,
+        model: &ModelId,
+        bundle: Digest,
+        reason: Reason,
+        around: &Around<'_>,
+    ) {
+        let verdict = Verdict::new(reason, "simulated");
+        self.feed(model, Input::ServingFailed { bundle, verdict }, around);
     }
 
     /// Nothing of this model refers to the bundle any more; a download of it that goes on does.

@@ -184,6 +184,8 @@ impl Device {
             let entry = entries.iter().find(|entry| entry.model == model);
             if entry.is_none() {
                 self.seen.removed.insert(model.clone());
+                // What comes back after that is tried as any other.
+                self.seen.trials.remove(&model);
             }
             self.feed(&model, Input::Assigned(entry), around);
         }

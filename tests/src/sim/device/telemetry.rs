@@ -16,6 +16,8 @@ use muster_protocol::message::document::Body as Content;
 use muster_protocol::stats::{FeatureFold, Scale, Transform};
 use muster_protocol::time::Millis;
 
+/// Pause before a worker is started again that could not be.
+const RESTART_MS: u64 = 600_000;
 /// Length of a window.
 const WINDOW_MS: u64 = 600_000;
 /// Windows of time that a window of few samples waits for others to merge with.
@@ -44,7 +46,9 @@ impl Device {
         // A worker reads its blobs anew, and so notices what a disk did to them.
         if !self.disk.is_whole(bundle) {
             if around.planted != Some(Planted::WriteBeforeVerifying) {
-                return self.fail(model, bundle, Reason::Blob, around);
+                let model = model.clone();
+                self.serving_fails(&model, bundle, Reason::Blob, around);
+                return self.later(RESTART_MS, Effect::Restart { model, bundle });
             }
             self.broke("nothing unverified serves", format!("{model}: {bundle}"));
         }

@@ -132,39 +132,35 @@ impl World {
     }
 
     fn replay(&mut self) {
-        let count = self.overheard.len() as u64;
-        if count == 0 {
+        if self.overheard.is_empty() {
             return;
         }
-        let nth = usize::try_from(self.random.below(count)).unwrap_or_default();
-        let (device, heard) = self.overheard[nth].clone();
+        let nth = self.nth(self.overheard.len());
+        let (from, heard) = self.overheard[nth].clone();
+        let elsewhere = self.random.below(3) == 0;
+        let device = if elsewhere {
+            self.nth(self.devices.len())
+        } else {
+            from
+        };
         let session = self.links[device].session;
-        match heard {
-            Heard::Down(topic, bytes) => {
-                self.agenda.after(
-                    1,
-                    Event::ToDevice {
-                        device,
-                        session,
-                        topic,
-                        bytes,
-                    },
-                );
-            }
-            Heard::Up(topic, bytes) => {
-                let damaged = false;
-                self.agenda.after(
-                    1,
-                    Event::ToFleet {
-                        device,
-                        session,
-                        topic,
-                        bytes,
-                        damaged,
-                    },
-                );
-            }
-        }
+        let event = match heard {
+            Heard::Down(topic, bytes) => Event::ToDevice {
+                device,
+                session,
+                topic,
+                bytes,
+            },
+            Heard::Up(topic, bytes) => Event::ToFleet {
+                device,
+                session,
+                topic,
+                bytes,
+                // Under another name it must not open, as if it were damaged.
+                damaged: self.devices[device].name != self.devices[from].name,
+            },
+        };
+        self.agenda.after(1, event);
     }
 
     /// A second machine with the disk of the first, and so its name and its key.
@@ -176,7 +172,7 @@ impl World {
         self.count(Fault::Clone);
         let clone = self.devices.len();
         let copy = self.devices[device].copied(clone, Random(self.random.draw()));
-        self.clones.add(&self.devices[device]);
+        self.clones.add(name);
         self.devices.push(copy);
         self.watches.push(self.watches[device].clone());
         self.links.push(Link::default());

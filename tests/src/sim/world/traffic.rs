@@ -65,7 +65,7 @@ impl World {
             Up::Assignment => self.controller.on_shown(name, bytes, catalogue, now),
             Up::Status => {}
         }
-        self.clones.hears(device, name, topic, bytes);
+        self.clones.hears(name, topic, bytes);
         if topic == Up::Hello {
             self.answer_as_thief(device, bytes);
         }
