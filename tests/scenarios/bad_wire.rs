@@ -28,7 +28,7 @@ const RECOVERY: Duration = Duration::from_secs(330);
 
 /// Rounds of cuts.
 fn rounds() -> u64 {
-    if skip::full() { 8 } else { 1 }
+    if skip::full() { 4 } else { 1 }
 }
 
 struct Scene {
