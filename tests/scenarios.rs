@@ -4,11 +4,14 @@
 
 mod access;
 mod bad_input;
+mod bad_wire;
 mod batch;
+mod controller_kills;
 mod damage;
 mod drift;
 mod full_disk;
 mod hostile;
+mod kills;
 mod mosquitto;
 mod moving;
 mod moving_address;
@@ -24,6 +27,7 @@ mod swaps;
 mod trials;
 mod triton;
 mod workers;
+mod wrong_clocks;
 
 use muster_tests::device::Device;
 use muster_tests::fleet::Fleet;
@@ -68,6 +72,21 @@ fn counts_agree(fleet: &Fleet, device: &Device, rows: u64) {
         device.id
     );
     assert!(windows > 0, "{} has closed no window", device.id);
+}
+
+/// The fleet has every receipt that a device has written, once each; how many. Its queue must be
+/// empty.
+fn receipts_agree(fleet: &Fleet, device: &Device) -> u64 {
+    let status = device.status().expect("it answers");
+    let through = status["queue"]["receipts"]["through"].as_u64();
+    let through = through.expect("a number");
+    let stored = fleet.list(&format!("receipts?device={}", device.id));
+    let stored = stored.expect("the fleet answers");
+    let mut numbers: Vec<_> = stored.iter().map(|row| row["sequence"].as_u64()).collect();
+    numbers.sort_unstable();
+    let expect: Vec<_> = (1..=through).map(Some).collect();
+    assert_eq!(numbers, expect, "receipts of {}", device.id);
+    through
 }
 
 /// Every number of every stream is stored once.

@@ -1,6 +1,7 @@
 //! A device of its own: state folder, `muster-agent run`, and its local inference server.
 
 use crate::cli::{self, Said};
+use crate::fake_clock::FakeClock;
 use crate::fleet::Fleet;
 use crate::http::{self, Answer, Question};
 use crate::program::{self, Program};
@@ -23,6 +24,7 @@ pub struct Device {
     folder: PathBuf,
     agent: Option<Program>,
     http: Option<SocketAddr>,
+    clock: Option<FakeClock>,
 }
 
 impl Device {
@@ -40,17 +42,72 @@ impl Device {
     /// # Panics
     /// When that is refused.
     pub fn enroll_at(fleet: &Fleet, id: &str, settings: &Settings, state: &Path) -> Self {
-        let token = fleet.cli(&["enroll-token", id]).ok();
-        enroll(&token, state).ok();
-        let device = Self {
+        let mut device = Self::new(fleet, id);
+        state.clone_into(&mut device.state);
+        device.ask_for_identity(fleet).ok();
+        device.set(settings);
+        device
+    }
+
+    /// Enrols a device whose machine has a clock of its own.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub fn enroll_by_clock(fleet: &Fleet, id: &str, settings: &Settings, clock: FakeClock) -> Self {
+        let mut device = Self::new(fleet, id);
+        device.clock = Some(clock);
+        device.ask_for_identity(fleet).ok();
+        device.set(settings);
+        device
+    }
+
+    /// Enrols a device with a token that was made before.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub fn enroll_with(fleet: &Fleet, id: &str, settings: &Settings, token: &str) -> Self {
+        let device = Self::new(fleet, id);
+        device.ask_with(token).ok();
+        device.set(settings);
+        device
+    }
+
+    fn new(fleet: &Fleet, id: &str) -> Self {
+        Self {
             id: id.to_owned(),
-            state: state.to_owned(),
+            state: fleet.folder().join(id),
             folder: fleet.folder().to_owned(),
             agent: None,
             http: None,
-        };
-        device.set(settings);
-        device
+            clock: None,
+        }
+    }
+
+    fn ask_for_identity(&self, fleet: &Fleet) -> Said {
+        self.ask_with(&fleet.cli(&["enroll-token", &self.id]).ok())
+    }
+
+    fn ask_with(&self, token: &str) -> Said {
+        let mut command = self.command();
+        command.args(["enroll", token.trim(), "--state"]);
+        cli::run(command.arg(&self.state))
+    }
+
+    /// The agent on its machine.
+    fn command(&self) -> Command {
+        let mut command = Command::new(program::path("muster-agent"));
+        if let Some(clock) = &self.clock {
+            clock.show_to(&mut command);
+        }
+        command
+    }
+
+    /// The clock of its machine.
+    ///
+    /// # Panics
+    /// When it has that of this one.
+    pub fn clock(&self) -> &FakeClock {
+        self.clock.as_ref().expect("it has a clock of its own")
     }
 
     /// Enrols a device and starts it.
@@ -68,7 +125,7 @@ impl Device {
     /// # Panics
     /// When it does not become ready.
     pub fn start(&mut self) {
-        let mut command = Command::new(program::path("muster-agent"));
+        let mut command = self.command();
         command.arg("run").arg("--state").arg(&self.state);
         command.env("MUSTER_LOG", "info,muster_agent=debug");
         let mut agent = Program::start(&self.id, command, &self.folder);
@@ -126,7 +183,7 @@ impl Device {
 
     /// Runs `muster-agent COMMAND … --state STATE`.
     pub fn cli(&self, arguments: &[&str]) -> Said {
-        let mut command = Command::new(program::path("muster-agent"));
+        let mut command = self.command();
         cli::run(command.args(arguments).arg("--state").arg(&self.state))
     }
 

@@ -3,21 +3,21 @@
 //! Devices reach its broker through a [`Proxy`], so that the wire can be cut and counted. That
 //! broker is the embedded one, or a [`Mosquitto`].
 
+mod known;
+
 use crate::bundles::Bundle;
 use crate::cli::{self, Said};
-use crate::http::{self, Answer, Question};
+use crate::fake_clock::FakeClock;
 use crate::mosquitto::{self, Mosquitto};
 use crate::program::{self, Program};
 use crate::proxy::Proxy;
 use crate::wait;
 use serde_json::Value;
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// Fleets that run at the same time, however many threads the tests have.
@@ -38,6 +38,7 @@ pub struct Fleet {
     api: Option<SocketAddr>,
     broker: Option<SocketAddr>,
     proxy: Proxy,
+    clock: Option<FakeClock>,
     folder: TempDir,
     _place: Place,
 }
@@ -120,6 +121,14 @@ impl Fleet {
     /// # Panics
     /// When that fails.
     pub fn init() -> Self {
+        Self::init_after(|_| ()).0
+    }
+
+    /// As [`Self::init`], in a folder for the home that was prepared before.
+    ///
+    /// # Panics
+    /// As [`Self::init`].
+    pub fn init_after<T>(prepare: impl FnOnce(&Path) -> T) -> (Self, T) {
         let place = Place::take();
         let folder = tempfile::Builder::new()
             .prefix("muster-test-")
@@ -131,9 +140,11 @@ impl Fleet {
             api: None,
             broker: None,
             proxy: Proxy::start(),
+            clock: None,
             folder,
             _place: place,
         };
+        let prepared = prepare(&fleet.home());
         let (any, broker_url) = ("127.0.0.1:0", fleet.broker_url());
         let listen = [
             "--broker-listen",
@@ -149,7 +160,12 @@ impl Fleet {
             .cli(&[&["init", "--host", "localhost"], &listen[..]].concat())
             .ok();
         fleet.free_enrolment();
-        fleet
+        (fleet, prepared)
+    }
+
+    /// Gives the machine of the controller another clock, for its next start.
+    pub fn set_clock(&mut self, clock: Option<FakeClock>) {
+        self.clock = clock;
     }
 
     /// The broker as devices are told at first.
@@ -190,6 +206,9 @@ impl Fleet {
     pub fn serve(&mut self) {
         let mut command = self.command();
         command.arg("serve").env("MUSTER_LOG", "info,muster=debug");
+        if let Some(clock) = &self.clock {
+            clock.show_to(&mut command);
+        }
         let mut server = Program::start("muster-serve", command, self.folder());
         let connected = |server: &Program| server.log().matches(CONNECTED).count();
         let before = connected(&server);
@@ -299,7 +318,8 @@ impl Fleet {
         token.expect("init wrote it").trim().to_owned()
     }
 
-    fn command(&self) -> Command {
+    /// `muster --home HOME`, to be run by the caller.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(program::path("muster"));
         command
             .arg("--home")
@@ -320,36 +340,6 @@ impl Fleet {
     pub fn json(&self, arguments: &[&str]) -> Value {
         let said = self.cli(&[&["--output", "json"], arguments].concat()).ok();
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
-    }
-
-    /// Asks the API, with the operator's token.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub fn api(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
-        let question = Question {
-            method,
-            path: &format!("/api/v1/{path}"),
-            token: Some(&self.token()),
-            body,
-        };
-        http::ask(self.api_address(), question)
-    }
-
-    /// Items of a list of the API.
-    ///
-    /// # Errors
-    /// It does not answer, or with something else.
-    pub fn list(&self, path: &str) -> Result<Vec<Value>, String> {
-        let limit = if path.contains('?') {
-            "&limit=500"
-        } else {
-            "?limit=500"
-        };
-        let answer = self.api("GET", &format!("{path}{limit}"), None);
-        let answer = answer.map_err(|error| error.to_string())?;
-        let items = answer.body["items"].as_array().cloned();
-        items.ok_or_else(|| format!("{path} gives {answer:?}"))
     }
 
     /// Signs a bundle and publishes it.
@@ -385,70 +375,6 @@ impl Fleet {
         self.release(bundle);
         self.roll_out(&bundle.model, &bundle.version);
     }
-
-    /// Receipts of a device about one version, in order.
-    ///
-    /// # Errors
-    /// See [`Self::list`].
-    pub fn receipts(&self, device: &str, version: &str) -> Result<Vec<Value>, String> {
-        let all = self.list(&format!("receipts?device={device}"))?;
-        Ok(all
-            .into_iter()
-            .filter(|receipt| receipt["version"] == version)
-            .collect())
-    }
-
-    /// Waits for a receipt of this step.
-    ///
-    /// # Panics
-    /// When none comes in time.
-    pub fn wait_receipt(
-        &self,
-        device: &str,
-        version: &str,
-        step: &str,
-        deadline: Duration,
-    ) -> Value {
-        wait::until(
-            format!("{device} to report {version} {step}"),
-            deadline,
-            || {
-                let receipts = self.receipts(device, version)?;
-                let found = receipts.iter().rfind(|receipt| receipt["step"] == step);
-                found.cloned().ok_or_else(|| shown(&receipts))
-            },
-        )
-    }
-
-    /// What the fleet has counted of a model on a device: closed windows and predictions.
-    ///
-    /// # Errors
-    /// See [`Self::list`].
-    pub fn counted(&self, device: &str, model: &str) -> Result<(u64, u64), String> {
-        let summary = self.list("summary")?;
-        let device = summary
-            .iter()
-            .find(|row| row["device"] == device)
-            .ok_or("no such device")?;
-        let models = device["models"].as_array().ok_or("no models")?;
-        let model = models
-            .iter()
-            .find(|row| row["model"] == model)
-            .ok_or("no such model")?;
-        let number = |name: &str| model[name].as_u64().ok_or(format!("no {name}"));
-        Ok((number("closed_windows")?, number("predictions")?))
-    }
-}
-
-/// Receipts in one line each.
-fn shown(receipts: &[Value]) -> String {
-    let line = |r: &Value| {
-        format!(
-            "{} {} {} {}",
-            r["version"], r["step"], r["reason"], r["detail"]
-        )
-    };
-    receipts.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 fn address(ready: &str, name: &str) -> SocketAddr {

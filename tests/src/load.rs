@@ -5,15 +5,19 @@
 use crate::device::{self, Device};
 use crate::http::{self, Question};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Pause of a gentle load between two requests.
+const GENTLE: Duration = Duration::from_millis(10);
+
 /// Requests that are under way.
 #[derive(Debug)]
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    /// It ends when this is dropped.
+    stop: Option<Sender<()>>,
     tally: Arc<Mutex<Tally>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -66,10 +70,31 @@ impl Load {
         rows: &[[f32; 4]],
         expect: impl Fn(&str, &[f64]) -> bool + Send + 'static,
     ) -> Self {
-        let (stop, tally) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Tally>>::default());
+        Self::paced(device, model, rows, Duration::ZERO, expect)
+    }
+
+    /// As [`Self::start`], at most a hundred requests a second: for several devices at a time.
+    pub fn gentle(
+        device: &Device,
+        model: &str,
+        rows: &[[f32; 4]],
+        expect: impl Fn(&str, &[f64]) -> bool + Send + 'static,
+    ) -> Self {
+        Self::paced(device, model, rows, GENTLE, expect)
+    }
+
+    fn paced(
+        device: &Device,
+        model: &str,
+        rows: &[[f32; 4]],
+        pause: Duration,
+        expect: impl Fn(&str, &[f64]) -> bool + Send + 'static,
+    ) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let tally = Arc::<Mutex<Tally>>::default();
         let (address, body) = (device.http(), device::question(rows));
         let path = format!("/v2/models/{model}/infer");
-        let (stopped, told) = (Arc::clone(&stop), Arc::clone(&tally));
+        let told = Arc::clone(&tally);
         let thread = std::thread::spawn(move || {
             let question = Question {
                 method: "POST",
@@ -77,7 +102,7 @@ impl Load {
                 token: None,
                 body: Some(&body),
             };
-            while !stopped.load(Ordering::Relaxed) {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let asked = Instant::now();
                 let answer = http::ask(address, question);
                 let mut tally = told.lock().expect("not poisoned");
@@ -85,7 +110,7 @@ impl Load {
             }
         });
         Self {
-            stop,
+            stop: Some(stop),
             tally,
             thread: Some(thread),
         }
@@ -104,19 +129,13 @@ impl Load {
     /// # Panics
     /// When the load itself panicked.
     pub fn end(mut self) -> Tally {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop = None;
         self.thread
             .take()
             .expect("it is ended once")
             .join()
             .expect("the load does not panic");
         self.so_far()
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Task {
     since_failure: Option<u64>,
     checkpoint_at: Millis,
     dirty: bool,
+    /// A checkpoint of the open window was told: a power cut that takes of it is seen.
+    marked: bool,
 }
 
 impl Task {
@@ -70,6 +72,7 @@ impl Task {
             announced: false,
             since_failure: Some(0),
             dirty: false,
+            marked: false,
         }
     }
 
@@ -93,7 +96,10 @@ impl Task {
                 fault = death_of(&mut self.worker) => self.died(&fault).await,
                 () = tokio::time::sleep(Duration::from_millis(due_ms)) => self.on_time().await,
                 job = jobs.recv() => match job {
-                    Some(job) => self.answer(job).await,
+                    Some(job) => {
+                        self.answer(job).await;
+                        self.mark().await;
+                    }
                     None => break,
                 },
             }
@@ -342,10 +348,20 @@ impl Task {
         }
         self.fold.reset(now);
         self.dirty = false;
+        self.marked = false;
+    }
+
+    /// What a window counts first is told at once: a power cut before its first checkpoint would
+    /// take counts of which nobody knew.
+    async fn mark(&mut self) {
+        if !self.marked {
+            self.checkpoint().await;
+        }
     }
 
     async fn checkpoint(&mut self) {
         if std::mem::replace(&mut self.dirty, false) {
+            self.marked = true;
             let window = self.encode(clock::monotonic());
             self.tell(Event::Checkpoint { window }).await;
         }

@@ -28,11 +28,7 @@ impl Controller {
                 what: format!("the device {device}"),
             };
             let row = tx.device(&device)?.ok_or_else(missing)?;
-            let models = tx.models_of(device.as_str())?;
-            Ok(DeviceSummary {
-                device: row,
-                models,
-            })
+            Ok(tx.summary_of(row)?)
         };
         self.store.read(work).await
     }

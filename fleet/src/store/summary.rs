@@ -17,6 +17,9 @@ pub(crate) struct DeviceSummary {
     /// The device.
     #[serde(flatten)]
     pub(crate) device: DeviceRow,
+    /// Documents in which it said that counts were lost: by a power cut, by damage, for want of
+    /// room.
+    pub(crate) gaps: u64,
     /// Its models, by name.
     pub(crate) models: Vec<ModelSummary>,
 }
@@ -60,15 +63,29 @@ impl Tx<'_> {
     /// Devices with their models, by name.
     pub(crate) fn summary(&self, page: &Page) -> Result<Paged<DeviceSummary>, StoreError> {
         let devices = self.devices(page)?;
-        let models = devices.items.into_iter().map(|device| {
-            let models = self.models_of(&device.device)?;
-            Ok(DeviceSummary { device, models })
-        });
-        let items = models.collect::<Result<_, StoreError>>()?;
+        let summaries = devices.items.into_iter().map(|row| self.summary_of(row));
+        let items = summaries.collect::<Result<_, StoreError>>()?;
         Ok(Paged {
             items,
             next: devices.next,
         })
+    }
+
+    /// A device with its models.
+    pub(crate) fn summary_of(&self, device: DeviceRow) -> Result<DeviceSummary, StoreError> {
+        let gaps = self.gaps_of(&device.device)?;
+        let models = self.models_of(&device.device)?;
+        Ok(DeviceSummary {
+            device,
+            gaps,
+            models,
+        })
+    }
+
+    fn gaps_of(&self, device: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM gaps WHERE device = ?";
+        let mut statement = self.0.prepare_cached(sql)?;
+        Ok(statement.query_row([device], |row| column::number(row, 0))?)
     }
 
     /// The models of a device, by name.

@@ -48,20 +48,18 @@ impl Outbox {
         }
     }
 
-    /// A checkpoint found at the start: the agent was cut off. Its window is closed as it stands,
-    /// unless it was stored just before the cut; what came after it is lost, and said so.
+    /// A checkpoint found at the start: the agent was cut off, which is said. Its window is closed
+    /// as it stands, unless it was stored just before the cut; what came after it is lost.
     pub(in crate::supervisor) fn close_checkpoint(&mut self, path: &Path) -> Result<(), DiskError> {
         // What cannot be read is as lost as what was never written.
         let body = atomic::read(path, DOCUMENT_BYTES_MAX);
         let body = body.unwrap_or_default().unwrap_or_default();
-        if !self.has_window_of(&body) {
-            let model = model_of(&body);
-            let kept = model.as_ref().map(|_| self.put_window(body));
-            self.put_power_cut(model);
-            if kept == Some(Kept::InMemory) {
-                // It is removed when the disk takes the window.
-                return Ok(());
-            }
+        let model = model_of(&body);
+        let kept = (model.is_some() && !self.has_window_of(&body)).then(|| self.put_window(body));
+        self.put_power_cut(model);
+        if kept == Some(Kept::InMemory) {
+            // It is removed when the disk takes the window.
+            return Ok(());
         }
         remove_durably(path)
     }
