@@ -61,7 +61,10 @@ impl Change {
             start..(start + len).min(bytes.len())
         };
         match self {
-            Self::Flip(at, bit) => bytes[at.index(bytes.len())] ^= 1 << bit,
+            Self::Flip(at, bit) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
             Self::Cut(at) => bytes.truncate(at.index(bytes.len())),
             Self::Replace(at, len, new) => {
                 let range = range(at, *len);

@@ -180,7 +180,7 @@ mod tests {
         ) {
             if let Ok(tensor) = tensor(&bytes) {
                 let expected = bytes_of(tensor.datatype, &tensor.shape);
-                prop_assert_eq!(expected, Some(tensor.data.len()));
+                prop_assert_eq!(expected, Some(tensor.data.len() as u64));
             }
         }
     }

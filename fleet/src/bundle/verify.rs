@@ -341,7 +341,7 @@ mod tests {
     fn spoilt() -> impl Strategy<Value = (String, Vec<u8>)> {
         let folder = sample::written(&sample::parts());
         let files = Layout::at(folder.path()).files().expect("readable");
-        let read = |name: &String| std::fs::read(folder.path().join(name)).expect("readable");
+        let read = |name: &String| fs::read(folder.path().join(name)).expect("readable");
         let all: Vec<_> = files
             .iter()
             .map(|name| (name.clone(), read(name)))
@@ -354,8 +354,8 @@ mod tests {
         fn a_hostile_file_in_a_bundle_is_found((name, bytes) in spoilt()) {
             let folder = sample::written(&sample::parts());
             let path = folder.path().join(&name);
-            let before = std::fs::read(&path).expect("readable");
-            std::fs::write(&path, &bytes).expect("written");
+            let before = fs::read(&path).expect("readable");
+            fs::write(&path, &bytes).expect("written");
             let verified = verify(&Layout::at(folder.path()));
             // What has no digest of its own may be written in another way.
             prop_assert!(verified.is_err() || bytes == before || !name.starts_with("blobs/"));
