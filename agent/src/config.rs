@@ -295,6 +295,8 @@ fn class<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TargetClas
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
 
     fn check(text: &str, expect: Result<(), &str>) {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -364,5 +366,22 @@ mod tests {
                 .to_string()
                 .contains("failed to read")
         );
+    }
+
+    const SETTINGS: &str = "class = \"linux\"\nwindow_s = 10\nhttp = \"127.0.0.1:8600\"\n\
+                            [trial]\ntimeout_ms = 5000\n[budget]\ncrashes_max = 3\n";
+
+    proptest! {
+        #[test]
+        fn hostile_settings_are_refused_or_within_their_bounds(
+            text in mutated(SETTINGS.into()),
+        ) {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            std::fs::write(folder.path().join("agent.toml"), text).expect("writes");
+            match Config::load(None, folder.path()) {
+                Ok(config) => prop_assert_eq!(config.check(), Ok(())),
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
+            }
+        }
     }
 }

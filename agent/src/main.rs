@@ -9,6 +9,8 @@ pub mod config;
 pub mod enroll;
 pub mod error;
 pub mod health;
+#[cfg(test)]
+mod hostile;
 pub mod infer;
 pub mod link;
 pub mod local;

@@ -98,7 +98,8 @@ impl TrustedTime {
     #[must_use]
     pub fn unix(&self, now: Millis) -> Option<UnixSeconds> {
         let (at, unix) = self.anchor?;
-        Some(UnixSeconds(unix.0 + now.since(at) / 1000).max(self.floors.permanent))
+        let unix = unix.0.saturating_add(now.since(at) / 1000);
+        Some(UnixSeconds(unix).max(self.floors.permanent))
     }
 }
 
@@ -145,6 +146,14 @@ mod tests {
         assert_eq!(time.unix(Millis(0)), None);
         assert_eq!(time.floors().scoped, UnixSeconds(0));
         assert_eq!(time.floors().permanent, at_day(20_001));
+    }
+
+    #[test]
+    fn time_stops_at_the_end_of_numbers() {
+        let mut time = TrustedTime::default();
+        time.on_fleet_document(Epoch(1), UnixSeconds(u64::MAX));
+        time.on_signed_time(Epoch(1), UnixSeconds(u64::MAX), Millis(0));
+        assert_eq!(time.unix(Millis(5000)), Some(UnixSeconds(u64::MAX)));
     }
 
     #[test]

@@ -24,6 +24,8 @@ mod endpoint;
 mod enroll;
 mod error;
 mod home;
+#[cfg(test)]
+mod hostile;
 mod ingest;
 mod key_file;
 mod output;

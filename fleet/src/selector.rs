@@ -132,6 +132,8 @@ pub(crate) fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
 
     fn check(selector: &str, expect: Option<bool>) {
         let labels = [("site", "hall-4"), ("line", "a")];
@@ -178,5 +180,17 @@ mod tests {
             check(selector, expect);
         }
         check(&"a".repeat(BYTES_MAX + 1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_query_is_refused_or_printed_as_it_was(
+            bytes in mutated(b"site=a|b,line!=3,!spare,device=press-07".to_vec()),
+        ) {
+            let text = String::from_utf8_lossy(&bytes);
+            if let Ok(selector) = text.parse::<Selector>() {
+                prop_assert_eq!(selector.to_string().parse(), Ok(selector));
+            }
+        }
     }
 }

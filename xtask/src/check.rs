@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    firmware,
+    firmware, fuzz,
     run::{Outcome, Report, cargo, command},
     tidy,
 };
@@ -23,6 +23,7 @@ pub(crate) fn run(tidy: &tidy::Args, root: &Path, report: &mut Report) -> anyhow
     tidy::run(tidy, root, report)?;
     report.step("lints", || command(&mut clippy(root)));
     firmware::check(root, report);
+    fuzz::check(root, report);
     report.step("documentation", || command(&mut documentation(root)));
     report.step("supply chain", || supply_chain(root, "Cargo.toml"));
     report.step("supply chain of the firmware", || {

@@ -7,6 +7,7 @@ mod conformance;
 mod cross;
 mod demo;
 mod firmware;
+mod fuzz;
 mod run;
 mod sim;
 mod story;
@@ -61,6 +62,8 @@ enum Task {
         #[command(subcommand)]
         task: firmware::Task,
     },
+    /// Hostile bytes: the fuzz targets for a while, with what they reached.
+    Fuzz(fuzz::Args),
     /// The simulated world: many devices under everything that goes wrong, seed by seed.
     Sim(sim::Args),
     /// Build the programs and run every test.
@@ -84,6 +87,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Conformance(args) => return conformance::run(&args, &root),
         Task::Demo(args) => return demo::run(&args, &root),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
+        Task::Fuzz(args) => return fuzz::run(&args, &root),
         Task::Sim(args) => return Ok(sim::run(&args, &root)),
         Task::Test(args) => return test::run(&args, &root),
         Task::Tidy(args) => tidy::run(&args, &root, &mut report)?,

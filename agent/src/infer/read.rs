@@ -173,3 +173,23 @@ fn check_weight(weight: &TensorProto, taker: impl Fn() -> Option<String>) -> Res
         ..LoadError::new(Stage::Parse, reason)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::onnx;
+    use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_hostile_model_is_refused_or_a_whole_document(
+            bytes in mutated(onnx::linear().build()),
+        ) {
+            match proto(bytes) {
+                Ok(proto) => prop_assert!(proto.graph.is_some() && !proto.opset_import.is_empty()),
+                Err(refused) => prop_assert!(!refused.to_string().is_empty()),
+            }
+        }
+    }
+}

@@ -6,6 +6,8 @@
 
 mod elements;
 mod head;
+#[cfg(test)]
+mod hostile;
 
 use super::refusal::Refusal;
 use crate::tensor::{Datatype, Signature, TENSOR_BYTES_MAX, Tensor};

@@ -1,9 +1,11 @@
 //! Candidates on trial in real workers.
 
 use super::*;
+use crate::hostile::mutated;
 use crate::infer::tests::onnx;
 use crate::tensor::Tensor;
 use crate::worker::tests::Fixture;
+use proptest::prelude::*;
 
 const BUDGET: TrialBudget = TrialBudget {
     load_ms_max: 20_000,
@@ -115,4 +117,17 @@ async fn a_candidate_that_hangs_is_stopped() {
     let outcome = run_trial(&fixture.program, &fixture.model, &golden, budget).await;
     let expect = "failed because loading took more than 300 ms, it hung at stage read";
     assert_eq!(outcome.to_string(), expect);
+}
+
+proptest! {
+    #[test]
+    fn hostile_golden_vectors_hold_no_more_than_their_bytes(
+        bytes in mutated(golden([2.0, 2.0]).to_cbor()),
+    ) {
+        if let Ok(golden) = Golden::from_cbor(&bytes) {
+            let tensors = golden.vectors.iter().flat_map(|v| v.inputs.iter().chain(&v.outputs));
+            let held: usize = tensors.map(|tensor| tensor.data().len()).sum();
+            prop_assert!(held <= bytes.len());
+        }
+    }
 }

@@ -78,3 +78,92 @@ pub(super) fn read_request(channel: &mut impl Read) -> io::Result<Option<Request
 pub(super) fn write_reply(channel: &mut impl Write, reply: &Reply) -> io::Result<()> {
     channel.write_all(&encode(reply).map_err(io::Error::other)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::Loaded;
+    use super::*;
+    use crate::hostile::mutated;
+    use crate::infer::{Example, Graph, Stage};
+    use crate::tensor::Tensor;
+    use proptest::prelude::*;
+
+    fn tensor() -> Tensor {
+        Tensor::from_f32("x", vec![1, 2], &[1.0, -2.0]).expect("valid")
+    }
+
+    /// The frames of every request.
+    fn requests() -> Vec<u8> {
+        let load = Request::Load {
+            path: "/models/a".into(),
+            graph: Graph::Optimised,
+            example: Example::of(&[tensor()]),
+        };
+        let run = Request::Run {
+            id: 7,
+            inputs: vec![tensor()],
+        };
+        [load, run].map(|one| encode(&one).expect("small")).concat()
+    }
+
+    fn replies() -> [Vec<u8>; 4] {
+        let entered = Reply::Entered {
+            stage: Stage::Parse,
+            operator: Some("Gemm".into()),
+        };
+        let loaded = Reply::Loaded(Loaded {
+            operators: vec!["Gemm".into(), "Relu".into()],
+            metadata: vec![("producer".into(), "x".into())],
+            ..Loaded::default()
+        });
+        let ran = Reply::Ran {
+            id: 7,
+            outputs: vec![tensor()],
+            run_us: 12,
+        };
+        let failed = Reply::Failed {
+            id: 7,
+            operator: None,
+            reason: "because".into(),
+        };
+        [entered, loaded, ran, failed].map(|one| encode(&one).expect("small"))
+    }
+
+    async fn received(bytes: &[u8]) -> Result<Reply, Broken> {
+        let (mut ours, mut theirs) = UnixStream::pair().expect("a pair");
+        theirs
+            .write_all(bytes)
+            .await
+            .expect("room for a small frame");
+        drop(theirs);
+        receive(&mut ours).await
+    }
+
+    #[tokio::test]
+    async fn every_reply_arrives() {
+        for reply in replies() {
+            assert!(received(&reply).await.is_ok());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_requests_are_read_to_their_end(bytes in mutated(requests())) {
+            let mut channel = &bytes[..];
+            while let Ok(Some(_)) = read_request(&mut channel) {}
+            prop_assert!(channel.len() < bytes.len() || bytes.is_empty());
+        }
+
+        #[test]
+        fn a_hostile_worker_breaks_nothing_but_its_channel(
+            bytes in proptest::sample::select(replies().to_vec()).prop_flat_map(mutated),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let reply = runtime.expect("a runtime").block_on(received(&bytes));
+            if let Ok(Reply::Ran { outputs, .. }) = reply {
+                let held: usize = outputs.iter().map(|tensor| tensor.data().len()).sum();
+                prop_assert!(held <= bytes.len());
+            }
+        }
+    }
+}

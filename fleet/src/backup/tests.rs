@@ -13,6 +13,9 @@ use crate::command::init;
 use crate::controller::Controller;
 use crate::error::Exit;
 use crate::home::Home;
+use crate::hostile::mutated;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
@@ -413,4 +416,25 @@ fn a_blob_must_be_named_by_its_digest() {
     };
     check(digest, true);
     check(Digest::of(b"b"), false);
+}
+
+#[tokio::test]
+async fn a_hostile_archive_is_refused_or_restored_as_it_was() {
+    let bench = Bench::new().await;
+    let archive = bench.pack("whole", OfflineKeys::Leave);
+    let tar = zstd::decode_all(File::open(&archive).expect("a file")).expect("zstd");
+    let (hostile, home) = (bench.path("hostile"), bench.path("home-of-hostile"));
+    // The heads of the first members are short: most changes shall hit them.
+    let (heads, rest) = tar.split_at(tar.len().min(4096));
+    let changed = mutated(heads.to_vec()).prop_map(|heads| [&heads[..], rest].concat());
+    let runs = ProptestConfig::with_cases(64);
+    let checked = TestRunner::new(runs).run(&changed, |tar| {
+        fs::write(&hostile, zstd::encode_all(&tar[..], 1).expect("packed")).expect("written");
+        match restore(&hostile, &home, NOW) {
+            Ok(_) => fs::remove_dir_all(&home).expect("removed"),
+            Err(error) => prop_assert!(!home.exists(), "{error}"),
+        }
+        Ok(())
+    });
+    assert_eq!(checked, Ok(()));
 }

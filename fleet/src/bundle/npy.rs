@@ -78,6 +78,8 @@ fn shape(rest: &str) -> Option<Vec<u64>> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
 
     pub(crate) fn array(header: &str, data: &[u8]) -> Vec<u8> {
         let len = (header.len() as u16).to_le_bytes();
@@ -145,6 +147,20 @@ pub(super) mod tests {
         );
         for end in 0..bytes.len() {
             assert!(read("x", &bytes[..end]).is_err(), "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_array_is_refused_or_holds_what_its_shape_says(
+            bytes in mutated(array(
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n",
+                &[7; 24],
+            )),
+        ) {
+            if let Ok(tensor) = read("x", &bytes) {
+                prop_assert!(tensor.data.len() <= bytes.len());
+            }
         }
     }
 }

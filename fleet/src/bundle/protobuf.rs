@@ -95,6 +95,8 @@ fn low_bytes<T: Copy, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
 
     fn check(bytes: &[u8], expect: Result<(&str, &[u64], &[u8]), &str>) {
         let read = tensor(bytes);
@@ -164,5 +166,22 @@ mod tests {
         );
         let huge = [0x08, 255, 255, 255, 255, 255, 255, 255, 255, 127, 0x10, 1];
         check(&huge, Err("128 MiB"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_tensor_is_refused_or_holds_what_its_shape_says(
+            bytes in prop_oneof![
+                mutated(vec![
+                    0x08, 2, 0x10, 1, 0x42, 1, b'x', 0x4a, 8, 0, 0, 128, 63, 0, 0, 0, 64,
+                ]),
+                mutated(vec![0x0a, 2, 1, 2, 0x10, 9, 0x2a, 2, 1, 0]),
+            ],
+        ) {
+            if let Ok(tensor) = tensor(&bytes) {
+                let expected = bytes_of(tensor.datatype, &tensor.shape);
+                prop_assert_eq!(expected, Some(tensor.data.len() as u64));
+            }
+        }
     }
 }

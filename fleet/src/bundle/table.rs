@@ -184,6 +184,8 @@ fn number(cell: &str) -> Option<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
 
     fn check(head: &str, line: &str, select: Option<&[&str]>, expect: Result<usize, &str>) {
         let text = format!("{head}\n{}", format!("{line}\n").repeat(ROWS_MIN));
@@ -239,5 +241,27 @@ mod tests {
         let names = vec!["a b".to_owned(), "c".to_owned()];
         let columns = vec![vec![1.0, f32::NAN], vec![0.1, 2.5]];
         assert_eq!(Table { names, columns }.to_csv(), "f0,f1\n1,0.1\n,2.5\n");
+    }
+
+    /// Enough rows that a table with one of them spoilt is still one.
+    fn rows() -> Vec<u8> {
+        let rows = (0..ROWS_MIN + 20).map(|row| format!("{row},{}.5,\n", row * 3));
+        format!("a,b,c\n{}", rows.collect::<String>()).into_bytes()
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_table_is_refused_or_has_columns_of_one_length(
+            bytes in mutated(rows()),
+            chosen in any::<bool>(),
+        ) {
+            let columns = ["b".to_owned(), "a".to_owned()];
+            if let Ok(table) = Table::parse(&bytes, chosen.then_some(&columns[..])) {
+                let rows = table.rows();
+                prop_assert!((ROWS_MIN..=bytes.len()).contains(&rows));
+                prop_assert!(table.columns.iter().all(|column| column.len() == rows));
+                prop_assert_eq!(table.columns.len(), table.names.len());
+            }
+        }
     }
 }

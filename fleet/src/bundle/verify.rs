@@ -250,6 +250,8 @@ mod tests {
 
     use super::super::sample;
     use super::*;
+    use crate::hostile::mutated;
+    use proptest::prelude::*;
 
     #[test]
     fn a_bundle_is_whole_as_built() {
@@ -333,5 +335,30 @@ mod tests {
             .expect_err(expect)
             .to_string();
         assert!(said.contains(expect), "{said}");
+    }
+
+    /// A file of the sample, and hostile bytes in its place.
+    fn spoilt() -> impl Strategy<Value = (String, Vec<u8>)> {
+        let folder = sample::written(&sample::parts());
+        let files = Layout::at(folder.path()).files().expect("readable");
+        let read = |name: &String| fs::read(folder.path().join(name)).expect("readable");
+        let all: Vec<_> = files
+            .iter()
+            .map(|name| (name.clone(), read(name)))
+            .collect();
+        proptest::sample::select(all).prop_flat_map(|(name, bytes)| (Just(name), mutated(bytes)))
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_file_in_a_bundle_is_found((name, bytes) in spoilt()) {
+            let folder = sample::written(&sample::parts());
+            let path = folder.path().join(&name);
+            let before = fs::read(&path).expect("readable");
+            fs::write(&path, &bytes).expect("written");
+            let verified = verify(&Layout::at(folder.path()));
+            // What has no digest of its own may be written in another way.
+            prop_assert!(verified.is_err() || bytes == before || !name.starts_with("blobs/"));
+        }
     }
 }

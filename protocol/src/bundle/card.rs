@@ -5,10 +5,13 @@
 
 use crate::id::{ModelId, TargetClass, Version};
 use crate::limits::{FEATURES_MAX, WHOLE_BYTES_MAX};
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 /// The format that this code writes and reads.
 pub const FORMAT: u32 = 1;
@@ -79,8 +82,10 @@ pub struct CardGolden {
     /// How many vectors there are.
     pub vectors: u32,
     /// Relative tolerance.
+    #[serde(deserialize_with = "exact")]
     pub rtol: f64,
     /// Absolute tolerance.
+    #[serde(deserialize_with = "exact")]
     pub atol: f64,
 }
 
@@ -166,6 +171,13 @@ struct Format {
 
 fn parse_as<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, BadCard> {
     serde_json::from_slice(bytes).map_err(|error| BadCard::Malformed(error.to_string()))
+}
+
+/// A number from its digits as written: the reader of JSON may miss its last bit, and a tolerance
+/// is compared with that of the golden vectors.
+fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let digits = Box::<RawValue>::deserialize(from)?;
+    digits.get().parse().map_err(D::Error::custom)
 }
 
 fn check_tensors(field: &'static str, tensors: &[CardTensor]) -> Result<(), BadCard> {
@@ -254,6 +266,16 @@ mod tests {
         assert_eq!(Card::parse(written().as_bytes()), Ok(sample()));
     }
 
+    #[test]
+    fn a_tolerance_is_read_to_its_last_bit() {
+        for tolerance in [0.000_111_111_111_111_111_01, 1e-3, 5e-324, f64::MAX] {
+            let mut card = sample();
+            (card.golden.rtol, card.golden.atol) = (tolerance, tolerance / 3.0);
+            let written = card.to_json().expect("valid");
+            assert_eq!(Card::parse(&written), Ok(card));
+        }
+    }
+
     fn check(from: &str, to: &str, expect: &str) {
         assert!(written().contains(from), "{from} is not in {}", written());
         let refused = Card::parse(written().replacen(from, to, 1).as_bytes());
@@ -270,6 +292,8 @@ mod tests {
         check("\"self\"", "\"guess\"", "guess");
         check("\"vectors\":3", "\"vectors\":0", "golden");
         check("\"rtol\":0.001", "\"rtol\":-1", "golden");
+        check("\"rtol\":0.001", "\"rtol\":1e999", "golden");
+        check("\"rtol\":0.001", "\"rtol\":\"0.001\"", "malformed");
         check("\"planned_peak_bytes\"", "\"peak\"", "planned_peak_bytes");
         check("[-1,4]", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "inputs");
     }

@@ -129,7 +129,9 @@ impl FeatureCounts {
         self.bins.iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// Adds the counts of `other`; counts stop at their maximum instead of wrapping.
+    /// Adds the counts of `other`; counts stop at their maximum instead of wrapping. The sum of
+    /// steps wraps: it goes both ways, and one that stops would depend on the order. Values that
+    /// were counted never bring it that far.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.bins.iter_mut().zip(other.bins) {
             *mine = mine.saturating_add(theirs);
@@ -137,7 +139,7 @@ impl FeatureCounts {
         self.missing = self.missing.saturating_add(other.missing);
         self.non_finite = self.non_finite.saturating_add(other.non_finite);
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
-        self.sum = self.sum.saturating_add(other.sum);
+        self.sum = self.sum.wrapping_add(other.sum);
         self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
     }
 }
@@ -176,7 +178,7 @@ impl FeatureFold {
                 if bin == 0 || bin + 1 == self.scale.bins() {
                     counts.out_of_range = counts.out_of_range.saturating_add(1);
                 }
-                counts.sum = counts.sum.saturating_add(step);
+                counts.sum = counts.sum.wrapping_add(step);
                 let square = step.unsigned_abs().pow(2);
                 counts.sum_of_squares = counts.sum_of_squares.saturating_add(square);
             }

@@ -58,7 +58,8 @@ impl FeatureSum {
             .fold(0, |n, count| u64::saturating_add(n, *count))
     }
 
-    /// Adds the counts of `other`; counts stop at their maximum instead of wrapping.
+    /// Adds the counts of `other`; counts stop at their maximum instead of wrapping. The sum of
+    /// steps wraps: it goes both ways, and one that stops would depend on the order.
     ///
     /// # Errors
     /// [`OtherBins`].
@@ -72,7 +73,7 @@ impl FeatureSum {
         self.missing = self.missing.saturating_add(other.missing);
         self.non_finite = self.non_finite.saturating_add(other.non_finite);
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
-        self.sum = self.sum.saturating_add(other.sum);
+        self.sum = self.sum.wrapping_add(other.sum);
         self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
         Ok(())
     }

@@ -10,7 +10,8 @@ use super::{
 /// Package by folder, and the folders it may depend on.
 const ARROWS: [(&str, &[&str]); 8] = [
     ("protocol", &[]),
-    ("protocol/fuzz", &["protocol"]),
+    // A leaf: it feeds hostile bytes to everything that needs neither a runtime nor a disk.
+    ("protocol/fuzz", &["device", "protocol"]),
     ("device", &["protocol"]),
     ("agent", &["device", "protocol"]),
     ("firmware", &["device", "protocol"]),

@@ -5,6 +5,8 @@
 mod columns;
 mod csv;
 mod field;
+#[cfg(test)]
+mod hostile;
 mod jsonl;
 mod metered;
 mod nested;

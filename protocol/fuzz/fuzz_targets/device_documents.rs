@@ -1,0 +1,5 @@
+//! Runs the target `device_documents` with what libFuzzer offers; what it demands is in `muster_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| muster_fuzz::device_documents(data));
