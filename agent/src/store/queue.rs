@@ -6,6 +6,7 @@
 
 use super::Store;
 use super::atomic::{self, DiskError};
+use super::disk;
 use minicbor::{Decode, Encode};
 use muster_device::stream::Handle;
 use muster_protocol::cbor;
@@ -132,7 +133,7 @@ impl Queue {
     ) -> Result<(), DiskError> {
         atomic::remove(&self.pending_path(earlier))?;
         let to = self.pending_path(later);
-        std::fs::rename(intent, &to).map_err(|e| DiskError::new("move into place", &to, e))?;
+        disk::rename(intent, &to).map_err(|e| DiskError::new("move into place", &to, e))?;
         atomic::sync_folder_of(&to)
     }
 
@@ -276,7 +277,7 @@ impl Queue {
         }
         tracing::error!(%sequence, ?contents, "a numbered document is not readable: kept aside");
         let (from, to) = (self.folder.join(name), self.aside_path(sequence));
-        std::fs::rename(&from, &to).map_err(|e| DiskError::new("move aside", &from, e))?;
+        disk::rename(&from, &to).map_err(|e| DiskError::new("move aside", &from, e))?;
         atomic::sync_folder_of(&to)?;
         // A number that was given stays given: its document is lost, and replaced by a gap.
         Ok(Some(sequence).filter(|_| possible && contents == Contents::Damaged))
