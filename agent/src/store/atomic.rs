@@ -147,6 +147,15 @@ pub fn remove(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Removes a file so that no power cut brings it back; one that is not there is fine.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn remove_durably(path: &Path) -> Result<(), DiskError> {
+    remove(path)?;
+    sync_folder_of(path)
+}
+
 /// Names of the files of a folder, without those being written.
 ///
 /// # Errors

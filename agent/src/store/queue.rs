@@ -131,7 +131,8 @@ impl Queue {
         later: Handle,
         intent: &std::path::Path,
     ) -> Result<(), DiskError> {
-        atomic::remove(&self.pending_path(earlier))?;
+        // Gone for good before the intent is: otherwise both could be found, and counted twice.
+        atomic::remove_durably(&self.pending_path(earlier))?;
         let to = self.pending_path(later);
         disk::rename(intent, &to).map_err(|e| DiskError::new("move into place", &to, e))?;
         atomic::sync_folder_of(&to)

@@ -42,7 +42,7 @@ impl Outbox {
         let path = path_of(store, &window);
         let open = atomic::read(&path, DOCUMENT_BYTES_MAX).ok().flatten();
         if open.is_some_and(|open| bodies::holds(body, &open))
-            && let Err(error) = remove_durably(&path)
+            && let Err(error) = atomic::remove_durably(&path)
         {
             tracing::warn!("{error}");
         }
@@ -63,7 +63,7 @@ impl Outbox {
                 return Ok(());
             }
         }
-        remove_durably(path)
+        atomic::remove_durably(path)
     }
 
     /// Whether a stored body or document holds the window that the body `open` became.
@@ -93,9 +93,4 @@ fn model_of(body: &[u8]) -> Option<ModelId> {
 fn path_of(store: &Store, window: &Window<'_>) -> PathBuf {
     let bundle = window.bundle.hex().to_string();
     store.checkpoint(&format!("{}-{}", window.model, &bundle[..16]))
-}
-
-fn remove_durably(path: &Path) -> Result<(), DiskError> {
-    atomic::remove(path)?;
-    atomic::sync_folder_of(path)
 }
