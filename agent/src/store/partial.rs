@@ -89,11 +89,15 @@ pub fn stage_layer(folder: &Path, layer: &Layer) -> Result<u64, StageError> {
     let blob = folder
         .join("blobs")
         .join(layer.blob_digest.hex().to_string());
+    let partial = folder.join("partial").join(layer.digest.hex().to_string());
     if verify_file(&blob, &layer.blob_digest, layer.blob_size)? {
+        // After a cut the layer may lie here as well.
+        if partial.exists() {
+            atomic::remove_durably(&partial)?;
+        }
         return Ok(0);
     }
     atomic::remove(&blob)?;
-    let partial = folder.join("partial").join(layer.digest.hex().to_string());
     if !verify_file(&partial, &layer.digest, layer.size)? {
         atomic::remove(&partial)?;
         return Err(StageError::Damaged(layer.digest));
@@ -102,7 +106,7 @@ pub fn stage_layer(folder: &Path, layer: &Layer) -> Result<u64, StageError> {
         Compression::Plain => Ok(rename_durably(&partial, &blob)?),
         Compression::Zstd => {
             let written = unpack(&partial, &blob, layer)?;
-            atomic::remove(&partial)?;
+            atomic::remove_durably(&partial)?;
             Ok(written)
         }
     }
@@ -113,6 +117,8 @@ fn rename_durably(from: &Path, to: &Path) -> Result<u64, DiskError> {
         .and_then(|()| disk::rename(from, to))
         .map_err(|e| DiskError::new("move into place", to, e))?;
     atomic::sync_folder_of(to)?;
+    // Otherwise it could be found in both places, and take its space twice.
+    atomic::sync_folder_of(from)?;
     #[cfg(test)]
     disk::recorder::relied_on(to);
     Ok(0)
