@@ -251,11 +251,12 @@ impl Queue {
             }
         }
         self.next_handle = handles + 1;
-        self.remove_covered()?;
-        pending.retain(|handle| !self.frozen.values().any(|body| body == handle));
-        for body in self.frozen.values() {
-            atomic::remove(&self.pending_path(*body))?;
+        // Before what is covered goes: its name alone says that a body was numbered, and sent.
+        let is_numbered = |handle: &Handle| self.frozen.values().any(|body| body == handle);
+        for numbered in pending.extract_if(.., |handle| is_numbered(handle)) {
+            atomic::remove_durably(&self.pending_path(numbered))?;
         }
+        self.remove_covered()?;
         Ok(Found {
             pending,
             frozen: highest.0 - self.meta.through.0,
@@ -477,6 +478,19 @@ mod tests {
             queue.cover(Sequence(1)).expect("covers");
             let (queue, found) = open(store);
             assert_eq!((queue.meta().through, found.frozen), (Sequence(1), 0));
+        });
+    }
+
+    #[test]
+    fn a_body_that_a_power_cut_brought_back_is_not_sent_again_when_it_is_acknowledged() {
+        with_frozen(1, |store, queue| {
+            let bytes = queue.document(Sequence(1)).expect("reads").expect("is there");
+            fs::write(queue.pending_path(Handle(1)), b"a").expect("as if never removed");
+            let mut queue = queue;
+            queue.cover(Sequence(1)).expect("covers");
+            fs::write(queue.frozen_path(Sequence(1), Handle(1)), bytes).expect("as if not removed");
+            let found = open(store).1;
+            assert_eq!((found.pending, found.frozen), (vec![], 0));
         });
     }
 
