@@ -59,6 +59,9 @@ impl Queue {
     pub fn open(store: &Store, name: &str, fresh: StreamId) -> Result<(Self, Found), DiskError> {
         let folder = store.folder().join("queue").join(name);
         atomic::make_folder(&folder)?;
+        if let Err(error) = atomic::remove_temporaries(&folder) {
+            tracing::warn!("{error}");
+        }
         let stored = atomic::read(&folder.join("stream"), 4096)?;
         let meta = stored.and_then(|bytes| cbor::decode::<Meta>(&bytes).ok());
         let known = meta.is_some();
