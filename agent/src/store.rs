@@ -62,6 +62,9 @@ impl Store {
             if let Err(error) = atomic::remove_temporaries(&folder.join(part)) {
                 tracing::warn!("{error}");
             }
+            // An agent that was killed may have left names that only memory knows: they are
+            // believed from here on, and must not go with a power cut.
+            atomic::sync_folder(&folder.join(part))?;
         }
         Ok(Self {
             folder: folder.to_owned(),

@@ -62,6 +62,7 @@ impl Queue {
         if let Err(error) = atomic::remove_temporaries(&folder) {
             tracing::warn!("{error}");
         }
+        atomic::sync_folder(&folder)?;
         let stored = atomic::read(&folder.join("stream"), 4096)?;
         let meta = stored.and_then(|bytes| cbor::decode::<Meta>(&bytes).ok());
         let known = meta.is_some();
