@@ -1,7 +1,7 @@
 //! The bodies of one stream of outgoing documents, one file each.
 //!
 //! `p-N` is a body without a number, `f-S-N` the signed document that body N became under
-//! number S, `q-S` one kept aside because the fleet, or we, could not read it; `stream` says which stream it is and how
+//! number S, `q-S-T` one of stream T kept aside because the fleet, or we, could not read it; `stream` says which stream it is and how
 //! far it is acknowledged. Never encodes a frozen document again.
 
 use super::Store;
@@ -200,7 +200,7 @@ impl Queue {
     /// [`DiskError`].
     pub fn quarantine(&self, sequence: Sequence) -> Result<(), DiskError> {
         match self.document(sequence)? {
-            Some(bytes) => atomic::write(&self.aside_path(sequence), &bytes),
+            Some(bytes) => atomic::write(&self.aside_path(sequence, self.meta.id), &bytes),
             None => Ok(()),
         }
     }
@@ -276,26 +276,29 @@ impl Queue {
     ) -> Result<Option<Sequence>, DiskError> {
         let covered = sequence <= self.meta.through;
         let possible = sequence.0.saturating_sub(self.meta.through.0) <= FROZEN_MAX as u64;
-        let contents = self.contents(name, sequence);
+        let (contents, stream) = self.contents(name, sequence);
         if covered || (possible && contents == Contents::Ours) {
             self.frozen.insert(sequence, handle);
             return Ok(Some(sequence));
         }
         tracing::error!(%sequence, ?contents, "a numbered document is not readable: kept aside");
-        let (from, to) = (self.folder.join(name), self.aside_path(sequence));
+        let (from, to) = (self.folder.join(name), self.aside_path(sequence, stream));
         disk::rename(&from, &to).map_err(|e| DiskError::new("move aside", &from, e))?;
         atomic::sync_folder_of(&to)?;
         // A number that was given stays given: its document is lost, and replaced by a gap.
         Ok(Some(sequence).filter(|_| possible && contents == Contents::Damaged))
     }
 
-    fn contents(&self, name: &str, sequence: Sequence) -> Contents {
+    /// What a file holds, and of which stream as far as it can be read.
+    fn contents(&self, name: &str, sequence: Sequence) -> (Contents, StreamId) {
         let bytes = atomic::read(&self.folder.join(name), DOCUMENT_BYTES_MAX);
         let bytes = bytes.ok().flatten().unwrap_or_default();
         match cose::peek::<Document<'_>>(&bytes) {
-            Ok(document) if document.stream != self.meta.id => Contents::OfAnotherStream,
-            Ok(document) if document.sequence == sequence => Contents::Ours,
-            Ok(_) | Err(_) => Contents::Damaged,
+            Ok(document) if document.stream != self.meta.id => {
+                (Contents::OfAnotherStream, document.stream)
+            }
+            Ok(document) if document.sequence == sequence => (Contents::Ours, self.meta.id),
+            Ok(_) | Err(_) => (Contents::Damaged, self.meta.id),
         }
     }
 
@@ -325,8 +328,9 @@ impl Queue {
         self.folder.join(format!("p-{:020}", handle.0))
     }
 
-    fn aside_path(&self, sequence: Sequence) -> PathBuf {
-        self.folder.join(format!("q-{:020}", sequence.0))
+    /// Streams count alike: the number alone would put one in the place of another.
+    fn aside_path(&self, sequence: Sequence, stream: StreamId) -> PathBuf {
+        self.folder.join(format!("q-{:020}-{stream}", sequence.0))
     }
 
     fn frozen_path(&self, sequence: Sequence, body: Handle) -> PathBuf {
