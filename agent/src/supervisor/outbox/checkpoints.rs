@@ -56,8 +56,9 @@ impl Outbox {
         let body = body.unwrap_or_default().unwrap_or_default();
         if !self.has_window_of(&body) {
             let model = model_of(&body);
-            let kept = model.as_ref().map(|_| self.put_window(body));
-            self.put_power_cut(model);
+            // First: cut in between, it is said twice rather than never.
+            self.put_power_cut(model.clone());
+            let kept = model.map(|_| self.put_window(body));
             if kept == Some(Kept::InMemory) {
                 // It is removed when the disk takes the window.
                 return Ok(());
