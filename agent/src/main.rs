@@ -12,6 +12,8 @@ pub mod health;
 pub mod infer;
 pub mod link;
 pub mod local;
+#[cfg(test)]
+mod power_cuts;
 pub mod print;
 pub mod run;
 pub mod serve;

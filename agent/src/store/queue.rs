@@ -492,7 +492,10 @@ mod tests {
     #[test]
     fn a_body_that_a_power_cut_brought_back_is_not_sent_again_when_it_is_acknowledged() {
         with_frozen(1, |store, queue| {
-            let bytes = queue.document(Sequence(1)).expect("reads").expect("is there");
+            let bytes = queue
+                .document(Sequence(1))
+                .expect("reads")
+                .expect("is there");
             fs::write(queue.pending_path(Handle(1)), b"a").expect("as if never removed");
             let mut queue = queue;
             queue.cover(Sequence(1)).expect("covers");
