@@ -10,6 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// seems fresh after waking up.
 #[must_use]
 pub fn monotonic() -> Millis {
+    #[cfg(test)]
+    if let Some(set) = stopped::now() {
+        return set;
+    }
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let milliseconds = u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
@@ -33,6 +37,27 @@ pub fn monotonic_us() -> u64 {
 pub fn wall() -> UnixSeconds {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     UnixSeconds(since.map_or(0, |since| since.as_secs()))
+}
+
+/// A clock that tests of one thread set themselves.
+#[cfg(test)]
+pub mod stopped {
+    use muster_protocol::time::Millis;
+    use std::cell::Cell;
+
+    thread_local! {
+        static NOW: Cell<Option<Millis>> = const { Cell::new(None) };
+    }
+
+    /// What the clock of this thread shows, if it was set.
+    pub fn now() -> Option<Millis> {
+        NOW.get()
+    }
+
+    /// Sets the clock of this thread; it stands still until it is set again.
+    pub fn set(now: Millis) {
+        NOW.set(Some(now));
+    }
 }
 
 #[cfg(test)]

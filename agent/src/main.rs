@@ -14,6 +14,8 @@ mod hostile;
 pub mod infer;
 pub mod link;
 pub mod local;
+#[cfg(test)]
+mod power_cuts;
 pub mod print;
 pub mod run;
 pub mod serve;

@@ -71,7 +71,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
 }
 
 /// The first root comes with the identity; later ones replace it in the metadata folder.
-fn seed_root(store: &Store, identity: &Identity) -> Result<(), Failure> {
+pub(crate) fn seed_root(store: &Store, identity: &Identity) -> Result<(), Failure> {
     let path = store.folder().join("metadata").join("root.json");
     if !path.exists() {
         crate::store::atomic::write(&path, &identity.root)?;

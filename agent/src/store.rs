@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod blobs;
+pub mod disk;
 pub mod metadata;
 pub mod partial;
 pub mod queue;
@@ -54,14 +55,16 @@ impl Store {
             atomic::make_folder(&folder.join(part))?;
         }
         let path = folder.join("lock");
-        let lock = File::create(&path).map_err(|e| DiskError::new("create", &path, e))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| OpenError::InUse(folder.to_owned()))?;
+        let lock = disk::lock(&path).map_err(|e| DiskError::new("lock", &path, e))?;
+        let lock = lock.ok_or_else(|| OpenError::InUse(folder.to_owned()))?;
         for part in PARTS {
             // What cannot be removed only takes space: no reason not to serve.
             if let Err(error) = atomic::remove_temporaries(&folder.join(part)) {
                 tracing::warn!("{error}");
             }
+            // An agent that was killed may have left names that only memory knows: they are
+            // believed from here on, and must not go with a power cut.
+            atomic::sync_folder(&folder.join(part))?;
         }
         Ok(Self {
             folder: folder.to_owned(),

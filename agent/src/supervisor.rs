@@ -11,6 +11,8 @@ mod freshness;
 mod hello;
 mod inbox;
 mod outbox;
+#[cfg(test)]
+mod power_cuts;
 mod refresh;
 mod serving;
 mod state;

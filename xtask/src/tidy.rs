@@ -6,6 +6,7 @@ mod changelog;
 mod clock;
 mod core_only;
 mod decisions;
+mod disk;
 mod house;
 mod leftovers;
 mod length;
@@ -58,7 +59,7 @@ struct Rule {
     check: fn(&House<'_>) -> Vec<Finding>,
 }
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     opening::RULE,
     length::RULE,
     names::RULE,
@@ -66,6 +67,7 @@ const RULES: [Rule; 16] = [
     arrows::RULE,
     core_only::RULE,
     owners::RULE,
+    disk::RULE,
     provider::RULE,
     clock::RULE,
     waiting::RULE,

@@ -3,16 +3,17 @@
 //! Never leaves a half-written file under its name, whenever the power goes.
 
 use super::EnrollError;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use crate::store::atomic;
+use crate::store::disk;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A folder of mode 0700 that one process writes at a time.
 pub(super) struct Folder {
     path: PathBuf,
-    /// Open for the lock and for making renames durable.
-    handle: File,
+    /// Open for the lock.
+    _handle: File,
 }
 
 impl Folder {
@@ -22,7 +23,7 @@ impl Folder {
         match handle.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
-                handle,
+                _handle: handle,
             }),
             Err(TryLockError::WouldBlock) => Err(EnrollError::Running),
             Err(TryLockError::Error(error)) => Err(failed(path, error)),
@@ -41,29 +42,22 @@ impl Folder {
     }
 
     fn replace(&self, path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(new)?;
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(new, path)?;
-        self.handle.sync_all()
+        let mut file = disk::create(new)?;
+        file.write_at(bytes, 0)?;
+        file.sync()?;
+        disk::rename(new, path)?;
+        disk::sync_folder(&self.path)
     }
 }
 
 fn make(path: &Path) -> io::Result<File> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    let handle = File::open(path)?;
-    handle.set_permissions(Permissions::from_mode(0o700))?;
-    // The folder itself must survive a power cut as well as what is written into it.
+    atomic::make_folder(path).map_err(atomic::DiskError::into_source)?;
+    disk::restrict_folder(path)?;
+    // An earlier attempt may have made it and been cut off before it was durable.
     if let Some(parent) = path.parent() {
-        File::open(parent)?.sync_all()?;
+        disk::sync_folder(parent)?;
     }
-    Ok(handle)
+    File::open(path)
 }
 
 fn failed(path: &Path, because: io::Error) -> EnrollError {

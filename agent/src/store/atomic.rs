@@ -2,9 +2,9 @@
 //!
 //! Never leaves a temporary file behind where it could be read as something.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use super::disk;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Ending of files that are being written.
@@ -29,6 +29,11 @@ impl DiskError {
         }
     }
 
+    /// What the system said.
+    pub fn into_source(self) -> io::Error {
+        self.source
+    }
+
     /// Whether the file is simply not there.
     pub fn is_absent(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
@@ -46,16 +51,20 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Makes a folder that only its owner can read; one that exists is fine.
+/// Makes a folder that only its owner can read, and those above it; one that exists is fine. Each
+/// that was made is durable, before anything in it can be.
 ///
 /// # Errors
 /// [`DiskError`].
 pub fn make_folder(path: &Path) -> Result<(), DiskError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| DiskError::new("make the folder", path, e))
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
+    let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    for folder in missing.into_iter().rev() {
+        disk::make_folder(folder)
+            .map_err(|error| DiskError::new("make the folder", folder, error))?;
+        sync_folder_of(folder)?;
+    }
+    Ok(())
 }
 
 /// Puts `bytes` at `path`, whole and durably.
@@ -64,24 +73,22 @@ pub fn make_folder(path: &Path) -> Result<(), DiskError> {
 /// [`DiskError`]; what was at `path` before is still there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     let temporary = path.with_added_extension(TEMPORARY);
-    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let written = write_new(&temporary, bytes).and_then(|()| disk::rename(&temporary, path));
     if let Err(error) = written {
         // What cannot be removed now is overwritten by the next write.
-        let _ = fs::remove_file(&temporary);
+        let _ = disk::remove(&temporary);
         return Err(DiskError::new("write", path, error));
     }
-    sync_folder_of(path)
+    sync_folder_of(path)?;
+    #[cfg(test)]
+    disk::recorder::relied_on(path);
+    Ok(())
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let mut file = disk::create(path)?;
+    file.write_at(bytes, 0)?;
+    file.sync()
 }
 
 /// Makes the names in the folder of `path` durable.
@@ -89,10 +96,19 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// [`DiskError`].
 pub fn sync_folder_of(path: &Path) -> Result<(), DiskError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|e| DiskError::new("sync the folder", folder, e))
+    // The folder of a relative name is the current one.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    sync_folder(folder.unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn sync_folder(folder: &Path) -> Result<(), DiskError> {
+    disk::sync_folder(folder).map_err(|e| DiskError::new("sync the folder", folder, e))
 }
 
 /// Reads a file of at most `bytes_max`; `None` when there is none.
@@ -123,12 +139,21 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, DiskError>
 /// # Errors
 /// [`DiskError`].
 pub fn remove(path: &Path) -> Result<(), DiskError> {
-    match fs::remove_file(path) {
+    match disk::remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(DiskError::new("remove", path, error))
         }
         _ => Ok(()),
     }
+}
+
+/// Removes a file so that no power cut brings it back; one that is not there is fine.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn remove_durably(path: &Path) -> Result<(), DiskError> {
+    remove(path)?;
+    sync_folder_of(path)
 }
 
 /// Names of the files of a folder, without those being written.

@@ -5,12 +5,12 @@
 use super::Store;
 use super::atomic::{self, DiskError};
 use super::blobs::verify_file;
+use super::disk;
 use muster_protocol::bundle::LayerHashes;
 use muster_protocol::bundle::manifest::{Compression, Layer};
 use muster_protocol::digest::{Digest, Digester};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What is wrong with a layer that came piece by piece.
@@ -39,14 +39,9 @@ impl Store {
     /// [`DiskError`], above all when the disk is full.
     pub fn reserve(&self, digest: &Digest, size: u64) -> Result<(), DiskError> {
         let path = self.partial_path(digest);
-        let file = open_partial(&path).map_err(|e| DiskError::new("create", &path, e))?;
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size)
-            .or_else(|error| match error {
-                // A file system that cannot reserve: the write will tell.
-                rustix::io::Errno::OPNOTSUPP => file.set_len(size).map_err(|_| error),
-                error => Err(error),
-            })
-            .map_err(|e| DiskError::new("reserve space for", &path, e.into()))
+        let mut file = disk::open(&path).map_err(|e| DiskError::new("create", &path, e))?;
+        file.reserve(size)
+            .map_err(|e| DiskError::new("reserve space for", &path, e))
     }
 
     /// Verified pieces from the start that are on disk, by hashing them again.
@@ -79,8 +74,8 @@ impl Store {
     /// [`DiskError`].
     pub fn write_piece(&self, digest: &Digest, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let path = self.partial_path(digest);
-        open_partial(&path)
-            .and_then(|file| file.write_all_at(bytes, offset))
+        disk::open(&path)
+            .and_then(|mut file| file.write_at(bytes, offset))
             .map_err(|e| DiskError::new("write a piece of", &path, e))
     }
 }
@@ -94,11 +89,15 @@ pub fn stage_layer(folder: &Path, layer: &Layer) -> Result<u64, StageError> {
     let blob = folder
         .join("blobs")
         .join(layer.blob_digest.hex().to_string());
+    let partial = folder.join("partial").join(layer.digest.hex().to_string());
     if verify_file(&blob, &layer.blob_digest, layer.blob_size)? {
+        // After a cut the layer may lie here as well.
+        if partial.exists() {
+            atomic::remove_durably(&partial)?;
+        }
         return Ok(0);
     }
     atomic::remove(&blob)?;
-    let partial = folder.join("partial").join(layer.digest.hex().to_string());
     if !verify_file(&partial, &layer.digest, layer.size)? {
         atomic::remove(&partial)?;
         return Err(StageError::Damaged(layer.digest));
@@ -107,27 +106,21 @@ pub fn stage_layer(folder: &Path, layer: &Layer) -> Result<u64, StageError> {
         Compression::Plain => Ok(rename_durably(&partial, &blob)?),
         Compression::Zstd => {
             let written = unpack(&partial, &blob, layer)?;
-            atomic::remove(&partial)?;
+            atomic::remove_durably(&partial)?;
             Ok(written)
         }
     }
 }
 
-fn open_partial(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-}
-
 fn rename_durably(from: &Path, to: &Path) -> Result<u64, DiskError> {
-    File::open(from)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| std::fs::rename(from, to))
+    disk::sync(from)
+        .and_then(|()| disk::rename(from, to))
         .map_err(|e| DiskError::new("move into place", to, e))?;
     atomic::sync_folder_of(to)?;
+    // Otherwise it could be found in both places, and take its space twice.
+    atomic::sync_folder_of(from)?;
+    #[cfg(test)]
+    disk::recorder::relied_on(to);
     Ok(0)
 }
 
@@ -138,13 +131,7 @@ fn unpack(from: &Path, to: &Path, layer: &Layer) -> Result<u64, StageError> {
     let mut decoder = zstd::Decoder::new(source).map_err(failed)?;
     // A frame may not ask for more window than the largest layer needs.
     decoder.window_log_max(27).map_err(failed)?;
-    let mut target = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(failed)?;
+    let mut target = disk::create(&temporary).map_err(failed)?;
     let digest = copy_bounded(&mut decoder, &mut target, layer.blob_size);
     match digest {
         Ok(Some(digest)) if digest == layer.blob_digest => {}
@@ -162,10 +149,12 @@ fn unpack(from: &Path, to: &Path, layer: &Layer) -> Result<u64, StageError> {
         }
     }
     target
-        .sync_all()
-        .and_then(|()| std::fs::rename(&temporary, to))
+        .sync()
+        .and_then(|()| disk::rename(&temporary, to))
         .map_err(failed)?;
     atomic::sync_folder_of(to)?;
+    #[cfg(test)]
+    disk::recorder::relied_on(to);
     Ok(layer.blob_size)
 }
 

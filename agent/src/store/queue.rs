@@ -1,11 +1,12 @@
 //! The bodies of one stream of outgoing documents, one file each.
 //!
 //! `p-N` is a body without a number, `f-S-N` the signed document that body N became under
-//! number S, `q-S` one kept aside because the fleet, or we, could not read it; `stream` says which stream it is and how
+//! number S, `q-S-T` one of stream T kept aside because the fleet, or we, could not read it; `stream` says which stream it is and how
 //! far it is acknowledged. Never encodes a frozen document again.
 
 use super::Store;
 use super::atomic::{self, DiskError};
+use super::disk;
 use minicbor::{Decode, Encode};
 use muster_device::stream::Handle;
 use muster_protocol::cbor;
@@ -58,6 +59,10 @@ impl Queue {
     pub fn open(store: &Store, name: &str, fresh: StreamId) -> Result<(Self, Found), DiskError> {
         let folder = store.folder().join("queue").join(name);
         atomic::make_folder(&folder)?;
+        if let Err(error) = atomic::remove_temporaries(&folder) {
+            tracing::warn!("{error}");
+        }
+        atomic::sync_folder(&folder)?;
         let stored = atomic::read(&folder.join("stream"), 4096)?;
         let meta = stored.and_then(|bytes| cbor::decode::<Meta>(&bytes).ok());
         let known = meta.is_some();
@@ -130,9 +135,10 @@ impl Queue {
         later: Handle,
         intent: &std::path::Path,
     ) -> Result<(), DiskError> {
-        atomic::remove(&self.pending_path(earlier))?;
+        // Gone for good before the intent is: otherwise both could be found, and counted twice.
+        atomic::remove_durably(&self.pending_path(earlier))?;
         let to = self.pending_path(later);
-        std::fs::rename(intent, &to).map_err(|e| DiskError::new("move into place", &to, e))?;
+        disk::rename(intent, &to).map_err(|e| DiskError::new("move into place", &to, e))?;
         atomic::sync_folder_of(&to)
     }
 
@@ -194,7 +200,7 @@ impl Queue {
     /// [`DiskError`].
     pub fn quarantine(&self, sequence: Sequence) -> Result<(), DiskError> {
         match self.document(sequence)? {
-            Some(bytes) => atomic::write(&self.aside_path(sequence), &bytes),
+            Some(bytes) => atomic::write(&self.aside_path(sequence, self.meta.id), &bytes),
             None => Ok(()),
         }
     }
@@ -249,11 +255,12 @@ impl Queue {
             }
         }
         self.next_handle = handles + 1;
-        self.remove_covered()?;
-        pending.retain(|handle| !self.frozen.values().any(|body| body == handle));
-        for body in self.frozen.values() {
-            atomic::remove(&self.pending_path(*body))?;
+        // Before what is covered goes: its name alone says that a body was numbered, and sent.
+        let is_numbered = |handle: &Handle| self.frozen.values().any(|body| body == handle);
+        for numbered in pending.extract_if(.., |handle| is_numbered(handle)) {
+            atomic::remove_durably(&self.pending_path(numbered))?;
         }
+        self.remove_covered()?;
         Ok(Found {
             pending,
             frozen: highest.0 - self.meta.through.0,
@@ -269,26 +276,29 @@ impl Queue {
     ) -> Result<Option<Sequence>, DiskError> {
         let covered = sequence <= self.meta.through;
         let possible = sequence.0.saturating_sub(self.meta.through.0) <= FROZEN_MAX as u64;
-        let contents = self.contents(name, sequence);
+        let (contents, stream) = self.contents(name, sequence);
         if covered || (possible && contents == Contents::Ours) {
             self.frozen.insert(sequence, handle);
             return Ok(Some(sequence));
         }
         tracing::error!(%sequence, ?contents, "a numbered document is not readable: kept aside");
-        let (from, to) = (self.folder.join(name), self.aside_path(sequence));
-        std::fs::rename(&from, &to).map_err(|e| DiskError::new("move aside", &from, e))?;
+        let (from, to) = (self.folder.join(name), self.aside_path(sequence, stream));
+        disk::rename(&from, &to).map_err(|e| DiskError::new("move aside", &from, e))?;
         atomic::sync_folder_of(&to)?;
         // A number that was given stays given: its document is lost, and replaced by a gap.
         Ok(Some(sequence).filter(|_| possible && contents == Contents::Damaged))
     }
 
-    fn contents(&self, name: &str, sequence: Sequence) -> Contents {
+    /// What a file holds, and of which stream as far as it can be read.
+    fn contents(&self, name: &str, sequence: Sequence) -> (Contents, StreamId) {
         let bytes = atomic::read(&self.folder.join(name), DOCUMENT_BYTES_MAX);
         let bytes = bytes.ok().flatten().unwrap_or_default();
         match cose::peek::<Document<'_>>(&bytes) {
-            Ok(document) if document.stream != self.meta.id => Contents::OfAnotherStream,
-            Ok(document) if document.sequence == sequence => Contents::Ours,
-            Ok(_) | Err(_) => Contents::Damaged,
+            Ok(document) if document.stream != self.meta.id => {
+                (Contents::OfAnotherStream, document.stream)
+            }
+            Ok(document) if document.sequence == sequence => (Contents::Ours, self.meta.id),
+            Ok(_) | Err(_) => (Contents::Damaged, self.meta.id),
         }
     }
 
@@ -318,8 +328,9 @@ impl Queue {
         self.folder.join(format!("p-{:020}", handle.0))
     }
 
-    fn aside_path(&self, sequence: Sequence) -> PathBuf {
-        self.folder.join(format!("q-{:020}", sequence.0))
+    /// Streams count alike: the number alone would put one in the place of another.
+    fn aside_path(&self, sequence: Sequence, stream: StreamId) -> PathBuf {
+        self.folder.join(format!("q-{:020}-{stream}", sequence.0))
     }
 
     fn frozen_path(&self, sequence: Sequence, body: Handle) -> PathBuf {
@@ -475,6 +486,22 @@ mod tests {
             queue.cover(Sequence(1)).expect("covers");
             let (queue, found) = open(store);
             assert_eq!((queue.meta().through, found.frozen), (Sequence(1), 0));
+        });
+    }
+
+    #[test]
+    fn a_body_that_a_power_cut_brought_back_is_not_sent_again_when_it_is_acknowledged() {
+        with_frozen(1, |store, queue| {
+            let bytes = queue
+                .document(Sequence(1))
+                .expect("reads")
+                .expect("is there");
+            fs::write(queue.pending_path(Handle(1)), b"a").expect("as if never removed");
+            let mut queue = queue;
+            queue.cover(Sequence(1)).expect("covers");
+            fs::write(queue.frozen_path(Sequence(1), Handle(1)), bytes).expect("as if not removed");
+            let found = open(store).1;
+            assert_eq!((found.pending, found.frozen), (vec![], 0));
         });
     }
 

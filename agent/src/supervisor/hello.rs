@@ -144,13 +144,15 @@ impl Supervisor {
 
     /// What cannot be sent now is asked for, or said, again later.
     pub(super) fn send(&self, what: Up, payload: Vec<u8>) {
+        #[cfg(test)]
+        crate::store::disk::recorder::said(self.store.folder(), what, &payload);
         let sent = self.publisher().map(|link| link.publish(what, payload));
         if let Some(Err(because)) = sent {
             tracing::debug!(what = what.as_str(), %because, "not sent");
         }
     }
 
-    fn metadata_versions(&self) -> MetadataVersions {
+    pub(super) fn metadata_versions(&self) -> MetadataVersions {
         let trusted = &self.trusted;
         MetadataVersions {
             root: trusted.root().version(),

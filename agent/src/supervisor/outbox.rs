@@ -364,4 +364,6 @@ impl Supervisor {
 }
 
 #[cfg(test)]
+mod absence;
+#[cfg(test)]
 mod tests;

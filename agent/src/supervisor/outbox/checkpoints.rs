@@ -42,7 +42,7 @@ impl Outbox {
         let path = path_of(store, &window);
         let open = atomic::read(&path, DOCUMENT_BYTES_MAX).ok().flatten();
         if open.is_some_and(|open| bodies::holds(body, &open))
-            && let Err(error) = remove_durably(&path)
+            && let Err(error) = atomic::remove_durably(&path)
         {
             tracing::warn!("{error}");
         }
@@ -55,13 +55,14 @@ impl Outbox {
         let body = atomic::read(path, DOCUMENT_BYTES_MAX);
         let body = body.unwrap_or_default().unwrap_or_default();
         let model = model_of(&body);
+        // First: cut in between, it is said twice rather than never.
+        self.put_power_cut(model.clone());
         let kept = (model.is_some() && !self.has_window_of(&body)).then(|| self.put_window(body));
-        self.put_power_cut(model);
         if kept == Some(Kept::InMemory) {
             // It is removed when the disk takes the window.
             return Ok(());
         }
-        remove_durably(path)
+        atomic::remove_durably(path)
     }
 
     /// Whether a stored body or document holds the window that the body `open` became.
@@ -91,9 +92,4 @@ fn model_of(body: &[u8]) -> Option<ModelId> {
 fn path_of(store: &Store, window: &Window<'_>) -> PathBuf {
     let bundle = window.bundle.hex().to_string();
     store.checkpoint(&format!("{}-{}", window.model, &bundle[..16]))
-}
-
-fn remove_durably(path: &Path) -> Result<(), DiskError> {
-    atomic::remove(path)?;
-    atomic::sync_folder_of(path)
 }
