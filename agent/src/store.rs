@@ -13,7 +13,7 @@ pub mod state;
 pub mod worked;
 
 use atomic::DiskError;
-use std::fs::File;
+
 use std::path::{Path, PathBuf};
 
 /// The folders of a state folder, itself first.
@@ -31,7 +31,7 @@ const PARTS: [&str; 7] = [
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    _lock: Option<File>,
+    _lock: Option<disk::Lock>,
 }
 
 /// Why a state folder cannot be used.

@@ -198,15 +198,27 @@ pub fn restrict_folder(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
-/// Opens and locks an empty file for as long as it stays open; `None` when another process has
+/// A locked file.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked and has not begun its program yet holds
+        // the same open file for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Opens and locks an empty file for as long as the lock lives; `None` when another process has
 /// it. Nothing of it needs to outlive a power cut.
 ///
 /// # Errors
 /// As the system says.
-pub fn lock(path: &Path) -> io::Result<Option<File>> {
+pub fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = options().truncate(false).open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }

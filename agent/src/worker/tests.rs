@@ -7,7 +7,6 @@ use super::*;
 use crate::infer::tests::onnx;
 use clap::Parser;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -38,8 +37,7 @@ impl Fixture {
             folder.path().join("program"),
             folder.path().join("model.onnx"),
         );
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("executable");
+        write_program(&program, &format!("#!/bin/sh\n{script}\n"));
         fs::write(&path, model).expect("written");
         Fixture {
             folder,
@@ -51,6 +49,17 @@ impl Fixture {
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Another process writes it: what we had open for writing, a child that another test forks in
+/// that moment would have open as well, and nobody could run it.
+fn write_program(path: &Path, text: &str) {
+    let write = "printf '%s' \"$1\" > \"$2\" && chmod 700 \"$2\"";
+    let shell = std::process::Command::new("sh")
+        .args(["-c", write, "sh", text])
+        .arg(path)
+        .status();
+    assert!(shell.expect("a shell").success(), "{}", path.display());
 }
 
 #[derive(clap::Parser)]
