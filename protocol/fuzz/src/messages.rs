@@ -55,18 +55,18 @@ pub fn messages(data: &[u8]) {
     match kind % KINDS {
         0 => assignment(bytes),
         1 => statement(bytes),
-        2 => drop(round_trip!(Ack<'_>, bytes)),
-        3 => drop(round_trip!(Hello<'_>, bytes)),
-        4 => drop(round_trip!(Fetch<'_>, bytes)),
-        5 => drop(round_trip!(Piece<'_>, bytes)),
+        2 => _ = round_trip!(Ack<'_>, bytes),
+        3 => _ = round_trip!(Hello<'_>, bytes),
+        4 => _ = round_trip!(Fetch<'_>, bytes),
+        5 => _ = round_trip!(Piece<'_>, bytes),
         6 => document(bytes),
-        7 => drop(round_trip!(SignedTime, bytes)),
+        7 => _ = round_trip!(SignedTime, bytes),
         8 => fleet_key_set(bytes),
         9 => model_key_set(bytes),
-        10 => drop(round_trip!(Provision<'_>, bytes)),
-        11 => drop(round_trip!(EnrolmentRequest<'_>, bytes)),
-        12 => drop(round_trip!(EnrolmentReply<'_>, bytes)),
-        _ => drop(round_trip!(Token, bytes)),
+        10 => _ = round_trip!(Provision<'_>, bytes),
+        11 => _ = round_trip!(EnrolmentRequest<'_>, bytes),
+        12 => _ = round_trip!(EnrolmentReply<'_>, bytes),
+        _ => _ = round_trip!(Token, bytes),
     }
     peek_signed(bytes);
 }
