@@ -89,7 +89,6 @@ impl Verdict {
 
 /// What an updater hears.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box in")]
 pub enum Input<'a> {
     /// The entry of an accepted assignment, or that there is none.
     Assigned(Option<&'a Entry>),

@@ -178,16 +178,20 @@ impl Files {
 
     /// Changes of one folder come together; those of two folders may be cut apart.
     fn rename(&mut self, changes: Vec<(&Path, Option<Entry>)>) {
-        let mut by_folder: Vec<(usize, Vec<(String, Option<Entry>)>)> = Vec::new();
+        let mut effects = Vec::new();
         for (path, entry) in changes {
             let (folder, name) = self.seen.place(path);
-            match by_folder.iter_mut().find(|(known, _)| *known == folder) {
-                Some((_, names)) => names.push((name, entry)),
-                None => by_folder.push((folder, vec![(name, entry)])),
+            let same = effects.iter_mut().find_map(|effect| match effect {
+                Effect::Names(known, names) if *known == folder => Some(names),
+                _ => None,
+            });
+            match same {
+                Some(names) => names.push((name, entry)),
+                None => effects.push(Effect::Names(folder, vec![(name, entry)])),
             }
         }
-        for (folder, names) in by_folder {
-            self.effect(Effect::Names(folder, names));
+        for effect in effects {
+            self.effect(effect);
         }
     }
 

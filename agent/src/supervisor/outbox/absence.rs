@@ -66,8 +66,10 @@ const fn calls_of(minute: u64) -> u64 {
 fn window(minute: u64) -> Vec<u8> {
     let (model, quarter) = (minute % MODELS, minute / (MINUTES_OF_A_YEAR / 4 + 1));
     let bundle = u8::try_from(quarter * MODELS + model).expect("few");
-    let mut counts = FeatureCounts::default();
-    counts.missing = u32::try_from(calls_of(minute)).expect("few");
+    let counts = FeatureCounts {
+        missing: u32::try_from(calls_of(minute)).expect("few"),
+        ..FeatureCounts::default()
+    };
     let features = [FeatureWindow::of(&counts, 18); FEATURES];
     let window = Window {
         model: ModelId::parse(&format!("model-{model}")).expect("valid"),
@@ -156,7 +158,7 @@ impl Year {
         self.usage.hear(&self.recording);
         self.check_bounds(minute);
         // What the disk refuses is in memory alone: a start would lose it, as it must.
-        if minute % START_EVERY == 0 && self.lane.unstored.is_empty() {
+        if minute.is_multiple_of(START_EVERY) && self.lane.unstored.is_empty() {
             self.lane = start(self.folder.path());
             self.rest.starts += 1;
         }
@@ -318,7 +320,7 @@ impl InMemory {
             .files_max
             .max(self.bodies.len() + self.frozen.len());
         // Bodies change by a few bytes only: now and then is often enough for their sum.
-        if self.next % 97 == 0 {
+        if self.next.is_multiple_of(97) {
             let stored = self.bodies.values().chain(self.frozen.values());
             let bytes = stored.map(|body| body.len() as u64).sum();
             self.rest.bytes_max = self.rest.bytes_max.max(bytes);
