@@ -10,6 +10,7 @@ pub mod enroll;
 pub mod error;
 pub mod health;
 #[cfg(test)]
+#[path = "../../protocol/tests/fixtures/hostile.rs"]
 mod hostile;
 pub mod infer;
 pub mod link;

@@ -25,6 +25,7 @@ mod enroll;
 mod error;
 mod home;
 #[cfg(test)]
+#[path = "../../protocol/tests/fixtures/hostile.rs"]
 mod hostile;
 mod ingest;
 mod key_file;

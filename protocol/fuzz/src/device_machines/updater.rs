@@ -127,7 +127,11 @@ fn hear(updater: &mut Updater, facts: &Facts<1>, input: &mut Reader<'_>, now: Mi
             measured: Measured::default(),
         },
         11 => Input::Routed(bundle),
-        12 => Input::Failed {
+        12 if what < 128 => Input::Failed {
+            bundle,
+            verdict: verdict(which, hostile),
+        },
+        12 => Input::ServingFailed {
             bundle,
             verdict: verdict(which, hostile),
         },
