@@ -10,11 +10,11 @@ use crate::run::{Outcome, cargo, command};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many worlds.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Devices in each.
-    #[arg(long, default_value_t = 20)]
-    devices: usize,
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    devices: u16,
     /// Only this seed, with its story.
     #[arg(long)]
     seed: Option<u64>,

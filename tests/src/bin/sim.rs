@@ -20,11 +20,11 @@ const FRESH_MAX: u64 = 1_000_000_000_000;
 #[command(name = "sim", about = "The simulated world, seed by seed")]
 struct Args {
     /// How many seeds.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Devices in each world.
-    #[arg(long, default_value_t = 20)]
-    devices: usize,
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    devices: u16,
     /// Only this seed, with its story.
     #[arg(long)]
     seed: Option<u64>,
@@ -56,7 +56,7 @@ fn plant_all(args: &Args) -> ExitCode {
     println!("| mistake | broken promise | seeds until caught |\n|---|---|---|");
     let mut missed = 0;
     for planted in Planted::ALL {
-        let caught = sim::first_catch(planted, args.devices, args.seeds);
+        let caught = sim::first_catch(planted, args.devices.into(), args.seeds);
         missed += u32::from(caught.is_none());
         let (promise, seed) = match &caught {
             Some(failure) => (failure.violation.promise, failure.seed.to_string()),
@@ -139,7 +139,7 @@ impl Sum {
         }
     }
 
-    fn print(&self, devices: usize, seconds: f64) {
+    fn print(&self, devices: u16, seconds: f64) {
         let (done, counted) = (self.done, &self.counted);
         println!(
             "{:<20} {done:>14}\n{:<20} {devices:>14}",
@@ -229,7 +229,7 @@ impl Args {
     const fn setup(&self, seed: u64, recording: Recording) -> Setup {
         Setup {
             seed,
-            devices: self.devices,
+            devices: self.devices as usize,
             planted: self.planted,
             recording,
         }
