@@ -5,7 +5,6 @@
 mod archive;
 mod case;
 mod expect;
-mod progress;
 mod table;
 mod verdict;
 
@@ -22,10 +21,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
+use crate::progress::Progress;
 use crate::run::cargo;
 use case::Case;
 use expect::Expectations;
-use progress::Progress;
 use verdict::{Agent, Verdict};
 
 /// What `cargo xtask conformance` may be told.
@@ -126,7 +125,7 @@ fn jobs(args: &Args) -> usize {
 
 /// In the order of the cases, whichever ends first.
 fn try_all(cases: Vec<Case>, agent: &Agent, jobs: usize) -> Vec<Tried> {
-    let progress = Progress::start(cases.len());
+    let progress = Progress::start(cases.len(), "cases", 100);
     let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         loop {

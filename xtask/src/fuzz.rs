@@ -2,7 +2,6 @@
 //! It knows nothing of what a target demands, and never changes the committed corpus.
 
 mod log;
-mod progress;
 mod table;
 mod target;
 
@@ -19,9 +18,9 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::progress::Progress;
 use crate::run::{Report, cargo, command};
 use log::Reached;
-use progress::Progress;
 
 /// What `cargo xtask fuzz` may be told.
 #[derive(clap::Args)]
@@ -147,7 +146,7 @@ fn fuzz_all(
     jobs: usize,
     run: impl Fn(&str) -> anyhow::Result<Reached> + Sync,
 ) -> anyhow::Result<Vec<Fuzzed>> {
-    let progress = Progress::start(names.len());
+    let progress = Progress::start(names.len(), "targets", 1);
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         loop {

@@ -8,6 +8,7 @@ mod cross;
 mod demo;
 mod firmware;
 mod fuzz;
+mod progress;
 mod run;
 mod sim;
 mod story;

@@ -1,5 +1,5 @@
-//! How far the run is: a bar on a terminal, a line for each target otherwise; on standard error.
-//! Never part of the figures.
+//! How far the run is: a bar on a terminal, a line now and then otherwise; on standard error.
+//! Never part of what a command has to say.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -8,15 +8,19 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A run over a known number of targets.
-pub(super) struct Progress {
+/// A run over a known number of things.
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     done: AtomicUsize,
     all: usize,
+    /// What they are, in the plural.
+    things: &'static str,
+    /// How many there are between two lines.
+    step: usize,
 }
 
 impl Progress {
-    pub(super) fn start(all: usize) -> Self {
+    pub(crate) fn start(all: usize, things: &'static str, step: usize) -> Self {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
         let bar = style.ok().filter(|_| stderr().is_terminal());
         let bar = bar.map(|style| ProgressBar::new(all as u64).with_style(style));
@@ -24,18 +28,23 @@ impl Progress {
             bar,
             done: AtomicUsize::new(0),
             all,
+            things,
+            step,
         }
     }
 
-    /// One more has had its share.
-    pub(super) fn advance(&self, target: &str) {
+    /// One more is done.
+    pub(crate) fn advance(&self, name: &str) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         match &self.bar {
             Some(bar) => {
-                bar.set_message(target.to_owned());
+                bar.set_message(name.to_owned());
                 bar.inc(1);
             }
-            None => eprintln!("{done} of {} targets: {target}", self.all),
+            None if done.is_multiple_of(self.step) || done == self.all => {
+                eprintln!("{done} of {} {}: {name}", self.all, self.things);
+            }
+            None => {}
         }
     }
 }
