@@ -13,7 +13,8 @@ use muster_protocol::message::{Answer, Fetch, What, statement_name};
 use muster_protocol::time::{Millis, UnixSeconds};
 use muster_protocol::topic::Up;
 use muster_protocol::tuf::{
-    Expiry, FleetDocument, Role, Search, TargetFile, Unjudged, Wanted, fleet_document,
+    Expiry, FleetDocument, Refused, Role, Search, TargetFile, Unjudged, Update, Wanted,
+    fleet_document,
 };
 
 /// First and longest silence after which a document is asked for again.
@@ -74,11 +75,19 @@ impl Supervisor {
             return;
         }
         if self.refresh.step == Step::Resting {
-            let wanted = self.trusted.wanted_root();
-            self.want(Step::Metadata(wanted));
+            self.follow_roots();
         } else {
             self.refresh.again = true;
         }
+    }
+
+    fn follow_roots(&mut self) {
+        if let Some(wanted) = self.trusted.wanted_root() {
+            return self.want(Step::Metadata(wanted));
+        }
+        // Refreshes that failed have followed as many roots as one may: this one goes on.
+        self.refresh.step = Step::Metadata(self.trusted.wanted_timestamp());
+        self.root_chain_ended();
     }
 
     pub(super) fn refresh_disconnected(&mut self) {
@@ -151,13 +160,16 @@ impl Supervisor {
     }
 
     fn root_chain_ended(&mut self) {
-        match self.trusted.finish_root(self.expiry()) {
-            Ok(()) => {
-                let wanted = self.trusted.wanted_timestamp();
-                self.want(Step::Metadata(wanted));
-            }
-            Err(refused) => self.end_refresh(&refused.to_string()),
+        match self.after_roots() {
+            Ok(next) => self.want(next),
+            Err(because) => self.end_refresh(&because),
         }
+    }
+
+    fn after_roots(&mut self) -> Result<Step, String> {
+        let finished = self.trusted.finish_root(self.expiry());
+        finished.map_err(|refused| refused.to_string())?;
+        Ok(Step::Metadata(self.trusted.wanted_timestamp()))
     }
 
     fn metadata_complete(&mut self, step: &Step, bytes: &[u8]) {
@@ -185,12 +197,24 @@ impl Supervisor {
             .map_err(|error| error.to_string())?;
         self.trusted = trusted;
         if wanted.role == Role::Root {
-            return Ok(Some(Step::Metadata(self.trusted.wanted_root())));
+            return self.after_root(update);
         }
         if wanted.role == Role::Timestamp {
             self.note_timestamp();
         }
         self.next_step()
+    }
+
+    /// A root that changes nothing ends the chain, or whoever answers could keep us asking.
+    fn after_root(&mut self, update: Update) -> Result<Option<Step>, String> {
+        let next = match update {
+            Update::Unchanged => None,
+            Update::Accepted | Update::AcceptedAndOnlineForgotten => self.trusted.wanted_root(),
+        };
+        match next {
+            Some(wanted) => Ok(Some(Step::Metadata(wanted))),
+            None => self.after_roots().map(Some),
+        }
     }
 
     fn note_timestamp(&mut self) {
@@ -207,7 +231,7 @@ impl Supervisor {
 
     /// What is still missing: documents that the search for a target needs, or `fleet.json`.
     fn next_step(&self) -> Result<Option<Step>, String> {
-        let text = |refused: muster_protocol::tuf::Refused| refused.to_string();
+        let text = |refused: Refused| refused.to_string();
         match self
             .trusted
             .search(fleet_document::PATH, self.expiry())

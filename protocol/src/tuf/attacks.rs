@@ -270,9 +270,46 @@ fn mix_and_match() {
             what: "missing field `targets`".into(),
         }),
     );
+}
+
+/// 5.4.3.1: that is normal and no error; what is trusted stays.
+#[test]
+fn another_timestamp_under_the_trusted_version() {
+    let rows: [(&str, Attack); 3] = [
+        ("other content", |r| {
+            r.timestamp.header.expires_s += 1;
+            r.write();
+        }),
+        ("a snapshot that is not there", |r| {
+            r.timestamp.meta.get_mut("snapshot.json").unwrap().version = 100;
+            let bytes = r.sign("timestamp", &r.timestamp);
+            r.files.insert("timestamp.json".into(), bytes);
+        }),
+        ("already expired", |r| {
+            r.timestamp.header.expires_s = NOW_S;
+            r.write();
+        }),
+    ];
+    for (name, attack) in rows {
+        let mut repository = Repository::new();
+        let mut trusted = repository.client();
+        let before = trusted.clone();
+        attack(&mut repository);
+        assert_eq!(repository.refresh(&mut trusted, NOW), Ok(()), "{name}");
+        assert_eq!(trusted, before, "{name}");
+        assert_eq!(trusted.finish_top_level(NOW), Ok(()), "{name}");
+    }
+}
+
+/// New keys, which the trusted timestamp was not judged by, must not be told another story.
+#[test]
+fn another_timestamp_under_the_trusted_version_and_new_keys() {
     check(
-        "other content under the same version",
+        "a key is added",
         |r| {
+            r.root.header.version = 2;
+            r.root.authorize(&Role::Timestamp, &keys(&[11, 31]), 1);
+            r.write_root();
             r.timestamp.header.expires_s += 1;
             r.write();
         },
@@ -281,4 +318,34 @@ fn mix_and_match() {
             version: 2,
         }),
     );
+}
+
+#[test]
+fn the_top_level_ends_current_and_unexpired() {
+    let repository = Repository::new();
+    let mut trusted = Trusted::from_root(&repository.files["1.root.json"]).unwrap();
+    let needs = |needs| {
+        let role = Role::Targets;
+        Err(Refused::OutOfOrder { role, needs })
+    };
+    for role in [Role::Timestamp, Role::Snapshot, Role::Targets] {
+        assert_eq!(trusted.finish_top_level(NOW), needs(role));
+        let wanted = trusted.wanted_top_level().unwrap();
+        offer(
+            &mut trusted,
+            &wanted,
+            &repository.files[&wanted.file_name],
+            NOW,
+        )
+        .unwrap();
+    }
+    assert_eq!(trusted.finish_top_level(NOW), Ok(()));
+    let later = Expiry::Enforced {
+        now_s: NOW_S + 1000,
+    };
+    let expired = Refused::Expired {
+        role: Role::Root,
+        at_s: NOW_S + 1000,
+    };
+    assert_eq!(trusted.finish_top_level(later), Err(expired));
 }

@@ -31,7 +31,8 @@ pub enum Update {
     /// A root that takes a key from timestamp or snapshot: persist it, and forget the stored
     /// timestamp and snapshot, as was done here (5.3.11).
     AcceptedAndOnlineForgotten,
-    /// It says what the trusted one says.
+    /// It brings nothing: it has the trusted version, and was discarded as the specification says
+    /// (5.3.5, 5.4.3.1), or it is the trusted one.
     Unchanged,
 }
 
@@ -62,13 +63,14 @@ impl Trusted {
         })
     }
 
-    /// Follows the root chain by one document (5.3.3 to 5.3.9 and 5.3.11).
+    /// Follows the root chain by one document (5.3.3 to 5.3.9 and 5.3.11). One that changes nothing
+    /// ends the chain.
     ///
     /// # Errors
     /// A refusal; the trusted root stays.
     pub fn update_root(&mut self, bytes: &[u8]) -> Result<Update, Refused> {
         let role = Role::Root;
-        if self.rotations >= limits::ROTATIONS_MAX {
+        if self.chain_is_full() {
             return Err(Refused::TooManyRotations);
         }
         // 5.3.4: the keys of version N, then those of the new version.
@@ -77,7 +79,7 @@ impl Trusted {
         // 5.3.5
         not_older(&role, self.root.version(), next.version())?;
         if next.version() == self.root.version() {
-            return same_content(&role, &self.root, &next).map(|()| Update::Unchanged);
+            return Ok(Update::Unchanged);
         }
         let (expected, offered) = (self.root.version().saturating_add(1), next.version());
         if offered != expected {
@@ -114,6 +116,9 @@ impl Trusted {
         // 5.4.3
         if let Some(trusted) = &self.timestamp {
             not_older(&role, trusted.version(), next.version())?;
+            if next.version() == trusted.version() && self.current_timestamp().is_some() {
+                return Ok(Update::Unchanged);
+            }
             same_content(&role, trusted, &next)?;
             let (before, after) = (trusted.document().snapshot()?, next.document().snapshot()?);
             not_older(&Role::Snapshot, before.version, after.version)?;
@@ -185,6 +190,18 @@ impl Trusted {
         Ok(update)
     }
 
+    /// Ends the update of the top-level roles: each is current, and none has expired (5.3.10, 5.4.4,
+    /// 5.5.6 and 5.6.5, which also hold for what was accepted earlier).
+    ///
+    /// # Errors
+    /// [`Refused::OutOfOrder`] or [`Refused::Expired`].
+    pub fn finish_top_level(&self, expiry: Expiry) -> Result<(), Refused> {
+        match self.wanted_top_level() {
+            Some(wanted) => Err(out_of_order(&Role::Targets, &wanted.role)),
+            None => self.check_top_level(expiry),
+        }
+    }
+
     /// The trusted root.
     #[must_use]
     pub fn root(&self) -> &Signed<Root> {
@@ -217,6 +234,11 @@ impl Trusted {
     #[must_use]
     pub fn delegated_to(&self, role: &Role) -> Option<Authority> {
         delegated_authority(self.targets.as_ref()?.document(), role).ok()
+    }
+
+    /// Whether as many roots were followed as one update may (5.3.3).
+    fn chain_is_full(&self) -> bool {
+        self.rotations >= limits::ROTATIONS_MAX
     }
 
     fn authority(&self, role: &Role) -> Authority {

@@ -137,8 +137,13 @@ impl Repository {
 
     /// One whole update in the order of the specification; a file that is not there ends it.
     pub(super) fn refresh(&self, trusted: &mut Trusted, expiry: Expiry) -> Result<(), Refused> {
-        while let Some(bytes) = self.files.get(&trusted.wanted_root().file_name) {
-            offer(trusted, &trusted.wanted_root(), bytes, expiry)?;
+        while let Some(wanted) = trusted.wanted_root() {
+            let Some(bytes) = self.files.get(&wanted.file_name) else {
+                break;
+            };
+            if offer(trusted, &wanted, bytes, expiry)? == Update::Unchanged {
+                break;
+            }
         }
         trusted.finish_root(expiry)?;
         offer(

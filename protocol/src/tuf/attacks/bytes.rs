@@ -104,8 +104,8 @@ fn a_flipped_byte_anywhere() {
         repository.write_root();
         repository.write();
         let mut trusted = Trusted::from_root(&repository.files["1.root.json"]).unwrap();
-        refuse_every_flip(&trusted, &trusted.wanted_root(), &repository);
-        let wanted = trusted.wanted_root();
+        let wanted = trusted.wanted_root().unwrap();
+        refuse_every_flip(&trusted, &wanted, &repository);
         offer(&mut trusted, &wanted, &repository.files["2.root.json"], NOW).unwrap();
         let mut seen: Vec<String> = vec![];
         while let Ok(Search::Needs(wanted)) = trusted.search(TARGET, NOW) {

@@ -113,6 +113,31 @@ fn needs_other() -> Search<'static> {
     })
 }
 
+/// The sha256 of `models/bearing/1.0.0.cbor` decides, in whole hexadecimal digits.
+#[test]
+fn a_delegation_by_the_digest_of_the_path() {
+    let digest = Hex32::sha256(TARGET.as_bytes()).to_string();
+    let other = if digest.starts_with('0') { "1" } else { "0" };
+    let longer = format!("{digest}0");
+    for (prefixes, expect) in [
+        (vec![digest[..1].to_owned()], true),
+        (vec![other.to_owned(), digest[..5].to_owned()], true),
+        (vec![digest.clone()], true),
+        (vec![other.to_owned()], false),
+        (vec![digest[..5].to_uppercase() + "x"], false),
+        (vec![longer], false),
+        (vec![], false),
+    ] {
+        let mut repository = Repository::new();
+        let delegation = &mut repository.targets.delegations.as_mut().unwrap().roles[0];
+        delegation.paths = None;
+        delegation.path_hash_prefixes = Some(prefixes.clone());
+        repository.write();
+        let found = repository.client().target(TARGET).is_some();
+        assert_eq!(found, expect, "{prefixes:?}");
+    }
+}
+
 #[test]
 fn a_circle_of_delegations_ends() {
     let mut repository = Repository::new();

@@ -46,16 +46,52 @@ fn more_roots_than_the_limit() {
         repository.root.header.version = version;
         repository.write_root();
     }
-    assert_eq!(
-        repository.refresh(&mut trusted, NOW),
-        Err(Refused::TooManyRotations)
-    );
-    assert_eq!(trusted.finish_root(NOW), Ok(()));
-    assert_eq!(
-        repository.refresh(&mut trusted, NOW),
-        Ok(()),
-        "the next update goes on"
-    );
+    let end = trusted.root().version() + u64::from(limits::ROTATIONS_MAX);
+    assert_eq!(repository.refresh(&mut trusted, NOW), Ok(()), "5.3.3");
+    assert_eq!(trusted.root().version(), end);
+    assert_eq!(repository.refresh(&mut trusted, NOW), Ok(()));
+    assert_eq!(trusted.root().version(), end + 1, "the next update goes on");
+}
+
+/// Whoever does not ask `wanted_root` is held by the verb itself.
+#[test]
+fn a_root_offered_beyond_the_limit() {
+    let mut repository = Repository::new();
+    let mut trusted = repository.client();
+    for version in 2..=u64::from(limits::ROTATIONS_MAX) + 2 {
+        repository.root.header.version = version;
+        repository.write_root();
+        let seen = trusted.update_root(&repository.files[&format!("{version}.root.json")]);
+        let full = version > u64::from(limits::ROTATIONS_MAX) + 1;
+        let expect = if full {
+            Err(Refused::TooManyRotations)
+        } else {
+            Ok(Update::Accepted)
+        };
+        assert_eq!(seen, expect, "{version}");
+    }
+    assert_eq!(trusted.wanted_root(), None);
+}
+
+/// 5.3.5: the chain ends, and the update goes on.
+#[test]
+fn the_trusted_root_again_in_place_of_the_next() {
+    for change in [
+        |_: &mut Root| (),
+        |root: &mut Root| root.header.expires_s -= 1,
+    ] {
+        let mut repository = Repository::new();
+        let mut trusted = repository.client();
+        let first = repository.files["1.root.json"].clone();
+        change(&mut repository.root);
+        repository.write_root();
+        rename(&mut repository, "1.root.json", "2.root.json");
+        repository.bump();
+        repository.write();
+        assert_eq!(repository.refresh(&mut trusted, NOW), Ok(()));
+        assert_eq!(trusted.root().sha256(), Hex32::sha256(&first));
+        assert_eq!(trusted.timestamp().unwrap().version(), 3);
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Trusted {
         }
     }
 
-    fn check_top_level(&self, expiry: Expiry) -> Result<(), Refused> {
+    pub(super) fn check_top_level(&self, expiry: Expiry) -> Result<(), Refused> {
         expiry.check(&Role::Root, &self.root)?;
         self.timestamp
             .iter()

@@ -25,11 +25,13 @@ pub struct Wanted {
 }
 
 impl Trusted {
-    /// The next root of the chain (5.3.3); none at the source means the chain has ended.
+    /// The next root of the chain (5.3.3). None at the source means that the chain has ended; none
+    /// here, that one update follows no more: [`Trusted::finish_root`] comes next either way.
     #[must_use]
-    pub fn wanted_root(&self) -> Wanted {
-        let version = self.root.version().saturating_add(1);
-        self.wanted(Role::Root, None, Some(version), None)
+    pub fn wanted_root(&self) -> Option<Wanted> {
+        let version = self.root.version().checked_add(1)?;
+        let wanted = || self.wanted(Role::Root, None, Some(version), None);
+        (!self.chain_is_full()).then(wanted)
     }
 
     /// The timestamp (5.4.1), wanted once in every update.
