@@ -14,6 +14,7 @@ mod sim;
 mod story;
 mod test;
 mod tidy;
+mod tuf_client;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -71,6 +72,8 @@ enum Task {
     Test(test::Args),
     /// The invariants of the house, and the builds without a heap.
     Tidy(tidy::Args),
+    /// The TUF client workflow as the command that the suite tuf-conformance drives.
+    TufClient(tuf_client::Args),
     /// Write the rows that `xtask/story/train.py` learns from.
     #[command(hide = true)]
     ExportTrainingData { folder: PathBuf },
@@ -92,6 +95,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Sim(args) => return Ok(sim::run(&args, &root)),
         Task::Test(args) => return test::run(&args, &root),
         Task::Tidy(args) => tidy::run(&args, &root, &mut report)?,
+        Task::TufClient(args) => {
+            tuf_client::run(&args, clock::unix_s())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Task::ExportTrainingData { folder } => {
             let what = format!("failed to write into {}", folder.display());
             story::export_training_data(&folder).context(what)?;
