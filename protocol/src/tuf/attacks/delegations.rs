@@ -120,10 +120,10 @@ fn a_delegation_by_the_digest_of_the_path() {
     let other = if digest.starts_with('0') { "1" } else { "0" };
     let longer = format!("{digest}0");
     for (prefixes, expect) in [
-        (vec![digest[..1].to_owned()], true),
-        (vec![other.to_owned(), digest[..5].to_owned()], true),
+        (vec![digest[..1].into()], true),
+        (vec![other.into(), digest[..5].into()], true),
         (vec![digest.clone()], true),
-        (vec![other.to_owned()], false),
+        (vec![other.into()], false),
         (vec![digest[..5].to_uppercase() + "x"], false),
         (vec![longer], false),
         (vec![], false),
