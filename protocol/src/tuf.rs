@@ -29,7 +29,7 @@ pub use client::{Dropped, Expiry, Restored, Search, Stored, Trusted, Unjudged, U
 pub use date::format as date_time;
 pub use envelope::{Envelope, Signature};
 pub use fleet_document::FleetDocument;
-pub use hex::Hex32;
+pub use hex::{Hex, Hex32, Hex64};
 pub use key::{Authority, Key};
 pub use metadata::{
     Delegation, Delegations, Document, FileMeta, Hashes, Header, RoleKeys, Root, Signed, Snapshot,

@@ -109,7 +109,7 @@ impl Unchangeable {
 
 #[cfg(test)]
 mod tests {
-    use muster_protocol::tuf::Hex32;
+    use muster_protocol::tuf::Hex;
     use muster_protocol::tuf::fleet_document::{Director, Endpoints};
 
     use super::*;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn document(ca: &Certificate) -> FleetDocument {
-        let key = vec![Hex32([1; 32])];
+        let key = vec![Hex([1; 32])];
         FleetDocument {
             version: 3,
             issued_at_s: NOW.0 - 100,

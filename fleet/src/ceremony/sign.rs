@@ -5,7 +5,7 @@
 use ed25519_dalek::SigningKey;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::fleet_document::{FleetDocumentError, PATH};
-use muster_protocol::tuf::{Envelope, FleetDocument, Hex32, Role, TargetFile, Targets};
+use muster_protocol::tuf::{Envelope, FleetDocument, Role, TargetFile, Targets};
 
 use super::WHAT;
 use crate::error::{Exit, OperatorError};
@@ -102,7 +102,7 @@ pub(super) fn publication(
 
 /// Whether these bytes are the listed file.
 pub(super) fn is(file: &TargetFile, bytes: &[u8]) -> bool {
-    file.length == bytes.len() as u64 && file.hashes.sha256 == Hex32::sha256(bytes)
+    file.length == bytes.len() as u64 && file.hashes.match_bytes(bytes)
 }
 
 impl Unsigned {

@@ -4,7 +4,7 @@
 
 use muster_protocol::digest::Digest;
 use muster_protocol::tuf::fleet_document::PATH;
-use muster_protocol::tuf::{FleetDocument, Hex32, Role, Search, TargetFile};
+use muster_protocol::tuf::{FleetDocument, Hex, Role, Search, TargetFile};
 
 use super::online::refused;
 use super::stage::Staged;
@@ -38,7 +38,7 @@ pub(super) fn listed_by(staged: &Staged, name: &str, bytes: &[u8]) -> Result<Rol
 }
 
 fn is(file: &TargetFile, bytes: &[u8]) -> bool {
-    file.length == bytes.len() as u64 && file.hashes.sha256.0 == Digest::of(bytes).0
+    file.length == bytes.len() as u64 && file.hashes.match_bytes(bytes)
 }
 
 /// The `fleet.json` of this publication, when there is one; without one, what is listed must be
@@ -96,7 +96,7 @@ fn names_our_keys(document: &FleetDocument, keys: &Keys) -> Result<(), Error> {
         ("time", &document.time_keys, &keys.time),
     ];
     for (purpose, named, key) in ours {
-        if !named.contains(&Hex32(key.verifying_key().to_bytes())) {
+        if !named.contains(&Hex(key.verifying_key().to_bytes())) {
             let why = format!("{PATH} does not name the {purpose} key of this controller");
             return Err(Error::Refused { why });
         }

@@ -58,7 +58,7 @@ impl Controller {
             let statement = open(staged, name, bytes)?;
             brought.insert(name.clone(), (statement, bytes.clone()));
         }
-        let listed = listed_statements(staged, publication);
+        let listed = listed_statements(staged, publication)?;
         let brought = self
             .store()
             .read(move |tx| only_new(tx, brought, &listed))
@@ -122,14 +122,22 @@ fn open(staged: &Staged, name: &str, bytes: &[u8]) -> Result<Statement, Error> {
 }
 
 /// Names and digests of the files that the new delegated documents list.
-fn listed_statements(staged: &Staged, publication: &Publication) -> Vec<(String, Digest)> {
+fn listed_statements(
+    staged: &Staged,
+    publication: &Publication,
+) -> Result<Vec<(String, Digest)>, Error> {
     let documents = publication
         .delegated
         .iter()
         .filter_map(|(name, _)| staged.trusted.targets(&Role::Delegated(name.clone())));
     let files = documents.flat_map(|signed| &signed.document().targets);
     files
-        .map(|(name, file)| (name.clone(), Digest(file.hashes.sha256.0)))
+        .map(|(name, file)| {
+            let sha256 = file.hashes.sha256().ok_or_else(|| Error::Refused {
+                why: format!("{name} is listed without a sha256"),
+            })?;
+            Ok((name.clone(), Digest(sha256.0)))
+        })
         .collect()
 }
 

@@ -202,7 +202,7 @@ async fn a_device_can_follow_what_was_published() {
         .target("models/bearing/1.0.0.cbor")
         .expect("listed")
         .clone();
-    let statement = Digest(file.hashes.sha256.0);
+    let statement = Digest(file.hashes.sha256().expect("listed").0);
     assert!(bench.controller.has_blob(statement).await.expect("a disk"));
 }
 
@@ -330,7 +330,7 @@ async fn a_fleet_document_must_not_turn_devices_away() {
             ),
         }
     };
-    let key = muster_protocol::tuf::Hex32([9; 32]);
+    let key = muster_protocol::tuf::Hex([9; 32]);
     let same_version = |f: &mut FleetDocument| (f.version, f.issued_at_s) = (1, f.issued_at_s + 1);
     check(&same_version, Err("goes back")).await;
     check(&|f| f.director_epoch -= 1, Err("goes back")).await;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::canonical::NotCanonical;
 use super::envelope::{Envelope, Signature};
-use super::hex::{self, Hex32};
+use super::hex;
 use super::key::Key;
 use super::metadata::{
     self, Delegation, Delegations, Document, FileMeta, Hashes, RoleKeys, Root, Snapshot,
@@ -130,13 +130,10 @@ impl FileMeta {
     /// The listing of a document's bytes.
     #[must_use]
     pub fn of(version: u64, bytes: &[u8]) -> Self {
-        let hashes = Hashes {
-            sha256: Hex32::sha256(bytes),
-        };
         Self {
             version,
             length: Some(bytes.len() as u64),
-            hashes: Some(hashes),
+            hashes: Some(Hashes::of(bytes)),
         }
     }
 }
@@ -145,12 +142,9 @@ impl TargetFile {
     /// The listing of a file's bytes.
     #[must_use]
     pub fn of(bytes: &[u8], custom: Option<Value>) -> Self {
-        let hashes = Hashes {
-            sha256: Hex32::sha256(bytes),
-        };
         Self {
             length: bytes.len() as u64,
-            hashes,
+            hashes: Hashes::of(bytes),
             custom,
         }
     }

@@ -6,11 +6,17 @@ use core::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
-/// 32 bytes, a digest or a public key, written as 64 lower-case hexadecimal digits.
+/// `N` bytes, a digest or a public key, written as lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Hex32(pub [u8; 32]);
+pub struct Hex<const N: usize>(pub [u8; N]);
+
+/// A sha256 or a public key.
+pub type Hex32 = Hex<32>;
+
+/// A sha512.
+pub type Hex64 = Hex<64>;
 
 impl Hex32 {
     /// The sha256 of `bytes`.
@@ -20,30 +26,38 @@ impl Hex32 {
     }
 }
 
-impl fmt::Display for Hex32 {
+impl Hex64 {
+    /// The sha512 of `bytes`.
+    #[must_use]
+    pub fn sha512(bytes: &[u8]) -> Self {
+        Self(Sha512::digest(bytes).into())
+    }
+}
+
+impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for Hex32 {
+impl<const N: usize> fmt::Debug for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl Serialize for Hex32 {
+impl<const N: usize> Serialize for Hex<N> {
     fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
         writer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Hex32 {
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
         let text = String::deserialize(reader)?;
         decode(&text)
             .map(Self)
-            .ok_or_else(|| D::Error::custom("not 64 lower-case hex digits"))
+            .ok_or_else(|| D::Error::custom(alloc::format!("not {} lower-case hex digits", 2 * N)))
     }
 }
 

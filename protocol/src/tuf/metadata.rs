@@ -1,6 +1,7 @@
 //! The four kinds of metadata document (TUF chapter 4) as types, and the proof that one was signed.
 //! The types serve reading and writing; fields we do not know are verified but not kept here.
 
+mod hashes;
 mod online;
 mod root;
 mod targets;
@@ -18,7 +19,10 @@ use super::limits;
 use super::refused::Refused;
 use super::role::Role;
 
-pub use online::{FileMeta, Hashes, Snapshot, Timestamp};
+use hashes::Digests;
+
+pub use hashes::Hashes;
+pub use online::{FileMeta, Snapshot, Timestamp};
 pub use root::{RoleKeys, Root};
 pub use targets::{Delegation, Delegations, TargetFile, Targets};
 
@@ -58,7 +62,7 @@ pub struct Signed<T> {
     document: T,
     by: Authority,
     length: u64,
-    sha256: Hex32,
+    digests: Digests,
     content: Hex32,
 }
 
@@ -84,7 +88,7 @@ impl<T: Document> Signed<T> {
     /// The sha256 of the bytes as received.
     #[must_use]
     pub fn sha256(&self) -> Hex32 {
-        self.sha256
+        self.digests.sha256
     }
 
     /// Bytes as received.
@@ -112,13 +116,12 @@ impl<T: Document> Signed<T> {
         role: &Role,
     ) -> Result<Self, Refused> {
         let message = envelope.message().map_err(|error| malformed(role, error))?;
-        let (sha256, content) = (Hex32::sha256(bytes), Hex32::sha256(&message));
         Ok(Self {
             document,
             by,
             length: bytes.len() as u64,
-            sha256,
-            content,
+            digests: Digests::of(bytes),
+            content: Hex32::sha256(&message),
         })
     }
 }

@@ -75,7 +75,10 @@ impl Downloads {
 
 /// `folder/HASH.file` for `folder/file` (5.7.3).
 fn with_digest(name: &str, file: &TargetFile) -> String {
-    let digest = file.hashes.sha256;
+    let hashes = &file.hashes;
+    let sha512 = || hashes.sha512().map(|digest| digest.to_string());
+    let sha256 = hashes.sha256().map(|digest| digest.to_string());
+    let digest = sha256.or_else(sha512).unwrap_or_default();
     match name.rsplit_once('/') {
         Some((folder, last)) => format!("{folder}/{digest}.{last}"),
         None => format!("{digest}.{name}"),

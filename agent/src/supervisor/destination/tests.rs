@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tls::sample::Ca;
-use muster_protocol::tuf::Hex32;
+use muster_protocol::tuf::Hex;
 use muster_protocol::tuf::fleet_document::{Director, Endpoints};
 use std::collections::BTreeMap;
 
@@ -176,7 +176,7 @@ fn a_fleet_document_without_a_usable_ca_names_nobody_to_trust() {
 }
 
 fn document(certificates: &[&str]) -> FleetDocument {
-    let key = || vec![Hex32([1; 32])];
+    let key = || vec![Hex([1; 32])];
     FleetDocument {
         version: 7,
         issued_at_s: 0,

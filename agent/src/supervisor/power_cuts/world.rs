@@ -25,8 +25,8 @@ use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::author::key_of;
 use muster_protocol::tuf::fleet_document::{self, Director, Endpoints};
 use muster_protocol::tuf::{
-    Delegation, Envelope, FileMeta, FleetDocument, Hex32, Role, Root, Snapshot, TargetFile,
-    Targets, Timestamp,
+    Delegation, Envelope, FileMeta, FleetDocument, Hex, Role, Root, Snapshot, TargetFile, Targets,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -147,7 +147,7 @@ impl World {
     }
 
     fn fleet_document(&self, version: u64, floor: u32) -> Vec<u8> {
-        let public = |seed| Hex32(key(seed).verifying_key().to_bytes());
+        let public = |seed| Hex(key(seed).verifying_key().to_bytes());
         let fleet = FleetDocument {
             version,
             issued_at_s: NOW.0 + version,

@@ -6,7 +6,7 @@ use ed25519_dalek::SigningKey;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::author::key_of;
 use muster_protocol::tuf::fleet_document::{Director, Endpoints, PATH};
-use muster_protocol::tuf::{Envelope, FleetDocument, Hex32, Role, Root, TargetFile, Targets};
+use muster_protocol::tuf::{Envelope, FleetDocument, Hex, Role, Root, TargetFile, Targets};
 
 use crate::config::Config;
 use crate::error::{Exit, OperatorError};
@@ -96,7 +96,7 @@ fn root(keys: &Keys, now: UnixSeconds) -> Root {
 }
 
 fn fleet(keys: &Keys, config: &Config, ca_root_pem: &str, now: UnixSeconds) -> FleetDocument {
-    let public = |key: &SigningKey| vec![Hex32(key.verifying_key().to_bytes())];
+    let public = |key: &SigningKey| vec![Hex(key.verifying_key().to_bytes())];
     FleetDocument {
         version: 1,
         issued_at_s: now.0,

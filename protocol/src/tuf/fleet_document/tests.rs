@@ -5,6 +5,7 @@ use alloc::vec;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::tuf::hex::Hex;
 
 fn sample() -> FleetDocument {
     FleetDocument {
@@ -12,11 +13,11 @@ fn sample() -> FleetDocument {
         issued_at_s: 1_893_456_000,
         director_epoch: 2,
         director: Director {
-            keys: vec![Hex32([1; 32]), Hex32([2; 32])],
+            keys: vec![Hex([1; 32]), Hex([2; 32])],
             threshold: 2,
         },
-        ack_keys: vec![Hex32([3; 32])],
-        time_keys: vec![Hex32([3; 32])],
+        ack_keys: vec![Hex([3; 32])],
+        time_keys: vec![Hex([3; 32])],
         ca_certificates: vec!["-----BEGIN CERTIFICATE-----\nAA==\n".into()],
         endpoints: Endpoints {
             mqtt: "mqtts://fleet:8883".into(),
@@ -24,8 +25,8 @@ fn sample() -> FleetDocument {
         },
         floor: BTreeMap::from([("bearing".into(), 4)]),
         revoked: BTreeMap::from([
-            (Hex32([9; 32]), Revocation::Stop),
-            (Hex32([8; 32]), Revocation::Fallback),
+            (Hex([9; 32]), Revocation::Stop),
+            (Hex([8; 32]), Revocation::Fallback),
         ]),
     }
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Header, Hex32, Refused, Role, Signed, date, limits, require};
+use super::{Document, Hashes, Header, Refused, Role, Signed, date, limits, require};
 
 /// The snapshot document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +48,6 @@ pub struct FileMeta {
     pub hashes: Option<Hashes>,
 }
 
-/// Digests of a file; of all kinds only sha256 is read, and it must be there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hashes {
-    /// The sha256 of its bytes.
-    pub sha256: Hex32,
-}
-
 impl Timestamp {
     /// What it says about the snapshot.
     ///
@@ -86,7 +79,7 @@ impl FileMeta {
             });
         }
         match &self.hashes {
-            Some(hashes) if hashes.sha256 != Hex32::sha256(bytes) => {
+            Some(hashes) if !hashes.match_bytes(bytes) => {
                 Err(Refused::HashMismatch { role: role.clone() })
             }
             Some(_) | None => Ok(()),
@@ -111,7 +104,7 @@ impl FileMeta {
             && self
                 .hashes
                 .as_ref()
-                .is_none_or(|hashes| hashes.sha256 == signed.sha256())
+                .is_none_or(|hashes| hashes.match_digests(&signed.digests))
     }
 }
 

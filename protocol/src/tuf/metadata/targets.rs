@@ -100,7 +100,7 @@ impl TargetFile {
                 offered,
             });
         }
-        if self.hashes.sha256 != Hex32::sha256(bytes) {
+        if !self.hashes.match_bytes(bytes) {
             return Err(Refused::HashMismatch { role: role.clone() });
         }
         Ok(())

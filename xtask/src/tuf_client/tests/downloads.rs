@@ -1,5 +1,7 @@
 //! Targets: which bytes are taken, what is asked for, and what is left alone.
 
+use muster_protocol::tuf::Hex64;
+
 use super::*;
 
 fn with(path: &str, content: &[u8]) -> Bench {
@@ -21,6 +23,19 @@ fn a_target_is_fetched_once() {
     assert!(asked[4].ends_with(".file.txt") && asked[4].len() == 64 + 9);
     bench.download(&["file.txt"]).unwrap();
     assert_eq!(bench.server.asked(), ["2.root.json", "timestamp.json"]);
+    assert_eq!(bench.downloaded(), only("file.txt", b"content"));
+}
+
+#[test]
+fn a_target_that_is_listed_by_its_sha512_alone() {
+    let mut bench = with("file.txt", b"content");
+    let sha512 = Hex64::sha512(b"content").to_string();
+    bench.repository.list_sha512("targets", "file.txt");
+    bench.repository.bump();
+    bench.repository.write();
+    bench.publish();
+    bench.download(&["file.txt"]).unwrap();
+    assert!(bench.server.asked().contains(&format!("{sha512}.file.txt")));
     assert_eq!(bench.downloaded(), only("file.txt", b"content"));
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
 use muster_protocol::tuf::{
-    Delegation, Document, Envelope, FileMeta, Key, Role, Root, Snapshot, TargetFile, Targets,
-    Timestamp, author::key_of,
+    Delegation, Document, Envelope, FileMeta, Hex32, Hex64, Key, Role, Root, Snapshot, TargetFile,
+    Targets, Timestamp, author::key_of,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(super) const NOW_S: u64 = 1_900_000_000;
 const EXPIRES_S: u64 = NOW_S + 1000;
@@ -113,12 +113,26 @@ impl Repository {
     /// Lists a file in a document, and has it.
     pub(super) fn add_target(&mut self, role: &str, path: &str, content: &[u8]) {
         let file = TargetFile::of(content, None);
-        let digest = file.hashes.sha256;
+        let digest = Hex32::sha256(content);
         let (folder, last) = path.rsplit_once('/').map_or(("", path), |(a, b)| (a, b));
         let slash = if folder.is_empty() { "" } else { "/" };
         let whole = format!("{folder}{slash}{digest}.{last}");
         self.contents.insert(whole, content.into());
         self.contents.insert(path.into(), content.into());
+        self.document(role).add_target(path, file);
+    }
+
+    /// Lists a file that it has by its sha512 alone.
+    pub(super) fn list_sha512(&mut self, role: &str, path: &str) {
+        let content = self.contents[path].clone();
+        let sha512 = Hex64::sha512(&content).to_string();
+        let hashes = json!({ "sha512": sha512 });
+        let file = TargetFile {
+            length: content.len() as u64,
+            hashes: serde_json::from_value(hashes).unwrap(),
+            custom: None,
+        };
+        self.contents.insert(format!("{sha512}.{path}"), content);
         self.document(role).add_target(path, file);
     }
 
