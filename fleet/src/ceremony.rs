@@ -21,12 +21,16 @@ use crate::home;
 use crate::key_file;
 use crate::output::note;
 use crate::own_metadata;
+use crate::signing;
 
 mod certificate;
 mod change;
 mod confirm;
+mod propose;
 mod show;
 mod sign;
+
+pub(crate) use show::difference;
 
 use certificate::Certificate;
 use change::Change;
@@ -45,6 +49,13 @@ pub(crate) enum Command {
     Show,
     /// Sign and publish the next one, with what is named here changed.
     Set(Set),
+    /// Show what `set --propose` wrote, and sign it; needs neither controller nor network.
+    Sign(signing::SignArgs),
+    /// Publish what enough people have signed.
+    Publish {
+        /// The proposal.
+        proposal: PathBuf,
+    },
 }
 
 /// What changes. What is not named stays.
@@ -55,6 +66,9 @@ pub(crate) struct Set {
     /// The offline key of the targets role [default: offline/targets.key of the home].
     #[arg(long, value_name = "FILE")]
     targets_key: Option<PathBuf>,
+    /// Write a proposal for its signers, instead of signing at once.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["targets_key", "yes"])]
+    propose: Option<PathBuf>,
     /// Sign without asking.
     #[arg(long)]
     yes: bool,
@@ -87,7 +101,12 @@ struct Changes {
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
     match command {
         Command::Show => show(context).await,
-        Command::Set(set) => change(set, context).await,
+        Command::Set(set) => match &set.propose {
+            Some(path) => propose::run(path.clone(), set, context).await,
+            None => change(set, context).await,
+        },
+        Command::Sign(args) => signing::sign("fleet", &args, context),
+        Command::Publish { proposal } => propose::publish(&proposal, context).await,
     }
 }
 
@@ -124,7 +143,7 @@ async fn change(set: Set, context: &Context) -> Result<(), OperatorError> {
         note("nothing to change: fleet.json says so already");
         return Ok(());
     };
-    note(show::difference(&before.fleet, &after));
+    note(difference(&before.fleet, &after));
     if !changes.remove_ca.is_empty() {
         note(LOST_CA);
     }

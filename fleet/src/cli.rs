@@ -11,13 +11,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    backup, broker, device, drift, enroll_token, incident, init, receipt, restore, rollout, serve,
-    summary, window,
+    backup, broker, device, drift, enroll_token, incident, init, keys, receipt, restore, rollout,
+    serve, summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::{self, Output};
-use crate::{bundle, ceremony, release};
+use crate::{bundle, ceremony, release, root};
 
 /// Bring models to a fleet of devices: signed, tried on each device, and watched afterwards.
 #[derive(Debug, Parser)]
@@ -58,6 +58,12 @@ enum Command {
     /// Write what an external broker needs.
     #[command(subcommand)]
     Broker(broker::Command),
+    /// Make, list, lock and export signing keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Show and change who signs for what.
+    #[command(subcommand)]
+    Root(root::Command),
     /// Show and change what fleet.json tells every device.
     #[command(subcommand)]
     Fleet(ceremony::Command),
@@ -154,6 +160,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Backup(args) => backup::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
         Command::Broker(command) => broker::run(command, context),
+        Command::Keys(command) => keys::run(command, context),
+        Command::Root(command) => root::run(command, context).await,
         Command::Fleet(command) => ceremony::run(command, context).await,
         Command::EnrollToken(args) => enroll_token::run(args, context).await,
         Command::Device(command) => device::run(command, context).await,

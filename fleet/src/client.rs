@@ -151,6 +151,31 @@ impl Client {
         }
     }
 
+    /// A blob; none when the controller has none.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; it is not what its digest says.
+    pub(crate) async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, OperatorError> {
+        let (what, path) = (format!("fetch the blob {digest}"), blob_path(digest));
+        let reply = self
+            .exchange(&what, Method::GET, &path, Bytes::new())
+            .await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body = check(&what, reply)?;
+        if Digest::of(&body) == *digest {
+            return Ok(Some(body.to_vec()));
+        }
+        let hint = "look into the disk of the controller, and restore it from a backup";
+        Err(OperatorError::new(
+            Exit::Refused,
+            what,
+            "it is another",
+            hint,
+        ))
+    }
+
     /// Stores a blob.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub(crate) mod drift;
 pub(crate) mod enroll_token;
 pub(crate) mod incident;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod receipt;
 pub(crate) mod restore;
 pub(crate) mod rollout;

@@ -119,6 +119,11 @@ impl Home {
         self.folder.join("muster.toml")
     }
 
+    /// The folder of the offline keys.
+    pub(crate) fn offline(&self) -> PathBuf {
+        self.folder.join("offline")
+    }
+
     /// The offline key of the root role.
     pub(crate) fn root_key(&self) -> PathBuf {
         self.folder.join("offline/root.key")
@@ -247,6 +252,27 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), OperatorError> {
         .and_then(|()| File::open(&new)?.sync_all())
         .and_then(|()| fs::rename(&new, path))
         .map_err(|error| OperatorError::file("write", path, &error))
+}
+
+/// Puts bytes that only their owner may read in the place of whatever a file held, in one step.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), OperatorError> {
+    let new = path.with_extension("new");
+    let _left_over = fs::remove_file(&new);
+    write_new(&new, bytes)
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|error| OperatorError::file("write", path, &error))
+}
+
+/// Makes a folder that only its owner may look into.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn make_private(folder: &Path) -> Result<(), OperatorError> {
+    make_private_folder(folder)
+        .map_err(|error| OperatorError::file("make the folder", folder, &error))
 }
 
 /// Reads a small text file.

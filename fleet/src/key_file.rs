@@ -1,7 +1,10 @@
 //! Private keys on disk: one Ed25519 key per file, in text, for its owner only.
 //!
-//! A file holds two lines: what it is, and 64 hexadecimal digits. It never holds a password or
-//! a second key, and a key is never overwritten.
+//! A file holds two lines, what it is and 64 hexadecimal digits; or it is locked with a passphrase.
+//! It never holds a second key, and a key is never overwritten by another.
+
+mod locked;
+mod passphrase;
 
 use std::path::Path;
 
@@ -10,6 +13,7 @@ use muster_protocol::digest::{Hex, decode_hex};
 
 use crate::error::{Exit, OperatorError};
 use crate::home;
+pub(crate) use passphrase::Passphrase;
 
 const FIRST_LINE: &str = "muster ed25519 private key 1";
 
@@ -57,20 +61,105 @@ pub(crate) fn create(path: &Path) -> Result<SigningKey, OperatorError> {
     Ok(key)
 }
 
-/// Reads a key.
+/// Writes a key to a new file that opens with a passphrase.
 ///
 /// # Errors
-/// No such file, others may read it, or it holds no key.
+/// As [`write_new`].
+pub(crate) fn write_new_locked(
+    path: &Path,
+    key: &SigningKey,
+    passphrase: &Passphrase,
+) -> Result<(), OperatorError> {
+    home::write_private(path, locked_text(path, key, passphrase)?.as_bytes())
+}
+
+/// Puts a key that lies open under a passphrase, in the same file.
+///
+/// # Errors
+/// As [`read`]; it is locked already, or the disk refuses.
+pub(crate) fn lock(path: &Path) -> Result<SigningKey, OperatorError> {
+    let what = path.display().to_string();
+    if lock_state(path)? == LockState::Locked {
+        let hint = "nothing to do; to change the passphrase use `openssl pkcs8 -topk8`";
+        return Err(OperatorError::new(
+            Exit::Missing,
+            format!("lock {what}"),
+            "it is locked already",
+            hint,
+        ));
+    }
+    let key = read(path)?;
+    let text = locked_text(path, &key, &Passphrase::choose(&what)?)?;
+    home::replace_private(path, text.as_bytes())?;
+    Ok(key)
+}
+
+/// Whether a key opens without a passphrase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LockState {
+    /// It asks for one.
+    Locked,
+    /// It does not.
+    Open,
+}
+
+/// How the key in a file is kept.
+///
+/// # Errors
+/// As [`read`], but for the passphrase.
+pub(crate) fn lock_state(path: &Path) -> Result<LockState, OperatorError> {
+    let text = home::read_secret(path)?;
+    if locked::is_locked(&text) {
+        return Ok(LockState::Locked);
+    }
+    parse(&text)
+        .map(|_| LockState::Open)
+        .ok_or_else(|| no_key(path))
+}
+
+/// Reads a key; asks for the passphrase of one that is locked.
+///
+/// # Errors
+/// No such file, others may read it, it holds no key, or the passphrase is wrong.
 pub(crate) fn read(path: &Path) -> Result<SigningKey, OperatorError> {
     let text = home::read_secret(path)?;
-    parse(&text).ok_or_else(|| {
+    if !locked::is_locked(&text) {
+        return parse(&text).ok_or_else(|| no_key(path));
+    }
+    let what = path.display().to_string();
+    let passphrase = Passphrase::ask(&what)?;
+    locked::unlock(&text, &passphrase).map_err(|because| {
+        let hint = "try again; a passphrase that is lost cannot be had back";
+        OperatorError::new(Exit::Refused, format!("open the key {what}"), because, hint)
+    })
+}
+
+fn locked_text(
+    path: &Path,
+    key: &SigningKey,
+    passphrase: &Passphrase,
+) -> Result<String, OperatorError> {
+    locked::lock(key, passphrase).map_err(|error| {
+        let hint = "the system must offer getrandom or /dev/urandom";
         OperatorError::new(
-            Exit::BadInput,
-            format!("read the key {}", path.display()),
-            "it is not a key file",
-            format!("expected the line {FIRST_LINE:?} and a line of 64 hexadecimal digits"),
+            Exit::Resource,
+            format!("lock {}", path.display()),
+            error,
+            hint,
         )
     })
+}
+
+fn no_key(path: &Path) -> OperatorError {
+    OperatorError::new(
+        Exit::BadInput,
+        format!("read the key {}", path.display()),
+        "it is not a key file",
+        format!(
+            "expected the line {FIRST_LINE:?} and a line of 64 hexadecimal digits, or a locked key"
+        ),
+    )
 }
 
 fn parse(text: &str) -> Option<SigningKey> {

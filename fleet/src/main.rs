@@ -23,6 +23,7 @@ mod drift;
 mod endpoint;
 mod enroll;
 mod error;
+mod gather;
 mod home;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]
@@ -34,8 +35,10 @@ mod own_metadata;
 mod publish;
 mod release;
 mod rollout;
+mod root;
 mod selector;
 mod serve;
+mod signing;
 #[cfg(test)]
 mod skip;
 mod standing;

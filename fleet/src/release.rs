@@ -1,14 +1,16 @@
-//! `muster release`: a bundle becomes a release, signed here and published through the API.
+//! `muster release`: a bundle becomes a release, signed here and published through the API; or
+//! proposed here, signed by several people elsewhere, and published when they have.
 //!
 //! The keys never leave this machine, and nothing is signed that this machine has not checked:
 //! metadata that the controller hands out must carry our own signature.
 
-mod plan;
+pub(crate) mod plan;
+mod propose;
 mod show;
-mod sign;
+pub(crate) mod sign;
 mod upload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use muster_protocol::id::ModelId;
 use muster_protocol::tuf::Role;
@@ -22,14 +24,19 @@ use crate::home::Home;
 use crate::output::note;
 use crate::own_metadata;
 use crate::publish::Publication;
+use crate::signing;
 use plan::{Held, Plan};
 use sign::Keys;
 
-/// Sign a bundle and publish it as a release.
+/// Sign a bundle and publish it as a release: at once with one key, or step by step with several.
 #[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Command {
+    #[command(subcommand)]
+    step: Option<Step>,
     /// Folder of the bundle.
-    folder: PathBuf,
+    #[arg(required = true)]
+    folder: Option<PathBuf>,
     /// Release without asking.
     #[arg(long)]
     yes: bool,
@@ -38,24 +45,79 @@ pub(crate) struct Command {
     after_restore: bool,
 }
 
+/// A step of a release that several people sign.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Step {
+    /// Write what will be signed into a file that can be carried to the signers.
+    Propose(propose::Args),
+    /// Show what is proposed, and sign it; needs neither controller nor network.
+    Sign(signing::SignArgs),
+    /// Publish a release that enough people have signed.
+    Publish(PublishArgs),
+}
+
+/// What is published.
+#[derive(Debug, Clone, clap::Args)]
+struct PublishArgs {
+    /// The proposal.
+    proposal: PathBuf,
+    /// Folder of the bundle.
+    bundle: PathBuf,
+}
+
 /// Runs it.
 ///
 /// # Errors
 /// The sentence for the operator.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
-    let (home, client) = (context.home()?, context.client()?);
-    let found = std::fs::metadata(&command.folder);
-    found.map_err(|error| OperatorError::file("read the bundle", &command.folder, &error))?;
-    let layout = Layout::at(&command.folder);
+    match (command.step, command.folder) {
+        (Some(Step::Propose(args)), _) => propose::run(args, context).await,
+        (Some(Step::Sign(args)), _) => signing::sign("release", &args, context),
+        (Some(Step::Publish(args)), _) => publish(args, context).await,
+        (None, folder) => {
+            let folder = folder.unwrap_or_default();
+            at_once(&folder, command.yes, command.after_restore.into(), context).await
+        }
+    }
+}
+
+async fn publish(args: PublishArgs, context: &Context) -> Result<(), OperatorError> {
+    let ready = signing::ready("release", &args.proposal)?;
+    let (layout, verified) = bundle_at(&args.bundle)?;
+    if !propose::is_of(&ready.proposal, &verified) {
+        let what = format!("publish {}", args.proposal.display());
+        let because = format!("it does not release the bundle {}", args.bundle.display());
+        let hint = "name the folder of the bundle that was proposed";
+        return Err(OperatorError::new(Exit::BadInput, what, because, hint));
+    }
+    let client = context.client()?;
+    upload::blobs(&layout, &verified, &client).await?;
+    client.publish(&ready.publication).await?;
+    context.output.print(&show::released(&verified), show::text);
+    Ok(())
+}
+
+fn bundle_at(folder: &Path) -> Result<(Layout, Verified), OperatorError> {
+    let found = std::fs::metadata(folder);
+    found.map_err(|error| OperatorError::file("read the bundle", folder, &error))?;
+    let layout = Layout::at(folder);
     let verified = verify(&layout).map_err(|broken| {
-        let what = format!("release the bundle {}", command.folder.display());
-        OperatorError::new(
-            Exit::BadInput,
-            what,
-            broken,
-            "build it again with `muster bundle build`",
-        )
+        let what = format!("release the bundle {}", folder.display());
+        let hint = "build it again with `muster bundle build`";
+        OperatorError::new(Exit::BadInput, what, broken, hint)
     })?;
+    Ok((layout, verified))
+}
+
+/// One person with one key.
+async fn at_once(
+    folder: &Path,
+    yes: bool,
+    restored: own_metadata::Restored,
+    context: &Context,
+) -> Result<(), OperatorError> {
+    let (home, client) = (context.home()?, context.client()?);
+    let (layout, verified) = bundle_at(folder)?;
     let model = &verified.card.model;
     let held = Held {
         targets: client.metadata(Role::Targets.name(), None).await?,
@@ -69,9 +131,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
     note(show::plan(&verified, &plan));
     if plan.jumps() {
         let what = format!("release {model} {}", verified.card.version);
-        own_metadata::agree_to_jump(&what, command.after_restore.into())?;
+        own_metadata::agree_to_jump(&what, restored)?;
     }
-    if !command.yes {
+    if !yes {
         agree::to_sign(&format!("release {model} {}", verified.card.version))?;
     }
     let publication = signed(&home, &verified, plan, keys)?;

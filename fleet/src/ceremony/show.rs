@@ -47,7 +47,7 @@ pub(super) fn text(document: &Value) -> String {
 }
 
 /// What changes.
-pub(super) fn difference(before: &FleetDocument, after: &FleetDocument) -> String {
+pub(crate) fn difference(before: &FleetDocument, after: &FleetDocument) -> String {
     let of = |fleet: &FleetDocument| {
         let bytes = fleet.encode().unwrap_or_default();
         lines(&document(&bytes).unwrap_or_default())

@@ -54,15 +54,15 @@ impl Plan {
 
 /// The last release of a model, as its signed metadata has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Last {
+pub(crate) struct Last {
     /// Its name as a target.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its rank.
-    pub(super) rank: u32,
+    pub(crate) rank: u32,
     /// Digest of its bundle, as text.
-    pub(super) bundle: String,
+    pub(crate) bundle: String,
     /// Bytes on disk that it needs.
-    pub(super) disk_bytes: u64,
+    pub(crate) disk_bytes: u64,
 }
 
 /// Why nothing is signed.
@@ -76,6 +76,8 @@ pub(super) enum Unplanned {
     Unreadable(#[from] Refused),
     #[error("its release key is not in {}", .0.display())]
     KeyElsewhere(PathBuf),
+    #[error("its releases need {0} signatures")]
+    NeedsMore(u32),
     #[error("the model is new and offline/targets.key is not here")]
     OfflineKeyAway,
     #[error("the controller has no metadata of {0}, which had releases")]
@@ -131,6 +133,7 @@ fn delegates(all: &Targets, role: &Role, keys: &Keys) -> Result<bool, Unplanned>
         .iter()
         .find(|delegation| delegation.name == role.name())
     {
+        Some(found) if found.threshold > 1 => Err(Unplanned::NeedsMore(found.threshold)),
         Some(found) if ours.is_some_and(|id| found.keyids.contains(&id)) => Ok(true),
         Some(_) => Err(Unplanned::KeyElsewhere(keys.release_path.clone())),
         None if keys.targets.is_none() => Err(Unplanned::OfflineKeyAway),
@@ -161,6 +164,10 @@ impl Unplanned {
                 "sign nothing until it is known who changed what it hands out",
             ),
             Self::KeyElsewhere(_) => (Exit::Missing, "bring the key that signed its releases"),
+            Self::NeedsMore(_) => (
+                Exit::Refused,
+                "`muster release propose` makes the file that its signers carry around",
+            ),
             Self::OfflineKeyAway => (Exit::Missing, "bring the offline folder for this once"),
             Self::Released => (
                 Exit::Missing,
@@ -172,7 +179,7 @@ impl Unplanned {
 }
 
 /// The release of the highest rank.
-fn last(role: &Targets) -> Option<Last> {
+pub(crate) fn last(role: &Targets) -> Option<Last> {
     let releases = role
         .targets
         .iter()
@@ -194,7 +201,7 @@ fn release(name: &str, file: &TargetFile) -> Option<Last> {
 }
 
 /// What the metadata says of a release beside its statement: enough to plan the next one.
-pub(super) fn custom(rank: Rank, bundle: &Digest, disk_bytes: u64) -> Value {
+pub(crate) fn custom(rank: Rank, bundle: &Digest, disk_bytes: u64) -> Value {
     serde_json::json!({
         "rank": rank.0, "bundle": bundle.to_string(), "disk_bytes": disk_bytes
     })

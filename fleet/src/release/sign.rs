@@ -104,12 +104,11 @@ pub(super) fn disk_bytes(bundle: &Verified) -> u64 {
         .saturating_add(bundle.bundle.size)
 }
 
-fn statement(
-    bundle: &Verified,
-    rank: Rank,
-    key: &SigningKey,
-    now: UnixSeconds,
-) -> Result<Vec<u8>, String> {
+/// The payload of a release's statement.
+///
+/// # Errors
+/// The manifest is far too large.
+pub(crate) fn payload(bundle: &Verified, rank: Rank, now: UnixSeconds) -> Result<Vec<u8>, String> {
     let statement = Statement {
         model: bundle.card.model.clone(),
         version: bundle.card.version.clone(),
@@ -124,7 +123,16 @@ fn statement(
         },
         issued_at: now,
     };
-    let payload = cbor::to_vec(&statement);
+    Ok(cbor::to_vec(&statement))
+}
+
+fn statement(
+    bundle: &Verified,
+    rank: Rank,
+    key: &SigningKey,
+    now: UnixSeconds,
+) -> Result<Vec<u8>, String> {
+    let payload = payload(bundle, rank, now)?;
     let mut scratch = vec![0; cose::scratch_len(payload.len())];
     let signature = cose::sign::<Statement>(&payload, key, &mut scratch);
     let signed = cose::assemble_vec(&payload, &[signature.map_err(|error| error.to_string())?]);

@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::canonical::NotCanonical;
 use super::envelope::{Envelope, Signature};
 use super::hex;
-use super::key::Key;
+use super::key::{Authority, Key};
 use super::metadata::{
-    self, Delegation, Delegations, Document, FileMeta, Hashes, RoleKeys, Root, Snapshot,
+    self, Delegation, Delegations, Document, FileMeta, Hashes, RoleKeys, Root, Signed, Snapshot,
     TargetFile, Targets, Timestamp,
 };
 use super::refused::Refused;
@@ -32,6 +32,19 @@ pub fn key_of(signing: &SigningKey) -> Key {
 /// [`Refused::TooLarge`] or [`Refused::Malformed`].
 pub fn read_unverified<T: Document>(role: &Role, bytes: &[u8]) -> Result<T, Refused> {
     metadata::read(role, &Envelope::parse(role, bytes)?)
+}
+
+/// Reads a document that enough keys of `by` have signed, to make the next version of it. Whether
+/// it is current, and whether it has expired, is not asked.
+///
+/// # Errors
+/// A refusal.
+pub fn read_signed<T: Document>(
+    role: &Role,
+    by: Authority,
+    bytes: &[u8],
+) -> Result<Signed<T>, Refused> {
+    Signed::verify(role, by, bytes)
 }
 
 impl Envelope {

@@ -50,6 +50,12 @@ impl Key {
         id_of(&known)
     }
 
+    /// The public key, if it is a well-formed Ed25519 key.
+    #[must_use]
+    pub fn ed25519_public(&self) -> Option<[u8; 32]> {
+        self.public().map(|public| public.to_bytes())
+    }
+
     /// Whether `id` is the key's: without the fields we do not know, or with them. Authors differ,
     /// and both bind the id to the key.
     pub(super) fn answers_to(&self, id: &str) -> bool {

@@ -1,0 +1,28 @@
+//! Signing by several people who share nothing but a file: a proposal is made where the controller
+//! is, carried from signer to signer, and published when enough of them have signed.
+//!
+//! A proposal holds what is wanted and the signatures, never the documents: everybody makes those
+//! again from signed metadata and what is wanted, so that nobody signs what was slipped in. Nothing
+//! here talks to the controller.
+
+mod base;
+mod command;
+mod folder;
+mod memory;
+mod part;
+mod proposal;
+mod release;
+mod root;
+mod show;
+mod state;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+pub(crate) use base::Base;
+pub(crate) use command::{KeysArgs, Ready, SignArgs, propose, ready, shown, sign, sign_own, told};
+pub(crate) use folder::{KeyFolder, KeyName, Named, PublicKeyFile};
+pub(crate) use proposal::Proposal;
+pub(crate) use release::{LastBundle, NewRelease, Signers};
+pub(crate) use root::NewRoot;
+pub(crate) use wanted::{NewFleet, Wanted};
