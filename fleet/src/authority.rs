@@ -22,7 +22,7 @@ mod found;
 mod revocations;
 mod tls_key;
 
-pub(crate) use found::{Founded, LOCAL_NAMES, found};
+pub(crate) use found::{Founded, LOCAL_NAMES, found, succeed};
 pub(crate) use revocations::Replaced;
 pub(crate) use tls_key::{BadRequest, TlsKey};
 

@@ -34,6 +34,7 @@ mod output;
 mod own_metadata;
 mod publish;
 mod release;
+mod replace;
 mod rollout;
 mod root;
 mod selector;

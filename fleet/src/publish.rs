@@ -14,6 +14,7 @@ use crate::clock;
 use crate::controller::{Controller, Error};
 use crate::store::{StoreError, Tx};
 
+mod apart;
 mod files;
 mod online;
 mod stage;

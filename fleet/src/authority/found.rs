@@ -1,14 +1,15 @@
-//! Making a new authority, once, for `muster init`: root, intermediate and server certificate.
+//! Making a new authority: root, intermediate and server certificate; once for `muster init`, and
+//! again when a controller was stolen.
 //!
 //! Writes nothing: the texts go to whoever keeps them.
 
 use muster_protocol::time::UnixSeconds;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
 };
 
-use super::{AuthorityError, named};
+use super::{AuthorityError, check_pair, named};
 
 /// Life of the CA root.
 const ROOT_DAYS: u64 = 20 * 365;
@@ -31,7 +32,7 @@ pub(crate) struct Founded {
     pub(crate) intermediate_pem: String,
     /// The intermediate's key.
     pub(crate) intermediate_key_pem: String,
-    /// The server's certificate, the intermediate and the root.
+    /// The server's certificate, the intermediate, the same by an older root, and the root.
     pub(crate) server_chain_pem: String,
     /// The server's key.
     pub(crate) server_key_pem: String,
@@ -42,6 +43,31 @@ pub(crate) struct Founded {
 /// # Errors
 /// [`AuthorityError::Name`] for what is no host name, [`AuthorityError::Sign`] otherwise.
 pub(crate) fn found(host_names: &[String], now: UnixSeconds) -> Result<Founded, AuthorityError> {
+    build(host_names, now, None)
+}
+
+/// Makes an authority that follows another: its server shows a way to the old root as well, so
+/// that devices which know only that one connect, and hear of the new one.
+///
+/// # Errors
+/// As [`found`]; the old root or its key is not readable, or they do not belong together.
+pub(crate) fn succeed(
+    host_names: &[String],
+    old_root_pem: &str,
+    old_root_key_pem: &str,
+    now: UnixSeconds,
+) -> Result<Founded, AuthorityError> {
+    let key = KeyPair::from_pem(old_root_key_pem)?;
+    check_pair(old_root_pem, &key).map_err(|because| AuthorityError::Sign { because })?;
+    let old = Issuer::from_ca_cert_pem(old_root_pem, key)?;
+    build(host_names, now, Some(&old))
+}
+
+fn build(
+    host_names: &[String],
+    now: UnixSeconds,
+    old: Option<&Issuer<'static, KeyPair>>,
+) -> Result<Founded, AuthorityError> {
     let root = CertifiedIssuer::self_signed(
         ca("Muster CA root", 1, now, ROOT_DAYS)?,
         KeyPair::generate()?,
@@ -51,12 +77,18 @@ pub(crate) fn found(host_names: &[String], now: UnixSeconds) -> Result<Founded, 
         KeyPair::generate()?,
         &root,
     )?;
+    let by_the_old = old.map(|old| {
+        let params = ca("Muster CA", 0, now, INTERMEDIATE_DAYS)?;
+        let certificate = params.signed_by(intermediate.key(), old)?;
+        Ok::<_, AuthorityError>(certificate.pem())
+    });
+    let by_the_old = by_the_old.transpose()?.unwrap_or_default();
     let server_key = KeyPair::generate()?;
     let mut names = host_names.to_vec();
     names.extend(LOCAL_NAMES.map(str::to_owned));
     let server = server(&names, now)?.signed_by(&server_key, &intermediate)?;
     Ok(Founded {
-        server_chain_pem: server.pem() + &intermediate.pem() + &root.pem(),
+        server_chain_pem: server.pem() + &intermediate.pem() + &by_the_old + &root.pem(),
         server_key_pem: server_key.serialize_pem(),
         intermediate_pem: intermediate.pem(),
         intermediate_key_pem: intermediate.key().serialize_pem(),

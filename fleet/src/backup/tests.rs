@@ -44,7 +44,7 @@ impl Bench {
     /// Restores, and expects a refusal that leaves nothing.
     fn refused(&self, what: &str, archive: &Path, exit: Exit, expect: &str) {
         let home = self.path("refused");
-        let error = restore(archive, &home, NOW).expect_err(what);
+        let error = restore(archive, &home, NOW, |_| Ok(())).expect_err(what);
         assert_eq!(error.exit, exit, "{what}: {error}");
         assert!(error.to_string().contains(expect), "{what}: {error}");
         assert!(!home.exists(), "{what}");
@@ -107,7 +107,7 @@ async fn a_home_comes_back_without_its_offline_keys_unless_they_were_asked_for()
         let mode = fs::metadata(&archive).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let folder = bench.path(&format!("{name}-home"));
-        let restored = restore(&archive, &folder, NOW).expect("restored");
+        let restored = restore(&archive, &folder, NOW, |_| Ok(())).expect("restored");
         assert_eq!(restored.offline_keys, offline == OfflineKeys::Take);
         let home = Home::open(&folder).expect("a home");
         assert_eq!(home.targets_key().exists(), offline == OfflineKeys::Take);
@@ -123,7 +123,7 @@ async fn a_home_comes_back_without_its_offline_keys_unless_they_were_asked_for()
         let mode = fs::metadata(home.director_key()).expect("there");
         assert_eq!(mode.permissions().mode() & 0o777, 0o600);
         Controller::open(&home).expect("a controller");
-        let error = restore(&archive, &folder, NOW).expect_err("twice");
+        let error = restore(&archive, &folder, NOW, |_| Ok(())).expect_err("twice");
         assert_eq!(error.exit, Exit::Missing, "{error}");
         let error = pack(&bench.home, &archive, offline, NOW).expect_err("over it");
         assert_eq!(error.exit, Exit::Missing, "{error}");
@@ -149,7 +149,7 @@ async fn metadata_of_a_restored_controller_is_signed_anew_above_what_devices_tru
     let bench = Bench::new().await;
     let archive = bench.pack("archive", OfflineKeys::Take);
     let folder = bench.path("restored");
-    restore(&archive, &folder, NOW).expect("restored");
+    restore(&archive, &folder, NOW, |_| Ok(())).expect("restored");
     let controller = Controller::open(&Home::open(&folder).expect("a home")).expect("opened");
     controller.refresh().await.expect("signed anew");
     let version = async |role: &'static str| {
@@ -199,12 +199,12 @@ async fn an_archive_that_is_cut_or_has_a_flipped_bit_is_refused() {
     // Its header is read by the tar library, whose words quote it.
     let raw = zstd::encode_all(&[b'\x1b'; 1024][..], 1).expect("packed");
     fs::write(&damaged, raw).expect("written");
-    let said = restore(&damaged, &bench.path("raw"), NOW).expect_err("raw bytes");
+    let said = restore(&damaged, &bench.path("raw"), NOW, |_| Ok(())).expect_err("raw bytes");
     let said = said.to_string();
     assert!(said.contains("no backup of a controller"), "{said}");
     assert!(!said.contains(char::is_control), "{said:?}");
     fs::write(&damaged, &whole).expect("written");
-    restore(&damaged, &bench.path("good"), NOW).expect("whole");
+    restore(&damaged, &bench.path("good"), NOW, |_| Ok(())).expect("whole");
 }
 
 /// Changes the manifest of an archive as text.
@@ -430,7 +430,7 @@ async fn a_hostile_archive_is_refused_or_restored_as_it_was() {
     let runs = ProptestConfig::with_cases(64);
     let checked = TestRunner::new(runs).run(&changed, |tar| {
         fs::write(&hostile, zstd::encode_all(&tar[..], 1).expect("packed")).expect("written");
-        match restore(&hostile, &home, NOW) {
+        match restore(&hostile, &home, NOW, |_| Ok(())) {
             Ok(_) => fs::remove_dir_all(&home).expect("removed"),
             Err(error) => prop_assert!(!home.exists(), "{error}"),
         }

@@ -59,7 +59,8 @@ enum Broken {
     Disk { path: PathBuf, error: io::Error },
 }
 
-/// Restores an archive into a home that is not there yet.
+/// Restores an archive into a home that is not there yet; `finish` does what is left to do before
+/// it is put into place.
 ///
 /// # Errors
 /// Something is in the way, or the archive is no good; then nothing is in place.
@@ -67,6 +68,7 @@ pub(crate) fn restore(
     archive: &Path,
     folder: &Path,
     now: UnixSeconds,
+    finish: impl FnOnce(&Home) -> Result<(), OperatorError>,
 ) -> Result<Restored, OperatorError> {
     Home::check_vacant(folder)?;
     let file = File::open(archive)
@@ -78,6 +80,7 @@ pub(crate) fn restore(
     let resumed = backup::resume(&home.database(), backup_at, now)
         .map_err(|error| unusable(archive, error))?;
     controller::check(&home)?;
+    finish(&home)?;
     unfinished.put(folder)?;
     Ok(Restored {
         home: folder.display().to_string(),

@@ -9,7 +9,9 @@ use crate::backup::{self, Restored};
 use crate::cli::Context;
 use crate::clock;
 use crate::error::{Exit, OperatorError};
+use crate::home::Home;
 use crate::output::note;
+use crate::replace;
 
 /// Where from; `--home` says where to.
 #[derive(Debug, clap::Args)]
@@ -17,17 +19,32 @@ pub(crate) struct Args {
     /// A file that `muster backup` wrote.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// The controller was stolen: replace every key that it held, by the word of the offline keys.
+    #[arg(long)]
+    stolen: bool,
+    #[command(flatten)]
+    new_keys: replace::NewKeys,
 }
 
 /// Runs it.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
     let (folder, now) = (context.home.clone(), clock::now());
-    let restored = tokio::task::spawn_blocking(move || backup::restore(&args.file, &folder, now));
+    let runtime = tokio::runtime::Handle::current();
+    let (stolen, with) = (args.stolen, args.new_keys);
+    let finish = move |home: &Home| match stolen {
+        true => runtime.block_on(replace::keys(home, &with, now)),
+        false => Ok(()),
+    };
+    let restored =
+        tokio::task::spawn_blocking(move || backup::restore(&args.file, &folder, now, finish));
     let restored = restored.await.map_err(|error| {
         OperatorError::new(Exit::Bug, "restore the backup", error, "report this")
     })??;
     context.output.print(&restored, text);
     note(advice(&restored));
+    if stolen {
+        note(replace::ADVICE);
+    }
     Ok(())
 }
 

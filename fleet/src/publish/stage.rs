@@ -10,6 +10,7 @@ use muster_protocol::id::ModelId;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::{Expiry, Role, Stored, Targets, Trusted, author};
 
+use super::apart;
 use super::online::{self, refused};
 use super::{Current, Publication};
 use crate::controller::{Error, Keys};
@@ -80,6 +81,7 @@ pub(super) fn stage(
                 .map_err(refused)?;
         }
     }
+    apart::no_release_key_here(&trusted, keys)?;
     Ok(Staged {
         root,
         targets,

@@ -245,6 +245,21 @@ async fn what_is_wrong_with_a_release_is_named() {
 }
 
 #[tokio::test]
+async fn a_key_of_the_controller_is_no_release_key() {
+    let mut bench = Bench::new().await;
+    for (path, purpose) in [
+        (bench.home.director_key(), "the director key"),
+        (bench.home.timestamp_key(), "the timestamp key"),
+    ] {
+        bench.release_key = key_file::read(&path).expect("a key");
+        let prepared = bench.prepare("1.0.0", 1, |_| {}).await;
+        let why = refusal(bench.publish(prepared).await);
+        let expect = format!("{purpose} of this controller would sign for models/bearing");
+        assert!(why.starts_with(&expect), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_blob_is_named() {
     let bench = Bench::new().await;
     let check = async |version: &str, removed: usize, expect: &str| {

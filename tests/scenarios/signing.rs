@@ -1,0 +1,248 @@
+//! Several people sign: on folders that share nothing but the carried file, as a team would; and a
+//! device follows what they signed.
+
+use muster_tests::bundles;
+use muster_tests::cli::{self, Said};
+use muster_tests::device::Device;
+use muster_tests::fleet::Fleet;
+use muster_tests::program;
+use muster_tests::settings::Settings;
+use muster_tests::wait;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A person with a folder of keys; no home, no controller, no network.
+struct Person {
+    name: &'static str,
+    folder: PathBuf,
+}
+
+impl Person {
+    /// Makes a key under a passphrase.
+    fn new(fleet: &Fleet, name: &'static str) -> Self {
+        let folder = fleet.folder().join(name);
+        fs::create_dir(&folder).expect("a folder");
+        let words = folder.join("words");
+        fs::write(&words, format!("passphrase of {name}\n")).expect("written");
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&words, private).expect("chmod");
+        let person = Self { name, folder };
+        person.muster(&["keys", "create", name]).ok();
+        person
+    }
+
+    fn muster(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(program::path("muster"));
+        command
+            .current_dir(&self.folder)
+            .env("MUSTER_KEYS", self.folder.join("keys"))
+            .env("MUSTER_PASSPHRASE_FILE", self.folder.join("words"))
+            .args(arguments);
+        cli::run(&mut command)
+    }
+
+    /// What is given to whoever proposes.
+    fn public(&self) -> String {
+        let path = self.folder.join("keys").join(format!("{}.pub", self.name));
+        path.display().to_string()
+    }
+
+    /// Takes the file from where it lies, signs, and gives it back.
+    fn sign(&self, kind: &str, carried: &Path, more: &[&str]) -> Said {
+        let here = self.folder.join("carried");
+        fs::copy(carried, &here).expect("carried here");
+        let line = [&[kind, "sign", "carried", "--yes"], more].concat();
+        let said = self.muster(&line);
+        fs::copy(&here, carried).expect("carried back");
+        said
+    }
+}
+
+struct Team {
+    people: [Person; 3],
+    first_root: String,
+}
+
+impl Team {
+    /// Root and targets go from the one key of `muster init` to two of three people.
+    fn take_over(fleet: &Fleet) -> Self {
+        let people = ["alice", "bob", "carol"].map(|name| Person::new(fleet, name));
+        let shown = fleet.json(&["root", "show"]);
+        let first_root = shown["first_root"].as_str().expect("told").to_owned();
+        let key_of = |role: &str| {
+            let roles = shown["roles"].as_array().expect("roles");
+            let found = roles.iter().find(|shown| shown["role"] == role);
+            found.expect("a role")["keys"][0]
+                .as_str()
+                .expect("an id")
+                .to_owned()
+        };
+        let proposal = fleet.folder().join("team.proposal");
+        let mut line = vec!["root".to_owned(), "rotate".to_owned(), "--out".to_owned()];
+        line.push(proposal.display().to_string());
+        for role in ["root", "targets"] {
+            for person in &people {
+                line.extend(["--add".to_owned(), format!("{role}={}", person.public())]);
+            }
+            line.extend(["--remove".to_owned(), format!("{role}={}", key_of(role))]);
+            line.extend(["--threshold".to_owned(), format!("{role}=2")]);
+        }
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        fleet.cli(&line).ok();
+        let offline = fleet.home().join("offline").display().to_string();
+        let path = proposal.display().to_string();
+        let trust = ["--trust-root", &first_root, "--yes"];
+        let by_the_old_key = [&["root", "sign", &path, "--keys", &offline], &trust[..]].concat();
+        fleet.cli(&by_the_old_key).ok();
+        fleet
+            .cli(&["root", "publish", &path])
+            .refused(4, &["signatures are missing"]);
+        let team = Self { people, first_root };
+        for person in &team.people[..2] {
+            team.trusting(person, "root", &proposal).ok();
+        }
+        fleet.cli(&["root", "publish", &path]).ok();
+        team
+    }
+
+    /// The first time, a person says which root to trust.
+    fn trusting(&self, person: &Person, kind: &str, carried: &Path) -> Said {
+        person.sign(kind, carried, &["--trust-root", &self.first_root])
+    }
+}
+
+#[test]
+fn two_of_three_people_release_and_a_device_serves_it() {
+    let fleet = Fleet::start();
+    let team = Team::take_over(&fleet);
+    let [alice, bob, carol] = &team.people;
+    let device = Device::start_new(&fleet, "press-01", &Settings::default());
+    let bundle = bundles::of_fixture("good", "score", "1.0.0");
+
+    // The one key of before is worth nothing any more.
+    fleet
+        .cli(&["release", bundle.arg(), "--yes"])
+        .refused(4, &["is not signed by our key"]);
+    let proposal = fleet.folder().join("score.proposal");
+    let path = proposal.display().to_string();
+    let keys = [alice, bob, carol].map(Person::public);
+    let signers = [
+        "--signer", &keys[0], "--signer", &keys[1], "--signer", &keys[2],
+    ];
+    let line = [
+        "release",
+        "propose",
+        bundle.arg(),
+        "--out",
+        &path,
+        "--threshold",
+        "2",
+    ];
+    fleet.cli(&[&line[..], &signers].concat()).ok();
+
+    carol
+        .sign("release", &proposal, &[])
+        .refused(4, &["nobody here has trusted its first root"]);
+    let other = "0".repeat(64);
+    carol
+        .sign("release", &proposal, &["--trust-root", &other])
+        .refused(4, &["another fleet"]);
+    alice
+        .sign("root", &proposal, &[])
+        .refused(2, &["it proposes a release"]);
+    let said = alice.sign("release", &proposal, &[]);
+    assert!(said.stderr.contains("score 1.0.0"), "{said:?}");
+    assert!(said.stdout.contains("MAY STILL SIGN"), "{said:?}");
+
+    tampered(bob, &proposal);
+    bob.sign("release", &proposal, &[]).ok();
+    fleet
+        .cli(&["release", "publish", &path, bundle.arg()])
+        .refused(4, &["missing"]);
+    team.trusting(carol, "release", &proposal).ok();
+    let wrong = bundles::of_fixture("good", "score", "9.9.9");
+    fleet
+        .cli(&["release", "publish", &path, wrong.arg()])
+        .refused(3, &["does not release the bundle"]);
+    fleet.cli(&["release", "publish", &path, bundle.arg()]).ok();
+    fleet.roll_out("score", "1.0.0");
+    fleet.wait_receipt(&device.id, "1.0.0", "committed", wait::LATER);
+    device.wait_serves("score", "1.0.0", wait::SOON);
+
+    moves_enrolment(&fleet, [alice, carol]);
+}
+
+/// Somebody between Alice and Bob puts another wish into the file.
+fn tampered(bob: &Person, proposal: &Path) {
+    let honest = fs::read_to_string(proposal).expect("written");
+    let mut changed: serde_json::Value = serde_json::from_str(&honest).expect("JSON");
+    changed["wanted"]["signers"]["threshold"] = 1.into();
+    fs::write(proposal, changed.to_string()).expect("written");
+    bob.sign("release", proposal, &[])
+        .refused(4, &["it was changed after it was signed", "begin anew"]);
+    fs::write(proposal, honest).expect("written");
+}
+
+/// `fleet.json` takes two signatures as well.
+fn moves_enrolment(fleet: &Fleet, signers: [&Person; 2]) {
+    let proposal = fleet.folder().join("fleet.proposal");
+    let path = proposal.display().to_string();
+    let url = "https://elsewhere.example:8443";
+    fleet
+        .cli(&["fleet", "set", "--enroll", url, "--propose", &path])
+        .ok();
+    for person in signers {
+        person.sign("fleet", &proposal, &[]).ok();
+    }
+    fleet.cli(&["fleet", "publish", &path]).ok();
+    let shown = fleet.json(&["fleet", "show"]);
+    assert_eq!(shown["endpoints"]["enroll"], url, "{shown}");
+}
+
+#[test]
+fn a_device_applies_ten_root_rotations_that_it_slept_through() {
+    let fleet = Fleet::start();
+    let mut device = Device::start_new(&fleet, "press-01", &Settings::default());
+    fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
+    fleet.wait_receipt(&device.id, "1.0.0", "committed", wait::LATER);
+    device.stop();
+    let offline = fleet.home().join("offline").display().to_string();
+    let mut before = key_of_root(&fleet);
+    for turn in 0..10 {
+        let name = format!("root-{turn}");
+        let create = [
+            "keys",
+            "create",
+            &name,
+            "--no-passphrase",
+            "--keys",
+            &offline,
+        ];
+        fleet.cli(&create).ok();
+        let add = format!("root={offline}/{name}.pub");
+        let remove = format!("root={before}");
+        fleet
+            .cli(&[
+                "root", "rotate", "--add", &add, "--remove", &remove, "--yes",
+            ])
+            .ok();
+        before = key_of_root(&fleet);
+    }
+    assert_eq!(fleet.json(&["root", "show"])["version"], 11);
+    fleet.ship(&bundles::of_fixture("good", "score", "1.1.0"));
+    device.start();
+    fleet.wait_receipt(&device.id, "1.1.0", "committed", wait::LATER);
+    device.wait_serves("score", "1.1.0", wait::SOON);
+}
+
+fn key_of_root(fleet: &Fleet) -> String {
+    let shown = fleet.json(&["root", "show"]);
+    let roles = shown["roles"].as_array().expect("roles");
+    let root = roles.iter().find(|shown| shown["role"] == "root");
+    root.expect("root")["keys"][0]
+        .as_str()
+        .expect("an id")
+        .to_owned()
+}
