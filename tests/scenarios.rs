@@ -19,6 +19,7 @@ mod other_processor;
 mod outages;
 mod page;
 mod power_cuts;
+mod renewal;
 mod restore;
 mod signing;
 mod simulated;

@@ -1,4 +1,5 @@
-//! Enrolment: how a device gets its identity, once, with a token that a person brings.
+//! Enrolment: how a device gets its identity, once, with a token that a person brings; and renewal,
+//! by the key that it signs documents with.
 //!
 //! Trusts nobody but the digests in the token, asks no clock, and never overwrites the identity
 //! of another device. Keys are made here, never leave, and outlive a failed attempt, so that
@@ -11,6 +12,7 @@ mod error;
 mod http;
 mod identity;
 mod keys;
+mod renew;
 mod reply;
 #[cfg(test)]
 mod tests;
@@ -19,10 +21,12 @@ pub use address::{BadAddress, BadPrefix, Broker, TopicPrefix};
 pub use command::{EnrollArgs, main};
 pub use error::EnrollError;
 pub use identity::{Identity, IdentityError};
+pub use renew::{Renewing, renew};
 
 use crate::store::worked;
 use address::Endpoint;
 use disk::Folder;
+use http::Ask;
 use keys::Keys;
 use muster_protocol::cose;
 use muster_protocol::message::enrolment::EnrolmentRequest;
@@ -39,7 +43,9 @@ pub async fn enroll(token: &Token, state: &Path) -> Result<Identity, EnrollError
     let folder = Folder::open(&identity::folder(state))?;
     refuse_other_device(token, state)?;
     let keys = Keys::load_or_make(&folder)?;
-    let answer = http::post(&endpoint, token.ca, request(token, &keys)?).await?;
+    let trust = http::pinned(&endpoint, token.ca)?;
+    let ask = Ask::Post(request(token, &keys)?);
+    let answer = http::ask(&endpoint, trust, ask).await?;
     let accepted = reply::check(&answer, token, &keys)?;
     identity::write(&folder, &accepted)?;
     // The broker that the fleet names now is tried before one that worked once.

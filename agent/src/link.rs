@@ -220,6 +220,22 @@ impl Link {
         Ok(())
     }
 
+    /// Shows another certificate from now on: what is connected ends in good order, and connects
+    /// anew.
+    ///
+    /// # Errors
+    /// As [`Link::lead_to`]; the certificate before stays as well.
+    pub fn show(
+        &mut self,
+        credentials: Credentials,
+        target: &Target,
+    ) -> Result<(), BadCredentials> {
+        let leg = leg(target, &credentials, &self.time)?;
+        self.credentials = credentials;
+        self.legs.send_replace(leg);
+        Ok(())
+    }
+
     /// The way in for messages.
     #[must_use]
     pub fn publisher(&self) -> Publisher {

@@ -51,7 +51,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut supervisor = Supervisor::start(config, identity, store, serving_events, effects)?;
     let server = start_server(serve_config, &supervisor).await?;
     announce(&server);
-    let (link, mut link_rx) = start_link(link_config, &supervisor)?;
+    let (mut link, mut link_rx) = start_link(link_config, &supervisor)?;
     supervisor.set_publisher(link.publisher());
     let mut ending = Ending::new()?;
     loop {
@@ -63,7 +63,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
             () = until(supervisor.next_due()) => Event::Tick,
         };
         supervisor.handle(event);
-        lead(&link, &mut supervisor);
+        lead(&mut link, &mut supervisor);
     }
     tracing::info!("ending");
     end(&mut supervisor, &mut serving_rx, server, link).await;
@@ -79,8 +79,13 @@ pub(crate) fn seed_root(store: &Store, identity: &Identity) -> Result<(), Failur
     Ok(())
 }
 
-/// Leads the link where the supervisor wants it from now on.
-fn lead(link: &Link, supervisor: &mut Supervisor) {
+/// Leads the link where the supervisor wants it from now on, under its newest certificate.
+fn lead(link: &mut Link, supervisor: &mut Supervisor) {
+    if let Some(credentials) = supervisor.renewed_credentials()
+        && let Err(error) = link.show(credentials, supervisor.link_target())
+    {
+        tracing::error!("the link keeps its certificate: because {error}");
+    }
     if let Some(target) = supervisor.link_wanted()
         && let Err(error) = link.lead_to(target)
     {

@@ -14,6 +14,7 @@ mod outbox;
 #[cfg(test)]
 mod power_cuts;
 mod refresh;
+mod renewal;
 mod serving;
 mod state;
 mod status;
@@ -31,6 +32,7 @@ use crate::serving as model_task;
 use crate::store::Store;
 use crate::store::atomic::DiskError;
 use crate::store::state::AgentState;
+use crate::tls::Credentials;
 use downloads::Downloads;
 use hello::Hellos;
 use muster_device::facts::Facts;
@@ -43,6 +45,7 @@ use muster_protocol::time::Millis;
 use muster_protocol::tuf::{FleetDocument, Trusted};
 use outbox::Outbox;
 use refresh::Refresh;
+use renewal::Renewal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
@@ -99,6 +102,11 @@ pub enum Effect {
         /// How.
         result: Result<muster_protocol::message::Measured, Verdict>,
     },
+    /// The certificate was renewed, and is on disk, or not.
+    Renewed {
+        /// How, in words for people.
+        result: Result<Credentials, String>,
+    },
 }
 
 /// Everything that an agent is.
@@ -121,6 +129,7 @@ pub struct Supervisor {
     routes: Routes,
     status: Arc<Mutex<serde_json::Value>>,
     wire: Wire,
+    renewal: Renewal,
     connected: bool,
     /// It was said that metadata is too old.
     stale_told: bool,
@@ -159,6 +168,7 @@ impl Supervisor {
             .chain(self.refresh.next_due())
             .chain(self.connected.then_some(self.hellos.next_due()))
             .chain(self.unwritten)
+            .chain(self.renewal.next_due())
             .chain([now.plus(REST_MS_MAX)])
             .min()
             .unwrap_or(now)
@@ -195,6 +205,7 @@ impl Supervisor {
         self.downloads_tick(now);
         self.refresh_tick(now);
         self.watch_freshness();
+        self.renewal_tick(now);
         if self.connected {
             self.hello_tick(now);
         }

@@ -52,6 +52,18 @@ pub fn mutual(
     Ok(config)
 }
 
+/// A client without a certificate that trusts exactly the given CAs.
+///
+/// # Errors
+/// A CA that cannot be used.
+pub fn anonymous(anchors: &Anchors, time: TrustedTime) -> Result<ClientConfig, BadCredentials> {
+    let verifier = Anchored::new(anchors.certificates(), time)?;
+    let mut config = builder(Arc::new(verifier))?.with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// A client without a certificate that trusts one certificate by its digest.
 ///
 /// # Errors

@@ -147,6 +147,7 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
 fn enrolment_router(controller: Arc<Controller>) -> Router {
     Router::new()
         .route("/enroll", post(enrolment::enroll))
+        .route("/renew", get(enrolment::offer).post(enrolment::renew))
         .route("/health", get(telemetry::health))
         .layer(Extension(BodyBytesMax(ENROLMENT_BYTES_MAX)))
         .fallback(nothing_here)

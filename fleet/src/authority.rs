@@ -3,6 +3,7 @@
 //!
 //! Never takes a name from a certificate request: only the key in it counts.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use muster_protocol::digest::{Digest, Hex};
@@ -26,8 +27,6 @@ pub(crate) use found::{Founded, LOCAL_NAMES, found, succeed};
 pub(crate) use revocations::Replaced;
 pub(crate) use tls_key::{BadRequest, TlsKey};
 
-/// Life of a device certificate.
-const DEVICE_DAYS: u64 = 825;
 /// Life of the certificate that the fleet shows to a broker: it is made for one connection.
 const CONTROLLER_DAYS: u64 = 7;
 /// How far before its making a certificate begins to be valid: clocks differ.
@@ -104,7 +103,7 @@ impl Authority {
         })
     }
 
-    /// Makes the certificate of a device: its name, this key, for clients only.
+    /// Makes the certificate of a device: its name, this key, for clients only, for some days.
     ///
     /// # Errors
     /// [`AuthorityError::Sign`].
@@ -113,14 +112,15 @@ impl Authority {
         device: &DeviceId,
         key: &TlsKey,
         now: UnixSeconds,
+        days: NonZeroU16,
     ) -> Result<DeviceCertificate, AuthorityError> {
-        let params = client(device.as_str(), now, DEVICE_DAYS)?;
+        let params = client(device.as_str(), now, days.get().into())?;
         let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes);
         let certificate = params.signed_by(key, &self.issuer)?;
         Ok(DeviceCertificate {
             chain_pem: certificate.pem() + &self.intermediate_pem,
             serial: Hex(&serial.unwrap_or_default()).to_string(),
-            expires: now.plus_days(DEVICE_DAYS),
+            expires: now.plus_days(days.get().into()),
         })
     }
 

@@ -4,6 +4,7 @@
 //! a setting that silently does nothing.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,9 @@ pub(crate) use brokers::{BrokerPlace, Brokers};
 
 /// First levels of all topics when nothing else is configured.
 const TOPIC_PREFIX: &str = "muster/v1";
+/// Life of a device's certificate when nothing else is configured.
+const DEVICE_CERTIFICATE_DAYS: NonZeroU16 =
+    NonZeroU16::new(825).expect("invariant: it is not zero");
 
 /// The configuration of `serve`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +44,15 @@ pub(crate) struct Config {
     pub(crate) enroll_url: Option<HttpsUrl>,
     /// First levels of all topics, without a slash at the end.
     pub(crate) topic_prefix: String,
+    /// Days that a device's certificate is valid; it is renewed after two thirds of them.
+    #[serde(skip_serializing_if = "is_default_life")]
+    pub(crate) device_certificate_days: NonZeroU16,
     /// Host names and addresses that the server's certificate carries; devices use the first.
     pub(crate) host_names: Vec<String>,
+}
+
+fn is_default_life(days: &NonZeroU16) -> bool {
+    *days == DEVICE_CERTIFICATE_DAYS
 }
 
 impl Default for Config {
@@ -54,6 +65,7 @@ impl Default for Config {
             broker_url: None,
             enroll_url: None,
             topic_prefix: TOPIC_PREFIX.to_owned(),
+            device_certificate_days: DEVICE_CERTIFICATE_DAYS,
             host_names: vec!["localhost".to_owned()],
         }
     }
@@ -126,7 +138,7 @@ fn parse(text: &str) -> Result<Config, Wrong> {
     let config: Config = toml::from_str(text).map_err(|error| Wrong {
         because: place(text, &error),
         hint: "keys are broker, broker_listen, enroll_listen, api_listen, broker_url, enroll_url, \
-               topic_prefix and host_names"
+               topic_prefix, device_certificate_days and host_names"
             .to_owned(),
     })?;
     if !config.api_listen.ip().is_loopback() {

@@ -4,6 +4,7 @@
 //! Knows neither HTTP nor SQL nor MQTT. Whatever it sends was committed before.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -25,6 +26,7 @@ use crate::endpoint::MqttUrl;
 use crate::error::OperatorError;
 use crate::home::Home;
 use crate::ingest::Rates;
+use crate::renew::Offers;
 use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
 mod brokers;
@@ -35,6 +37,7 @@ mod enrolment;
 mod error;
 mod open;
 mod overview;
+mod renewal;
 mod rollouts;
 #[cfg(test)]
 mod tests;
@@ -94,6 +97,7 @@ pub(crate) struct Controller {
     keys: Keys,
     authority: Arc<Authority>,
     topic_prefix: String,
+    device_certificate_days: NonZeroU16,
     endpoints: RwLock<Endpoints>,
     /// The broker that the newest `fleet.json` names.
     named_broker: RwLock<Option<MqttUrl>>,
@@ -102,6 +106,8 @@ pub(crate) struct Controller {
     epoch: AtomicU64,
     /// The newest certificate of each device.
     serials: RwLock<BTreeMap<DeviceId, NewestSerial>>,
+    /// Of renewals.
+    offers: Mutex<Offers>,
     rates: Mutex<Rates>,
     outgoing: OnceLock<mpsc::Sender<Outgoing>>,
     publishing: tokio::sync::Mutex<()>,

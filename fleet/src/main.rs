@@ -34,6 +34,7 @@ mod output;
 mod own_metadata;
 mod publish;
 mod release;
+mod renew;
 mod replace;
 mod rollout;
 mod root;

@@ -13,6 +13,7 @@ pub mod hello;
 pub mod key_set;
 pub mod provision;
 pub mod receipt;
+pub mod renewal;
 pub mod statement;
 pub mod time;
 pub mod window;

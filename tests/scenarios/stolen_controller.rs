@@ -82,6 +82,14 @@ fn a_stolen_controller_is_replaced_and_every_device_follows_under_load() {
         assert_ne!(before[at], after[at], "{what}");
     }
     assert_eq!(fleet.json(&["fleet", "show"])["director_epoch"], 2);
+    // The thief may issue certificates under the old CA: devices get theirs under the new one.
+    for device in &devices {
+        let renewed = device.state().join("identity/renewed.pem");
+        wait::until_true("a certificate under the new CA", wait::LATER, || {
+            renewed.exists()
+        });
+        wait_connected(device);
+    }
     let bundle = bundles::of_fixture("crash_later", "score", "2.0.0");
     fleet
         .cli(&["release", bundle.arg(), "--yes", "--after-restore"])

@@ -38,6 +38,8 @@ pub struct Fleet {
     api: Option<SocketAddr>,
     broker: Option<SocketAddr>,
     proxy: Proxy,
+    /// Leads to enrolment, which has another port after each start.
+    enrolment: Proxy,
     clock: Option<FakeClock>,
     folder: TempDir,
     _place: Place,
@@ -140,12 +142,14 @@ impl Fleet {
             api: None,
             broker: None,
             proxy: Proxy::start(),
+            enrolment: Proxy::start(),
             clock: None,
             folder,
             _place: place,
         };
         let prepared = prepare(&fleet.home());
         let (any, broker_url) = ("127.0.0.1:0", fleet.broker_url());
+        let enroll_url = format!("https://localhost:{}", fleet.enrolment.port());
         let listen = [
             "--broker-listen",
             any,
@@ -153,6 +157,8 @@ impl Fleet {
             &broker_url,
             "--enroll-listen",
             any,
+            "--enroll-url",
+            &enroll_url,
             "--api-listen",
             any,
         ];
@@ -166,6 +172,14 @@ impl Fleet {
     /// Gives the machine of the controller another clock, for its next start.
     pub fn set_clock(&mut self, clock: Option<FakeClock>) {
         self.clock = clock;
+    }
+
+    /// The clock of [`Self::set_clock`].
+    ///
+    /// # Panics
+    /// When it has the machine's.
+    pub fn clock(&self) -> &FakeClock {
+        self.clock.as_ref().expect("it has a clock of its own")
     }
 
     /// The broker as devices are told at first.
@@ -226,6 +240,7 @@ impl Fleet {
         self.api = Some(address(&ready, "api="));
         self.broker = Some(broker);
         self.proxy.lead_to(broker);
+        self.enrolment.lead_to(address(&ready, "enroll="));
     }
 
     /// Takes the controller away as a power cut would, and the embedded broker with it.

@@ -75,7 +75,17 @@ impl fmt::Display for Broker {
 }
 
 impl Endpoint {
+    /// Where a token leads.
     pub(super) fn parse(text: &str) -> Result<Self, BadAddress> {
+        Self::of(text, "enroll")
+    }
+
+    /// Where certificates are renewed.
+    pub(super) fn renewal(text: &str) -> Result<Self, BadAddress> {
+        Self::of(text, "renew")
+    }
+
+    fn of(text: &str, last: &str) -> Result<Self, BadAddress> {
         let (uri, host) = split("https", text)?;
         if uri.query().is_some() {
             return Err(bad("https", text));
@@ -86,7 +96,7 @@ impl Endpoint {
             authority: uri
                 .authority()
                 .map_or_else(String::new, ToString::to_string),
-            path: format!("{}/enroll", uri.path().trim_end_matches('/')),
+            path: format!("{}/{last}", uri.path().trim_end_matches('/')),
         })
     }
 }

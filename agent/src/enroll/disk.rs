@@ -41,6 +41,16 @@ impl Folder {
             .map_err(|error| failed(&path, error))
     }
 
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), EnrollError> {
+        let path = self.file(name);
+        if !path.exists() {
+            return Ok(());
+        }
+        let removed = disk::remove(&path).and_then(|()| disk::sync_folder(&self.path));
+        removed.map_err(|error| failed(&path, error))
+    }
+
     fn replace(&self, path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = disk::create(new)?;
         file.write_at(bytes, 0)?;

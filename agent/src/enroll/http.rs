@@ -1,4 +1,4 @@
-//! One request over HTTPS to the fleet that a token pins.
+//! One request over HTTPS to the fleet, which a token pins or `fleet.json` names.
 //!
 //! Never follows a redirect, never uses a proxy, never reads more than an answer may hold.
 
@@ -18,20 +18,40 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
 
 const DIAL_MS: u64 = 20_000;
 const EXCHANGE_MS: u64 = 60_000;
 /// Longest text of a problem that is shown.
 const TEXT_CHARS_MAX: usize = 400;
 
-/// Sends the enrolment request and gives the body of a successful answer.
-pub(super) async fn post(
+/// What is asked.
+pub(super) enum Ask {
+    /// For what is there.
+    Get,
+    /// With this body.
+    Post(Vec<u8>),
+}
+
+/// How the server is trusted that has a CA of this digest.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub(super) fn pinned(endpoint: &Endpoint, ca: Digest) -> Result<Arc<ClientConfig>, EnrollError> {
+    let config = tls::pinned(Arc::new(Pinned::new(ca)));
+    config
+        .map(Arc::new)
+        .map_err(|error| unreachable_at(endpoint, error))
+}
+
+/// Asks, and gives the body of a successful answer.
+pub(super) async fn ask(
     endpoint: &Endpoint,
-    ca: Digest,
-    request: Vec<u8>,
+    config: Arc<ClientConfig>,
+    what: Ask,
 ) -> Result<Vec<u8>, EnrollError> {
-    let stream = connect(endpoint, ca).await?;
-    let exchange = exchange(endpoint, stream, request);
+    let stream = connect(endpoint, config).await?;
+    let exchange = exchange(endpoint, stream, what);
     let (status, body) = timeout(Duration::from_millis(EXCHANGE_MS), exchange)
         .await
         .map_err(|_| unreachable_at(endpoint, "the answer took too long"))??;
@@ -42,13 +62,14 @@ pub(super) async fn post(
     }
 }
 
-async fn connect(endpoint: &Endpoint, ca: Digest) -> Result<TlsStream<TcpStream>, EnrollError> {
-    let config =
-        tls::pinned(Arc::new(Pinned::new(ca))).map_err(|error| unreachable_at(endpoint, error))?;
+async fn connect(
+    endpoint: &Endpoint,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, EnrollError> {
     let stream = tls::dial(&endpoint.host, endpoint.port, DIAL_MS)
         .await
         .map_err(|error| unreachable_at(endpoint, error))?;
-    let handshake = tls::handshake(Arc::new(config), &endpoint.host, stream);
+    let handshake = tls::handshake(config, &endpoint.host, stream);
     timeout(Duration::from_millis(DIAL_MS), handshake)
         .await
         .map_err(|_| unreachable_at(endpoint, "no answer in TLS"))?
@@ -61,16 +82,20 @@ async fn connect(endpoint: &Endpoint, ca: Digest) -> Result<TlsStream<TcpStream>
 async fn exchange(
     endpoint: &Endpoint,
     stream: TlsStream<TcpStream>,
-    request: Vec<u8>,
+    what: Ask,
 ) -> Result<(StatusCode, Vec<u8>), EnrollError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| unreachable_at(endpoint, error))?;
-    let request = Request::post(&endpoint.path)
+    let (request, body) = match what {
+        Ask::Get => (Request::get(&endpoint.path), Vec::new()),
+        Ask::Post(body) => (Request::post(&endpoint.path), body),
+    };
+    let request = request
         .header(header::HOST, &endpoint.authority)
         .header(header::CONTENT_TYPE, "application/cbor")
         .header(header::ACCEPT, "application/cbor, application/problem+json")
-        .body(Full::new(Bytes::from(request)))
+        .body(Full::new(Bytes::from(body)))
         .map_err(|error| unreachable_at(endpoint, error))?;
     let answer = async {
         let response = sender.send_request(request).await;

@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 
 pub(super) const DOCUMENT_KEY: &str = "document.key";
 pub(super) const TLS_KEY: &str = "tls.key";
+/// The key of a renewal that is under way.
+pub(super) const NEXT_TLS_KEY: &str = "tls.next.key";
+/// Key and chain after a renewal: one file, so that no power cut parts them.
+const RENEWED: &str = "renewed.pem";
 const CHAIN: &str = "chain.pem";
 const CA: &str = "ca.pem";
 const ROOT: &str = "root.json";
@@ -140,10 +144,26 @@ pub(super) fn write(folder: &Folder, accepted: &Accepted<'_>) -> Result<(), Enro
         topic_prefix: accepted.topic_prefix.as_str().to_owned(),
     };
     let enrolment = serde_json::to_vec_pretty(&enrolment).map_err(EnrollError::answer)?;
+    folder.remove(RENEWED)?;
     folder.write(CHAIN, accepted.chain_pem.as_bytes())?;
     folder.write(CA, accepted.ca_pem.as_bytes())?;
     folder.write(ROOT, accepted.root)?;
     folder.write(ENROLMENT, &enrolment)
+}
+
+/// Puts a renewed certificate and its key in the place of those before.
+pub(super) fn write_renewed(
+    folder: &Folder,
+    chain_pem: &str,
+    key_pem: &str,
+) -> Result<Credentials, EnrollError> {
+    let both = format!("{key_pem}\n{chain_pem}");
+    let path = folder.file(RENEWED);
+    let credentials =
+        Credentials::from_pem(&both, &both).map_err(|error| IdentityError::broken(&path, error))?;
+    folder.write(RENEWED, both.as_bytes())?;
+    folder.remove(NEXT_TLS_KEY)?;
+    Ok(credentials)
 }
 
 /// Reads a file that only its owner may read.
@@ -157,6 +177,12 @@ pub(super) fn read_secret(path: &Path) -> Result<String, IdentityError> {
 }
 
 fn credentials(folder: &Path) -> Result<Credentials, IdentityError> {
+    let renewed = folder.join(RENEWED);
+    if renewed.exists() {
+        let both = read_secret(&renewed)?;
+        return Credentials::from_pem(&both, &both)
+            .map_err(|error| IdentityError::broken(&renewed, error));
+    }
     let chain = read_text(&folder.join(CHAIN))?;
     let key = read_secret(&folder.join(TLS_KEY))?;
     Credentials::from_pem(&chain, &key).map_err(|error| IdentityError::broken(folder, error))

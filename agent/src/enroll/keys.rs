@@ -4,7 +4,8 @@
 
 use super::EnrollError;
 use super::disk::Folder;
-use super::identity::{self, DOCUMENT_KEY, IdentityError, TLS_KEY};
+use super::identity::{self, DOCUMENT_KEY, IdentityError, NEXT_TLS_KEY, TLS_KEY};
+use crate::tls::Credentials;
 use ed25519_dalek::SigningKey;
 use muster_protocol::digest::{Hex, decode_hex};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
@@ -34,18 +35,38 @@ impl Keys {
         })
     }
 
-    /// A certificate request (PKCS #10, DER) without any wish: only the key in it counts.
+    /// A certificate request for its TLS key.
     pub(super) fn certificate_request(&self) -> Result<Vec<u8>, EnrollError> {
-        let request = CertificateParams::default()
-            .serialize_request(&self.tls)
-            .map_err(EnrollError::key)?;
-        Ok(request.der().to_vec())
+        certificate_request(&self.tls)
     }
 
     /// The TLS key's public half as certificates carry it (SubjectPublicKeyInfo, DER).
     pub(super) fn tls_public(&self) -> Vec<u8> {
         self.tls.subject_public_key_info()
     }
+}
+
+/// The next TLS key: kept until it is certified, so that a lost reply is asked for again; never
+/// the one in use.
+pub(super) fn next_tls(folder: &Folder, in_use: &Credentials) -> Result<KeyPair, EnrollError> {
+    let path = folder.file(NEXT_TLS_KEY);
+    if path.exists()
+        && let Ok(key) = KeyPair::from_pem(&identity::read_secret(&path)?)
+        && !in_use.is_for(&key.subject_public_key_info())
+    {
+        return Ok(key);
+    }
+    let key = make_tls()?;
+    folder.write(NEXT_TLS_KEY, key.serialize_pem().as_bytes())?;
+    Ok(key)
+}
+
+/// A certificate request (PKCS #10, DER) without any wish: only the key in it counts.
+pub(super) fn certificate_request(key: &KeyPair) -> Result<Vec<u8>, EnrollError> {
+    let request = CertificateParams::default()
+        .serialize_request(key)
+        .map_err(EnrollError::key)?;
+    Ok(request.der().to_vec())
 }
 
 /// Reads the key that signs documents.

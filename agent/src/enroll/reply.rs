@@ -40,7 +40,7 @@ pub(super) fn check<'b>(
     if Digest::of(&ca) != token.ca {
         return Err(EnrollError::answer("its CA certificate is not the token's"));
     }
-    check_certificate(reply.certificate_chain, &token.device, keys)?;
+    check_certificate(reply.certificate_chain, &token.device, &keys.tls_public())?;
     Ok(Accepted {
         device: token.device.clone(),
         chain_pem: reply.certificate_chain,
@@ -51,7 +51,12 @@ pub(super) fn check<'b>(
     })
 }
 
-fn check_certificate(chain: &str, device: &DeviceId, keys: &Keys) -> Result<(), EnrollError> {
+/// Whether a chain is of this device, for this key (SubjectPublicKeyInfo, DER).
+pub(super) fn check_certificate(
+    chain: &str,
+    device: &DeviceId,
+    key: &[u8],
+) -> Result<(), EnrollError> {
     let der = certificate(chain, "certificate")?;
     let (_, leaf) = X509Certificate::from_der(&der).map_err(EnrollError::answer)?;
     let names: Vec<_> = leaf
@@ -62,7 +67,7 @@ fn check_certificate(chain: &str, device: &DeviceId, keys: &Keys) -> Result<(), 
     if names != [Ok(device.as_str())] {
         return Err(EnrollError::answer("its certificate names another device"));
     }
-    if leaf.public_key().raw != keys.tls_public() {
+    if leaf.public_key().raw != key {
         return Err(EnrollError::answer("its certificate is for another key"));
     }
     Ok(())

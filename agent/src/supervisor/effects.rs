@@ -161,6 +161,7 @@ impl Supervisor {
 
     pub(super) fn on_effect(&mut self, effect: Effect) {
         match effect {
+            Effect::Renewed { result } => self.renewed(result),
             Effect::Surveyed {
                 model,
                 bundle,

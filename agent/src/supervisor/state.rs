@@ -4,7 +4,8 @@
 
 use super::destination::Named;
 use super::{
-    DISK_RETRY_MS, Downloads, Hellos, Outbox, Refresh, Supervisor, Wire, facts, model_task, status,
+    DISK_RETRY_MS, Downloads, Hellos, Outbox, Refresh, Renewal, Supervisor, Wire, facts,
+    model_task, status,
 };
 use crate::clock;
 use crate::config::Config;
@@ -75,6 +76,7 @@ impl Supervisor {
             routes: Routes::new(),
             status: Arc::default(),
             wire: Wire::new(&identity, fleet.as_ref(), &store),
+            renewal: Renewal::new(&identity.credentials),
             connected: false,
             stale_told: false,
             hellos: Hellos::default(),

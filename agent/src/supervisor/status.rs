@@ -41,6 +41,7 @@ impl Supervisor {
             "state": self.store.folder(),
             "connected": self.connected,
             "link": self.wire.picture(),
+            "certificate": self.renewal.picture(),
             "accepted": self.state.accepted.map(|record| record.at.to_string()),
             "time_trusted": self.time().unix(clock::monotonic()).is_some(),
             "metadata": self.fleet.as_ref().map(|fleet| json!({

@@ -66,6 +66,14 @@ impl Wire {
         self.state = state;
     }
 
+    /// How long nothing has been connected.
+    pub(super) fn down_ms(&self, now: Millis) -> u64 {
+        match self.state {
+            State::Up(_) => 0,
+            State::Down { .. } => now.since(self.since),
+        }
+    }
+
     /// As `muster-agent status` shows it.
     pub(super) fn picture(&self) -> Value {
         let Destination {

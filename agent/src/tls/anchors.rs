@@ -5,6 +5,7 @@
 
 use super::BadCredentials;
 use super::credentials::certificates;
+use muster_protocol::digest::Digest;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls;
@@ -36,6 +37,14 @@ impl Anchors {
             return Err(refused);
         }
         Ok(Self(anchors))
+    }
+
+    /// Whether a certificate with this sha256 in DER is one of them.
+    #[must_use]
+    pub fn include(&self, fingerprint: Digest) -> bool {
+        self.0
+            .iter()
+            .any(|anchor| Digest::of(anchor) == fingerprint)
     }
 
     /// As the verifier wants them.

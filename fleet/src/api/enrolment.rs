@@ -1,7 +1,7 @@
-//! Enrolment over HTTPS: a device's first contact, before it has a certificate.
+//! Enrolment over HTTPS, before a device has a certificate, and renewal, when it may have expired.
 //!
-//! No client certificate is asked for: the token in the request is what counts, and the
-//! controller judges it.
+//! No client certificate is asked for: the token in the request or the signature over it is what
+//! counts, and the controller judges it.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -27,6 +27,23 @@ pub(super) async fn enroll(
     Octets(request): Octets,
 ) -> Answer<([(HeaderName, &'static str); 1], Vec<u8>)> {
     let reply = controller.enroll(request.to_vec()).await?;
+    Ok(([(header::CONTENT_TYPE, "application/cbor")], reply))
+}
+
+/// Offers a new certificate to a device that has an identity.
+pub(super) async fn offer(
+    State(controller): State<Arc<Controller>>,
+) -> Answer<([(HeaderName, &'static str); 1], Vec<u8>)> {
+    let offer = controller.offer_renewal()?;
+    Ok(([(header::CONTENT_TYPE, "application/cbor")], offer))
+}
+
+/// Answers a signed request with a certificate, or says why not.
+pub(super) async fn renew(
+    State(controller): State<Arc<Controller>>,
+    Octets(request): Octets,
+) -> Answer<([(HeaderName, &'static str); 1], Vec<u8>)> {
+    let reply = controller.renew(request.to_vec()).await?;
     Ok(([(header::CONTENT_TYPE, "application/cbor")], reply))
 }
 

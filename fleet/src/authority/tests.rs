@@ -7,6 +7,9 @@ use x509_parser::pem::Pem;
 
 use super::*;
 
+/// Life of a device certificate.
+const DAYS: NonZeroU16 = NonZeroU16::new(825).expect("not zero");
+
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
 fn founded() -> Founded {
@@ -46,7 +49,9 @@ fn a_device_certificate_names_the_device_and_is_for_clients_only() {
     let authority = authority(&founded());
     let device = DeviceId::parse("press-07").expect("valid");
     let key = TlsKey::of_request(&request(&new_key())).expect("a P-256 key");
-    let issued = authority.issue_device(&device, &key, NOW).expect("issued");
+    let issued = authority
+        .issue_device(&device, &key, NOW, DAYS)
+        .expect("issued");
     let chain = pems(&issued.chain_pem);
     assert_eq!(chain.len(), 2, "the certificate and the intermediate");
     let (leaf, ca) = (
@@ -92,7 +97,7 @@ fn serial_numbers_differ() {
     let key = TlsKey::of_request(&request(&new_key())).expect("a P-256 key");
     let serial = || {
         authority
-            .issue_device(&device, &key, NOW)
+            .issue_device(&device, &key, NOW, DAYS)
             .expect("issued")
             .serial
     };

@@ -2,6 +2,7 @@
 //!
 //! Never keeps a secret: only its digest.
 
+use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError};
 
 use muster_protocol::cbor;
@@ -50,7 +51,8 @@ impl Controller {
         let request = enroll::read(&request).map_err(refused)?;
         let (authority, now) = (Arc::clone(&self.authority), clock::now());
         let root = self.root().await?;
-        let work = move |tx: &Tx<'_>| enrol(tx, &authority, &request, now);
+        let days = self.device_certificate_days;
+        let work = move |tx: &Tx<'_>| enrol(tx, (&authority, days), &request, now);
         let enrolled = self.store.write(work).await?;
         if let Some(issued) = enrolled.issued {
             let device = enrolled.device;
@@ -98,7 +100,7 @@ struct Enrolled {
 
 fn enrol(
     tx: &Tx<'_>,
-    authority: &Authority,
+    (authority, days): (&Authority, NonZeroU16),
     request: &Request,
     now: UnixSeconds,
 ) -> Result<Enrolled, Error> {
@@ -112,7 +114,7 @@ fn enrol(
             issued: None,
         }),
         (Ok(Decision::Issue), Some(token)) => {
-            let certificate = authority.issue_device(&token.device, &request.tls_key, now)?;
+            let certificate = authority.issue_device(&token.device, &request.tls_key, now, days)?;
             let issued = IssuedCertificate {
                 serial: certificate.serial,
                 tls_key: request.tls_key.digest(),

@@ -14,6 +14,7 @@ use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 use crate::ingest::Rates;
 use crate::key_file;
+use crate::renew::Offers;
 use crate::store::{Store, StoreError};
 
 /// The epoch before the first `fleet.json` says another.
@@ -55,6 +56,7 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
         keys: keys(home)?,
         authority: Arc::new(Authority::load(home)?),
         topic_prefix: config.topic_prefix.clone(),
+        device_certificate_days: config.device_certificate_days,
         endpoints: RwLock::new(Endpoints {
             broker_url: config.broker_url_for(config.broker_listen.port()),
             enroll_url: config.enroll_url_for(config.enroll_listen.port()),
@@ -69,6 +71,7 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
                 .into_iter()
                 .collect(),
         ),
+        offers: Mutex::new(Offers::default()),
         rates: Mutex::new(Rates::default()),
         outgoing: OnceLock::new(),
         publishing: tokio::sync::Mutex::new(()),

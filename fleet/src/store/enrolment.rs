@@ -95,21 +95,7 @@ impl Tx<'_> {
     ) -> Result<NewestSerial, StoreError> {
         self.add_device(&token.device, issued.issued_at)?;
         self.set_document_key(&token.device, issued.document_key, issued.issued_at)?;
-        self.0.execute(
-            "INSERT INTO certificates
-             (serial, device, tls_key, document_key, issued_at, expires, chain)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![
-                issued.serial,
-                token.device.as_str(),
-                issued.tls_key.0,
-                issued.document_key.0,
-                bits(issued.issued_at.0),
-                bits(issued.expires.0),
-                issued.chain,
-            ],
-        )?;
-        let issue = self.0.last_insert_rowid();
+        let newest = self.add_certificate(&token.device, issued)?;
         self.0.execute(
             "UPDATE tokens SET document_key = ?2, tls_key = ?3, serial = ?4 WHERE secret = ?1",
             params![
@@ -119,10 +105,47 @@ impl Tx<'_> {
                 issued.serial
             ],
         )?;
+        Ok(newest)
+    }
+
+    /// Records a certificate in the enrolment log.
+    pub(crate) fn add_certificate(
+        &self,
+        device: &DeviceId,
+        issued: &IssuedCertificate,
+    ) -> Result<NewestSerial, StoreError> {
+        self.0.execute(
+            "INSERT INTO certificates
+             (serial, device, tls_key, document_key, issued_at, expires, chain)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                issued.serial,
+                device.as_str(),
+                issued.tls_key.0,
+                issued.document_key.0,
+                bits(issued.issued_at.0),
+                bits(issued.expires.0),
+                issued.chain,
+            ],
+        )?;
         Ok(NewestSerial {
-            issue,
+            issue: self.0.last_insert_rowid(),
             serial: issued.serial.clone(),
         })
+    }
+
+    /// The certificate of a device that was issued last.
+    pub(crate) fn newest_certificate(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<IssuedCertificate>, StoreError> {
+        let sql = "SELECT serial, NULL, NULL, tls_key, document_key, issued_at, expires, chain
+                   FROM certificates WHERE device = ? ORDER BY issue DESC LIMIT 1";
+        let row = |row: &Row<'_>| {
+            let serial = row.get(0)?;
+            read_certificate(row, serial)
+        };
+        Ok(self.0.query_row(sql, [device.as_str()], row).optional()?)
     }
 
     /// For each device the serial of the certificate that was issued last: older ones may not

@@ -22,6 +22,9 @@ use crate::clock;
 use crate::command::init;
 use crate::home::Home;
 
+/// Life of a device certificate.
+const DAYS: std::num::NonZeroU16 = std::num::NonZeroU16::new(825).expect("not zero");
+
 const DEADLINE: Duration = Duration::from_secs(30);
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
 const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
@@ -241,7 +244,7 @@ fn write_files(folder: &Path, home: &Home, listen: SocketAddr) {
     let device = DeviceId::parse("press-1").expect("valid");
     let tls_key = TlsKey::of_request(request.der()).expect("P-256");
     let device = authority
-        .issue_device(&device, &tls_key, now)
+        .issue_device(&device, &tls_key, now, DAYS)
         .expect("signed");
     fs::create_dir(folder.join(mosquitto::DATA)).expect("a folder");
     let anchors = fs::read_to_string(home.client_ca_pem()).expect("init wrote it");
