@@ -19,9 +19,10 @@ use muster_protocol::bundle::reference::Source;
 use muster_protocol::bundle::{FeatureReference, HashList, LayerHashes, Reference};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose::{self, KeySet, Refused, Verified};
-use muster_protocol::id::{Epoch, KeySetVersion, Rank, Sequence, Version};
+use muster_protocol::id::{Epoch, KeySetVersion, Nonce, Rank, Sequence, Version};
 use muster_protocol::key::PublicKey;
 use muster_protocol::message::enrolment::{EnrolmentReply, EnrolmentRequest};
+use muster_protocol::message::renewal::{RenewalOffer, RenewalReply, RenewalRequest};
 use muster_protocol::message::{
     Ack, Answer, Assignment, Document, Fetch, FleetKeySet, Gap, GapReason, Health, Hello, Kind,
     MetadataVersions, ModelKeySet, Piece, Place, Provision, RejectReason, Rejected, Requirements,
@@ -548,6 +549,50 @@ fn enrolment_reply() {
     };
     check_plain(
         "enrolment-reply",
+        &value,
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn renewal_offer() {
+    let value = RenewalOffer {
+        nonce: Nonce([0x66; 16]),
+        ca: digest(0x75),
+    };
+    check_plain(
+        "renewal-offer",
+        &value,
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn renewal_request() {
+    let value = RenewalRequest {
+        device: device(),
+        nonce: Nonce([0x66; 16]),
+        ca: digest(0x75),
+        certificate_request: b"a certificate request",
+    };
+    check_signed(
+        "renewal-request",
+        &value,
+        |bytes, keys| Read::of(open(bytes, keys), &value),
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn renewal_reply() {
+    let value = RenewalReply {
+        certificate_chain: "a certificate and its intermediate",
+    };
+    check_plain(
+        "renewal-reply",
         &value,
         |bytes| Read::of(cbor::decode(bytes), &value),
         expect![[""]],

@@ -12,6 +12,7 @@ use muster_protocol::cbor::{self, List, Malformed};
 use muster_protocol::cose::{self, KeySet};
 use muster_protocol::id::{BootId, KeySetVersion, Nonce, Rank, Sequence, StreamId};
 use muster_protocol::message::enrolment::{EnrolmentReply, EnrolmentRequest};
+use muster_protocol::message::renewal::{RenewalOffer, RenewalReply, RenewalRequest};
 use muster_protocol::message::{
     Ack, Answer, Assignment, Document, Fetch, FleetKeySet, ModelKeySet, Piece, Place, Provision,
     RevokedBundle, RoleKeys, Show, SignedTime, Statement, What,
@@ -174,6 +175,16 @@ proptest! {
             topic_prefix: "muster/v1",
         };
         check!(EnrolmentReply<'_>, value);
+        let nonce = Nonce(secret);
+        let value = RenewalRequest {
+            device: device.clone(),
+            nonce,
+            ca,
+            certificate_request: &request,
+        };
+        check!(RenewalRequest<'_>, value);
+        check!(RenewalReply<'_>, RenewalReply { certificate_chain: &text });
+        check!(RenewalOffer, RenewalOffer { nonce, ca });
         let token = Token { url: text, root, ca, device, secret, expires };
         check!(Token, token);
         prop_assert_eq!(token.to_string().parse(), Ok(token));

@@ -4,6 +4,7 @@
 
 use muster_protocol::cose::{self, Signers};
 use muster_protocol::message::enrolment::{EnrolmentReply, EnrolmentRequest};
+use muster_protocol::message::renewal::{RenewalOffer, RenewalReply, RenewalRequest};
 use muster_protocol::message::{
     Ack, Assignment, Document, Fetch, FleetKeySet, Hello, ModelKeySet, Piece, Provision,
     SignedTime, Statement, statement_name,
@@ -11,7 +12,7 @@ use muster_protocol::message::{
 use muster_protocol::token::Token;
 
 /// How many kinds of document there are.
-pub const KINDS: u8 = 14;
+pub const KINDS: u8 = 17;
 
 /// Reads a document of type `$document`; what is read must be written and read again the same.
 /// Unknown keys and explicit defaults may be gone from the writing, but it is final.
@@ -66,7 +67,10 @@ pub fn messages(data: &[u8]) {
         10 => _ = round_trip!(Provision<'_>, bytes),
         11 => _ = round_trip!(EnrolmentRequest<'_>, bytes),
         12 => _ = round_trip!(EnrolmentReply<'_>, bytes),
-        _ => _ = round_trip!(Token, bytes),
+        13 => _ = round_trip!(Token, bytes),
+        14 => _ = round_trip!(RenewalOffer, bytes),
+        15 => _ = round_trip!(RenewalRequest<'_>, bytes),
+        _ => _ = round_trip!(RenewalReply<'_>, bytes),
     }
     peek_signed(bytes);
 }
