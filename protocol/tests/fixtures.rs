@@ -369,7 +369,7 @@ fn hello() {
             temperature_milli_celsius: Some(-4250),
             uptime_s: Some(86_400),
         },
-        challenge: Some(muster_protocol::id::Nonce([0x54; 16])),
+        challenge: Some(Nonce([0x54; 16])),
     };
     check_signed(
         "hello",
@@ -486,7 +486,7 @@ fn signed_time() {
         nonce: NONCE,
         unix: UNIX,
         epoch: Epoch(3),
-        challenge: Some(muster_protocol::id::Nonce([0x54; 16])),
+        challenge: Some(Nonce([0x54; 16])),
         show: None,
     };
     check_signed(
