@@ -23,6 +23,7 @@ mod drift;
 mod endpoint;
 mod enroll;
 mod error;
+mod evidence;
 mod home;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]
