@@ -9,6 +9,7 @@ mod batch;
 mod controller_kills;
 mod damage;
 mod drift;
+mod evidence;
 mod full_disk;
 mod hostile;
 mod kills;

@@ -337,6 +337,20 @@ mod tests {
         }
     }
 
+    /// Both are the director's: the signature of one, under the entries of the other.
+    #[test]
+    fn mixed_bundles_of_two_assignments_are_refused() {
+        let one = good();
+        let mut other = made(DIRECTOR, |_, entries| {
+            entries[1].version = Version::parse("2.0.0").expect("valid");
+        });
+        assert_eq!(one.len(), other.len());
+        let signature = one.len() - 64;
+        other[signature..].copy_from_slice(&one[signature..]);
+        let bad = NotAccepted::Signature(Refused::BadSignature);
+        assert_eq!(judge(&other, None, NOW), Err(bad));
+    }
+
     #[test]
     fn a_cut_assignment_is_refused() {
         let good = good();

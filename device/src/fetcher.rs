@@ -276,6 +276,41 @@ mod tests {
     }
 
     #[test]
+    fn a_partial_bundle_is_asked_for_and_never_complete() {
+        let mut fetcher = Fetcher::new([wanted(A, 1, 0), wanted(B, 2, 1)], 1);
+        let mut now = Millis(0);
+        fetcher.handle(Input::Connected, now);
+        assert_eq!(drain(&mut fetcher, now), [request(A, 0, 1)]);
+        fetcher.handle(Input::Verified { layer: A, index: 0 }, now);
+        // The last piece is kept back for ever.
+        for _ in 0..100 {
+            assert_eq!(drain(&mut fetcher, now), [request(B, 1, 1)]);
+            now = fetcher.poll_timeout().expect("waits").0;
+            fetcher.handle(Input::Tick, now);
+        }
+    }
+
+    #[test]
+    fn slow_retrieval_takes_long_and_loses_no_piece() {
+        let mut fetcher = Fetcher::new([wanted(A, 10, 0)], 1);
+        let mut now = Millis(0);
+        fetcher.handle(Input::Connected, now);
+        assert_eq!(drain(&mut fetcher, now), [request(A, 0, 10)]);
+        for index in 0..10 {
+            // Each piece comes in the last moment before the device would ask again.
+            now = Millis(fetcher.poll_timeout().expect("waits").0.0 - 1);
+            fetcher.handle(Input::Tick, now);
+            fetcher.handle(Input::Verified { layer: A, index }, now);
+            let expect = if index == 9 {
+                &[Output::Complete][..]
+            } else {
+                &[]
+            };
+            assert_eq!(drain(&mut fetcher, now), expect, "{index}");
+        }
+    }
+
+    #[test]
     fn a_bad_piece_delays_and_never_ends_the_fetch() {
         let mut fetcher = Fetcher::new([wanted(A, 2, 0)], 1);
         let mut now = Millis(0);

@@ -20,6 +20,7 @@ mod blobs;
 mod devices;
 mod enrolment;
 mod error;
+mod evidence;
 mod guard;
 mod listener;
 mod metadata;
@@ -113,6 +114,8 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/summary", get(telemetry::summary))
         .route("/api/v1/windows", get(telemetry::windows))
         .route("/api/v1/receipts", get(telemetry::receipts))
+        .route("/api/v1/receipts/signed", get(evidence::signed_receipts))
+        .route("/api/v1/enrolments", get(evidence::enrolments))
         .route("/api/v1/drift", get(telemetry::drift))
         .route("/api/v1/incidents", get(telemetry::incidents))
         .route("/api/v1/restores", get(telemetry::restores))

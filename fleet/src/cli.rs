@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    backup, broker, device, drift, enroll_token, incident, init, keys, receipt, restore, rollout,
-    serve, summary, window,
+    backup, broker, device, drift, enroll_token, enrolment, incident, init, keys, receipt, restore,
+    rollout, serve, summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -69,6 +69,9 @@ enum Command {
     Fleet(ceremony::Command),
     /// Make a single-use token with which one device enrols; prints only the token.
     EnrollToken(enroll_token::Args),
+    /// The log of who enrolled with which keys.
+    #[command(subcommand)]
+    Enrolment(enrolment::Command),
     /// The devices of the fleet and their labels.
     #[command(subcommand)]
     Device(device::Command),
@@ -79,7 +82,7 @@ enum Command {
     #[command(subcommand)]
     Window(window::Command),
     /// Signed reports of what devices did.
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "receipts")]
     Receipt(receipt::Command),
     /// What a person must look at.
     #[command(subcommand)]
@@ -164,6 +167,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Root(command) => root::run(command, context).await,
         Command::Fleet(command) => ceremony::run(command, context).await,
         Command::EnrollToken(args) => enroll_token::run(args, context).await,
+        Command::Enrolment(command) => enrolment::run(command, context).await,
         Command::Device(command) => device::run(command, context).await,
         Command::Rollout(command) => rollout::run(command, context).await,
         Command::Window(command) => window::run(command, context).await,
@@ -261,6 +265,12 @@ mod tests {
             ("muster rollout show 1", true),
             ("muster window list --device press-07 --model m", true),
             ("muster receipt list", true),
+            ("muster receipt export --out r --model m --since 7d", true),
+            ("muster receipt export", false),
+            ("muster receipts verify r --log l --complete", true),
+            ("muster receipt verify r", false),
+            ("muster enrolment export --out l --after earlier", true),
+            ("muster enrolment export", false),
             ("muster incident list --device press-07", true),
             ("muster drift --model m", true),
             (

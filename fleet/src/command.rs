@@ -8,6 +8,7 @@ pub(crate) mod broker;
 pub(crate) mod device;
 pub(crate) mod drift;
 pub(crate) mod enroll_token;
+pub(crate) mod enrolment;
 pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -19,3 +20,4 @@ pub(crate) mod summary;
 pub(crate) mod window;
 
 mod show;
+mod span;

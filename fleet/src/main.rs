@@ -23,6 +23,7 @@ mod drift;
 mod endpoint;
 mod enroll;
 mod error;
+mod evidence;
 mod gather;
 mod home;
 #[cfg(test)]

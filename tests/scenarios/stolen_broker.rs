@@ -1,9 +1,13 @@
 //! A broker in foreign hands, with the real one's certificate and key: it can hold back and
 //! repeat, but nothing that it changes counts.
 
+use ed25519_dalek::SigningKey;
+use muster_protocol::digest::decode_hex;
+use muster_protocol::id::StreamId;
 use muster_tests::bundles;
 use muster_tests::cli;
 use muster_tests::device::Device;
+use muster_tests::document;
 use muster_tests::fleet::Fleet;
 use muster_tests::load::Load;
 use muster_tests::program::{self, Program};
@@ -13,8 +17,11 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
-use super::{FEATURES, expect_score};
+use super::outages::wait_connected;
+use super::{FEATURES, counts_agree, expect_score, receipts_agree, stored_once};
 
+/// Rows of which a window says enough to be sent.
+const ROWS: usize = 40;
 const ASSIGNMENT: &str = "muster/v1/press-01/down/assignment";
 
 /// A mosquitto that devices take for the fleet's broker.
@@ -97,11 +104,7 @@ fn assignment(fleet: &Fleet, device: &Device) -> Vec<u8> {
 
 #[test]
 fn a_stolen_broker_changes_no_assignment_and_repeats_no_old_one() {
-    let name = "stolen broker";
-    let installed = |program: &str| {
-        skip::has_program(name, program, "apt-get install mosquitto mosquitto-clients")
-    };
-    if !installed("mosquitto") || !installed("mosquitto_sub") {
+    if !installed("stolen broker") {
         return;
     }
     let fleet = Fleet::start();
@@ -157,4 +160,57 @@ fn a_stolen_broker_changes_no_assignment_and_repeats_no_old_one() {
         ["1.0.0"],
         "{tally:?}"
     );
+}
+
+#[test]
+fn a_stolen_broker_makes_no_device_delete_telemetry() {
+    if !installed("stolen broker: telemetry") {
+        return;
+    }
+    let fleet = Fleet::start();
+    let device = Device::start_new(&fleet, "press-01", &Settings::default());
+    fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
+    fleet.wait_receipt("press-01", "1.0.0", "committed", wait::LATER);
+    fleet.proxy().cut();
+    let broker = StolenBroker::start(&fleet);
+    wait_connected(&device);
+    device
+        .scores("score", &[[0.1; 4]; ROWS])
+        .expect("it serves");
+    let queued = || {
+        let status = device.status().unwrap_or_default();
+        let lane = status["queue"]["windows"].clone();
+        (lane["through"].as_u64(), lane["stream"].to_string())
+    };
+    let (through, stream) = queued();
+    let mut id = [0; 8];
+    decode_hex(stream.trim_matches('"'), &mut id).expect("16 digits");
+    let refusals = || {
+        program::plain(&device.log())
+            .matches("acknowledgement not accepted")
+            .count()
+    };
+    let thief = SigningKey::from_bytes(&[66; 32]);
+    let forged = document::acknowledgement("press-01", &thief, StreamId(id));
+    let its_own = document::key(device.state());
+    let by_a_device = document::acknowledgement("press-01", &its_own, StreamId(id));
+    for ack in [&forged, &by_a_device, &forged[..forged.len() - 1].to_vec()] {
+        let before = refusals();
+        broker.say("muster/v1/press-01/down/ack", ack);
+        wait::until_true("a refusal", wait::SOON, || refusals() > before);
+    }
+    assert_eq!(queued(), (through, stream), "nothing counts as stored");
+    drop(broker);
+    fleet.proxy().lead_to(fleet.broker());
+    wait_connected(&device);
+    counts_agree(&fleet, &device, ROWS as u64);
+    receipts_agree(&fleet, &device);
+    stored_once(&fleet);
+}
+
+fn installed(test: &str) -> bool {
+    let has = |program: &str| {
+        skip::has_program(test, program, "apt-get install mosquitto mosquitto-clients")
+    };
+    has("mosquitto") && has("mosquitto_sub")
 }

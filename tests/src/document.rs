@@ -10,8 +10,8 @@ use muster_protocol::id::{
     BootId, DeviceId, EpochGeneration, ModelId, Nonce, Sequence, StreamId, Version,
 };
 use muster_protocol::message::{
-    Answer, Document, Fetch, Health, Hello, Measured, MetadataVersions, Piece, Reason, Receipt,
-    Step, What,
+    Ack, Answer, Document, Fetch, Health, Hello, Measured, MetadataVersions, Piece, Reason,
+    Receipt, Step, What,
 };
 use muster_protocol::time::Millis;
 use muster_protocol::{cbor, cose};
@@ -91,6 +91,20 @@ pub fn refusal(
         gap: None,
     };
     cose::seal_vec(&document, key)
+}
+
+/// An acknowledgement of everything that a device may ever say in a stream, signed by `key`.
+///
+/// # Panics
+/// When the id is none.
+pub fn acknowledgement(device: &str, key: &SigningKey, stream: StreamId) -> Vec<u8> {
+    let ack = Ack {
+        device: DeviceId::parse(device).expect("a valid id"),
+        stream,
+        through: Sequence(u64::MAX),
+        rejected: List::default(),
+    };
+    cose::seal_vec(&ack, key)
 }
 
 /// What a `down/piece` says of a blob: `Some(bytes)`, or `None` for `not_found`.

@@ -20,6 +20,7 @@ mod panics;
 mod provider;
 mod reachable;
 mod source;
+mod threats;
 mod thumb;
 mod tree;
 mod waiting;
@@ -59,7 +60,7 @@ struct Rule {
     check: fn(&House<'_>) -> Vec<Finding>,
 }
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     opening::RULE,
     length::RULE,
     names::RULE,
@@ -74,6 +75,7 @@ const RULES: [Rule; 17] = [
     panics::RULE,
     leftovers::RULE,
     links::RULE,
+    threats::RULE,
     decisions::RULE,
     changelog::RULE,
     machine_paths::RULE,

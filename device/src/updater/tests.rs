@@ -5,6 +5,7 @@
 
 extern crate std;
 
+mod attacks;
 mod cuts;
 mod device;
 mod release;
@@ -147,21 +148,9 @@ fn a_model_that_is_removed_leaves_nothing() {
 #[test]
 fn what_may_not_run_is_refused_before_it_is_downloaded() {
     check(
-        "install v1 1\n assign v2-forged 2\n assign v2-other 3\n assign v2-m4 4\n assign v2-agent 5",
+        "install v1 1\n assign v2-m4 4\n assign v2-agent 5",
         expect![[r#"
             > install v1 1
-            > assign v2-forged 2
-              persist Offered active v1 previous -
-              report Offered
-              fetch statement
-              persist Refused active v1 previous -
-              report Refused StatementSignature (0 distinct valid signatures, 1 are needed)
-            > assign v2-other 3
-              persist Offered active v1 previous -
-              report Offered
-              fetch statement
-              persist Refused active v1 previous -
-              report Refused StatementMismatch (it is signed for pump 2.0.0)
             > assign v2-m4 4
               persist Offered active v1 previous -
               report Offered
@@ -177,7 +166,7 @@ fn what_may_not_run_is_refused_before_it_is_downloaded() {
         "#]],
     );
     check(
-        "install v1 1\n assign v2-memory 2\n assign v2-disk 3\n answer statement unlisted\n assign v2 4\n assign v2 5 shadow",
+        "install v1 1\n assign v2-memory 2\n assign v2-disk 3\n assign v2 5 shadow",
         expect![[r#"
             > install v1 1
             > assign v2-memory 2
@@ -192,13 +181,6 @@ fn what_may_not_run_is_refused_before_it_is_downloaded() {
               fetch statement
               persist Refused active v1 previous -
               report Refused Disk (it needs 1001 bytes of disk, 1000 are left)
-            > answer statement unlisted
-            > assign v2 4
-              persist Offered active v1 previous -
-              report Offered
-              fetch statement
-              persist Refused active v1 previous -
-              report Refused NotListed (signed metadata does not list this statement)
             > assign v2 5 shadow
               persist Refused active v1 previous -
               report Offered
@@ -240,7 +222,7 @@ fn a_wrong_manifest_or_hash_list_is_refused_at_once() {
 }
 
 #[test]
-fn the_network_only_delays() {
+fn drop_request_attacks_only_delay() {
     check(
         "answer statement foreign\n answer statement unavailable\n answer plan unavailable
          answer pieces unavailable\n assign v1 1\n tick\n tick\n tick\n tick",
@@ -405,7 +387,7 @@ fn a_late_answer_ends_the_pause() {
 }
 
 #[test]
-fn accept_by_passes_while_fetching() {
+fn slow_retrieval_ends_when_accept_by_passes() {
     check(
         "answer pieces silence\n assign v1 1\n say expired",
         expect![[r#"

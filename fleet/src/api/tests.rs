@@ -148,6 +148,19 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
         (Method::GET, "/api/v1/receipts", "", (200, "")),
         (
             Method::GET,
+            "/api/v1/receipts/signed?device=press-99&since_s=60",
+            "",
+            (200, ""),
+        ),
+        (
+            Method::GET,
+            "/api/v1/receipts/signed?since_s=-1",
+            "",
+            (400, "bad-request"),
+        ),
+        (Method::GET, "/api/v1/enrolments", "", (200, "")),
+        (
+            Method::GET,
             "/api/v1/incidents?device=press-99",
             "",
             (200, ""),
@@ -389,6 +402,30 @@ async fn enrolment_answers_over_tls_and_a_mute_caller_holds_nobody_up() {
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     drop(mute);
     server.stop().await;
+}
+
+/// Where devices may ask without a token, there is enrolment and nothing else.
+#[tokio::test]
+async fn a_device_changes_no_metadata_of_the_fleet() {
+    let sample = Sample::new().await;
+    for (method, path) in [
+        (Method::POST, "/api/v1/publications"),
+        (Method::GET, "/api/v1/metadata/root"),
+        (Method::POST, "/api/v1/enroll-tokens"),
+        (Method::POST, "/api/v1/rollouts"),
+        (Method::GET, "/api/v1/enrolments"),
+        (Method::GET, "/"),
+    ] {
+        let said = format!("{method} {path}");
+        let router = enrolment_router(Arc::clone(&sample.controller));
+        let request = request(method, path, "{}", &[]);
+        let answer = router.oneshot(request).await.expect("infallible");
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{said}");
+    }
+    for path in ["/api/v1/publications", "/api/v1/enroll-tokens"] {
+        let request = request(Method::POST, path, "{}", &[(header::AUTHORIZATION, "")]);
+        check(&sample, request, (401, "unauthorized")).await;
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use muster_protocol::id::{DeviceId, ModelId, Version};
 use serde_json::Value;
 
 use super::show;
+use super::span::{Span, span};
 use crate::cli::Context;
-use crate::drift::SINCE_S_MAX;
 use crate::error::OperatorError;
 use crate::output::{Output, Table, note};
 
@@ -27,32 +27,6 @@ pub(crate) struct Args {
     /// Windows of the last while: 90m, 24h, 7d. It begins with a full hour.
     #[arg(long, default_value = "24h", value_parser = span)]
     since: Span,
-}
-
-/// A while, as it was said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Span {
-    said: String,
-    seconds: u64,
-}
-
-fn span(text: &str) -> Result<Span, String> {
-    let wrong = || "a while is a number with s, m, h or d, at most ten years: 90m, 24h".to_owned();
-    let (unit_at, unit) = text.char_indices().last().ok_or_else(wrong)?;
-    let unit_s = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 24 * 3600,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text[..unit_at].parse().map_err(|_| wrong())?;
-    let seconds = number.checked_mul(unit_s);
-    let seconds = seconds.filter(|seconds| (1..=SINCE_S_MAX).contains(seconds));
-    Ok(Span {
-        said: text.to_owned(),
-        seconds: seconds.ok_or_else(wrong)?,
-    })
 }
 
 /// Runs it.
@@ -224,22 +198,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn check_span(text: &str, expect: Option<u64>) {
-        assert_eq!(span(text).ok().map(|span| span.seconds), expect, "{text}");
-    }
-
-    #[test]
-    fn a_while_is_a_number_with_its_unit() {
-        check_span("90s", Some(90));
-        check_span("90m", Some(5400));
-        check_span("24h", Some(86_400));
-        check_span("7d", Some(604_800));
-        for wrong in ["", "h", "24", "0h", "-1h", "1.5h", "1w", "24é", "99999d"] {
-            check_span(wrong, None);
-        }
-        check_span("18446744073709551615d", None);
-    }
 
     fn feature(name: &str, p: f64, x2: f64) -> Value {
         json!({ "feature": name, "n": 300, "missing": 1, "out_of_range": 2,

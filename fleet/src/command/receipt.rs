@@ -7,6 +7,9 @@ use super::show;
 use crate::cli::Context;
 use crate::error::OperatorError;
 
+mod export;
+mod verify;
+
 /// What to do with receipts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -19,14 +22,29 @@ pub(crate) enum Command {
         #[arg(long)]
         model: Option<ModelId>,
     },
+    /// Write them to a file, exactly as devices signed them.
+    Export(export::Args),
+    /// Say of each receipt in a file whether it holds: without a controller, home or network.
+    Verify(verify::Args),
 }
 
 /// Runs it.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
+    match command {
+        Command::List { device, model } => list(device, model, context).await,
+        Command::Export(args) => export::run(args, context).await,
+        Command::Verify(args) => verify::run(&args, context.output),
+    }
+}
+
+async fn list(
+    device: Option<DeviceId>,
+    model: Option<ModelId>,
+    context: &Context,
+) -> Result<(), OperatorError> {
     const COLUMNS: [&str; 7] = [
         "device", "model", "version", "since", "step", "reason", "detail",
     ];
-    let Command::List { device, model } = command;
     let filters = [
         ("device", device.map(|device| device.to_string())),
         ("model", model.map(|model| model.to_string())),

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use muster_protocol::id::DeviceId;
+use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
 use crate::store::{
-    DeviceRow, DeviceSummary, Incident, ListFilter, Page, Paged, ReceiptRow, RestoreRow, WindowRow,
+    DeviceRow, DeviceSummary, EnrolmentRow, Incident, ListFilter, Page, Paged, ReceiptRow,
+    RestoreRow, SignedReceipt, WindowRow,
 };
 
 impl Controller {
@@ -77,6 +79,29 @@ impl Controller {
         self.store
             .read(move |tx| Ok(tx.receipts(&filter, &page)?))
             .await
+    }
+
+    /// Receipts exactly as they were signed, of those that came from `since` on.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn signed_receipts(
+        &self,
+        filter: ListFilter,
+        since: UnixSeconds,
+        page: Page,
+    ) -> Result<Paged<SignedReceipt>, Error> {
+        self.store
+            .survey(move |tx| Ok(tx.signed_receipts(&filter, since, &page)?))
+            .await
+    }
+
+    /// The enrolment log: who came with which keys, in the order in which they came.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn enrolments(&self, page: Page) -> Result<Paged<EnrolmentRow>, Error> {
+        self.store.read(move |tx| Ok(tx.enrolments(&page)?)).await
     }
 
     /// Each device with its models and their sums.

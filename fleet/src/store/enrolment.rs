@@ -6,9 +6,10 @@ use muster_protocol::id::DeviceId;
 use muster_protocol::key::PublicKey;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
 
 use super::column::{self, bits};
-use super::{StoreError, Tx};
+use super::{Page, Paged, StoreError, Tx};
 
 /// A token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,23 @@ pub(crate) struct IssuedCertificate {
     pub(crate) expires: UnixSeconds,
     /// Certificate and intermediate, PEM.
     pub(crate) chain: String,
+}
+
+/// An enrolment as it is exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct EnrolmentRow {
+    /// Its place in the enrolment log; later ones are higher.
+    pub(crate) issue: i64,
+    /// Who.
+    pub(crate) device: String,
+    /// The key that signs its documents, 64 hexadecimal digits.
+    pub(crate) document_key: String,
+    /// Digest of the public key of its certificate.
+    pub(crate) tls_key: String,
+    /// Serial of that certificate, hexadecimal.
+    pub(crate) serial: String,
+    /// When, unix seconds.
+    pub(crate) enrolled_at: u64,
 }
 
 /// The certificate with which a device may connect.
@@ -148,6 +166,13 @@ impl Tx<'_> {
         Ok(self.0.query_row(sql, [device.as_str()], row).optional()?)
     }
 
+    /// The enrolment log, in its order.
+    pub(crate) fn enrolments(&self, page: &Page) -> Result<Paged<EnrolmentRow>, StoreError> {
+        let sql = "SELECT issue, device, document_key, tls_key, serial, issued_at
+                   FROM certificates WHERE issue > ?1 ORDER BY issue LIMIT ?2";
+        self.list(sql, &[], page, read_enrolment, |row| row.issue)
+    }
+
     /// For each device the serial of the certificate that was issued last: older ones may not
     /// connect.
     pub(crate) fn newest_serials(&self) -> Result<Vec<(DeviceId, NewestSerial)>, StoreError> {
@@ -177,6 +202,17 @@ impl Tx<'_> {
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+}
+
+fn read_enrolment(row: &Row<'_>) -> rusqlite::Result<EnrolmentRow> {
+    Ok(EnrolmentRow {
+        issue: row.get(0)?,
+        device: row.get(1)?,
+        document_key: row.get(2).map(PublicKey)?.to_string(),
+        tls_key: column::digest(row, 3)?.to_string(),
+        serial: row.get(4)?,
+        enrolled_at: column::number(row, 5)?,
+    })
 }
 
 fn read_certificate(row: &Row<'_>, serial: String) -> rusqlite::Result<IssuedCertificate> {

@@ -1,6 +1,7 @@
 //! Receipts as they were signed, and where each model stands because of them. Never decides what
 //! a step means.
 
+use muster_protocol::digest::Hex;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Sequence, StreamId, Version};
 use muster_protocol::message::{Receipt, Step};
 use muster_protocol::time::UnixSeconds;
@@ -57,8 +58,17 @@ pub(crate) struct ReceiptRow {
     pub(crate) measured: Value,
 }
 
+/// A receipt as it is exported: nothing in it but what the device signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SignedReceipt {
+    #[serde(skip)]
+    row: i64,
+    /// Exactly the signed bytes, in hexadecimal digits.
+    pub(crate) receipt: String,
+}
+
 /// The name of a step, as lists show it.
-fn step_name(step: Step) -> String {
+pub(crate) fn step_name(step: Step) -> String {
     snake_case(&format!("{step:?}"))
 }
 
@@ -123,6 +133,21 @@ impl Tx<'_> {
         let key = params![device.as_str(), stream.0, bits(after.0), bits(through.0)];
         let rows = statement.query_map(key, |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Receipts exactly as they were signed, in the order in which they came, from `since` on.
+    pub(crate) fn signed_receipts(
+        &self,
+        filter: &ListFilter,
+        since: UnixSeconds,
+        page: &Page,
+    ) -> Result<Paged<SignedReceipt>, StoreError> {
+        let sql = "SELECT receipt, document FROM receipts
+                   WHERE receipt > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
+                   AND received_at >= CAST(?5 AS INTEGER) ORDER BY receipt LIMIT ?2";
+        let ([device, model], since) = (filter.values(), bits(since.0).to_string());
+        let filters = [device, model, Some(since.as_str())];
+        self.list(sql, &filters, page, read_signed, |receipt| receipt.row)
     }
 
     /// The version that serves and the one that passed its probation last.
@@ -207,6 +232,14 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
         unix: column::maybe_number(row, 11)?,
         received_at: column::number(row, 12)?,
         measured: column::from_json(row, 13)?,
+    })
+}
+
+fn read_signed(row: &Row<'_>) -> rusqlite::Result<SignedReceipt> {
+    let document: Vec<u8> = row.get(1)?;
+    Ok(SignedReceipt {
+        row: row.get(0)?,
+        receipt: Hex(&document).to_string(),
     })
 }
 

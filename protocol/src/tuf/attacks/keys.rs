@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn wrong_key_and_unsigned() {
+fn arbitrary_software_by_a_wrong_key_or_unsigned() {
     let rows: [(&'static str, Role, u32); 4] = [
         ("timestamp", Role::Timestamp, 1),
         ("snapshot", Role::Snapshot, 1),
