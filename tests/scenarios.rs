@@ -21,6 +21,7 @@ mod page;
 mod power_cuts;
 mod restore;
 mod simulated;
+mod sneakernet;
 mod stolen_broker;
 mod story;
 mod swaps;

@@ -17,6 +17,7 @@ mod refresh;
 mod serving;
 mod state;
 mod status;
+mod stick;
 mod sweep;
 mod wire;
 
@@ -45,6 +46,7 @@ use outbox::Outbox;
 use refresh::Refresh;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use stick::Stick;
 use tokio::sync::mpsc;
 use wire::Wire;
 
@@ -65,6 +67,8 @@ pub enum Event {
     Serving(model_task::Event),
     /// An effect has ended.
     Effect(Effect),
+    /// About a stick, from a command.
+    Stick(crate::stick::Request),
     /// Time has passed.
     Tick,
 }
@@ -122,6 +126,7 @@ pub struct Supervisor {
     status: Arc<Mutex<serde_json::Value>>,
     wire: Wire,
     connected: bool,
+    stick: Option<Stick>,
     /// It was said that metadata is too old.
     stale_told: bool,
     hellos: Hellos,
@@ -141,6 +146,7 @@ impl Supervisor {
             Event::Link(event) => self.on_link(event),
             Event::Serving(event) => self.on_serving(event),
             Event::Effect(effect) => self.on_effect(effect),
+            Event::Stick(request) => self.on_stick(request),
             Event::Tick => self.on_tick(),
         }
         self.drain();
@@ -159,6 +165,7 @@ impl Supervisor {
             .chain(self.refresh.next_due())
             .chain(self.connected.then_some(self.hellos.next_due()))
             .chain(self.unwritten)
+            .chain(self.stick_due())
             .chain([now.plus(REST_MS_MAX)])
             .min()
             .unwrap_or(now)
@@ -199,6 +206,7 @@ impl Supervisor {
             self.hello_tick(now);
         }
         self.expire_offers();
+        self.stick_tick(now);
     }
 
     /// Drains every machine until none asks for anything.
@@ -210,5 +218,6 @@ impl Supervisor {
             }
         }
         self.publish_status();
+        self.tell_stick();
     }
 }

@@ -167,6 +167,16 @@ impl Client {
             .map(drop)
     }
 
+    /// A blob that the controller has.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) async fn blob(&self, digest: &Digest) -> Result<Bytes, OperatorError> {
+        let what = format!("fetch the blob {digest}");
+        let path = blob_path(digest);
+        self.succeed(&what, Method::GET, &path, Bytes::new()).await
+    }
+
     /// A metadata document, the newest or of one version; none when there is none.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ mod serve;
 #[cfg(test)]
 mod skip;
 mod standing;
+mod stick;
 mod store;
 
 use std::process::ExitCode;

@@ -76,6 +76,7 @@ impl Supervisor {
             status: Arc::default(),
             wire: Wire::new(&identity, fleet.as_ref(), &store),
             connected: false,
+            stick: None,
             stale_told: false,
             hellos: Hellos::default(),
             challenge: None,
