@@ -24,6 +24,7 @@ mod renewal;
 mod restore;
 mod signing;
 mod simulated;
+mod sneakernet;
 mod stolen_broker;
 mod stolen_controller;
 mod story;

@@ -3,6 +3,8 @@
 //! They parse, call and print; what they do lies elsewhere.
 
 pub mod check;
+pub mod export;
+pub mod import;
 pub mod models;
 pub mod predict;
 pub mod status;

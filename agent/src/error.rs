@@ -131,6 +131,16 @@ pub enum Failure {
         /// What to do.
         hint: &'static str,
     },
+    /// Something on a stick that the agent refused.
+    #[error("failed to take {what} from the stick: because {because}: hint: {hint}")]
+    Stick {
+        /// What.
+        what: String,
+        /// Why.
+        because: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The trusted root.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -154,7 +164,7 @@ impl Failure {
             Self::Config(_) => exit::USAGE,
             Self::Identity(_) => exit::RESOURCE,
             Self::Open(_) | Self::Disk(_) | Self::Start(_) | Self::Serve(_) => exit::RESOURCE,
-            Self::Credentials(_) | Self::Verification(_) => exit::REFUSED,
+            Self::Credentials(_) | Self::Verification(_) | Self::Stick { .. } => exit::REFUSED,
             Self::Metadata(MetadataError::Root(_)) | Self::State(StateError::Damaged(_)) => {
                 exit::REFUSED
             }

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use muster_protocol::cbor;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
@@ -67,6 +68,27 @@ impl Local {
             return Ok(value);
         }
         Err(refusal(answer.status, &value))
+    }
+
+    /// Says something of our own to the agent and reads its answer, both in CBOR.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; [`Failure::Unavailable`] when the agent is of another version.
+    pub async fn tell<T>(&mut self, path: &str, said: Vec<u8>) -> Result<T, Failure>
+    where
+        T: for<'b> minicbor::Decode<'b, ()>,
+    {
+        let answer = self.send(Method::POST, path, said.into(), None).await?;
+        if answer.status != StatusCode::OK {
+            let value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+            return Err(refusal(answer.status, &value));
+        }
+        cbor::decode(&answer.body).map_err(|error| {
+            let because = format!("the agent answers in another way: {error}");
+            Failure::Unavailable(format!(
+                "failed to speak to the agent: because {because}: hint: start the agent of this version"
+            ))
+        })
     }
 
     /// Asks for a prediction with binary tensors both ways: `head` in JSON, `data` behind it.

@@ -23,6 +23,7 @@ pub mod serve;
 pub mod serving;
 #[cfg(test)]
 mod skip;
+pub mod stick;
 pub mod store;
 pub mod supervisor;
 pub mod tensor;
@@ -33,6 +34,8 @@ pub mod worker;
 use clap::{Parser, Subcommand};
 use command::StateArgs;
 use command::check::{self, CheckArgs};
+use command::export::ExportArgs;
+use command::import::ImportArgs;
 use command::predict::PredictArgs;
 use enroll::EnrollArgs;
 use error::Failure;
@@ -62,6 +65,10 @@ enum Command {
     Models(StateArgs),
     /// Sends rows of a file through a serving model; needs no network.
     Predict(PredictArgs),
+    /// Takes what a stick brings from the fleet; needs no network.
+    Import(ImportArgs),
+    /// Writes what waits for the fleet to a stick.
+    Export(ExportArgs),
     /// Verifies everything that the slots on disk need; needs no running agent.
     Verify(StateArgs),
     /// Says what a model is, whether it runs here, and what it answers.
@@ -99,6 +106,8 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Status(args) => command::status::run(&args).await,
         Command::Models(args) => command::models::run(&args).await,
         Command::Predict(args) => command::predict::run(&args).await,
+        Command::Import(args) => command::import::run(&args).await,
+        Command::Export(args) => command::export::run(&args).await,
         Command::Verify(args) => command::verify::run(&args),
     };
     match done {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::enroll::Identity;
 use crate::error::Failure;
 use crate::link::{Link, LinkConfig, LinkEvent, Timeouts};
-use crate::serve::{self, ServeConfig, Server};
+use crate::serve::{self, ServeConfig, Server, Sticks};
 use crate::serving;
 use crate::store::Store;
 use crate::supervisor::{Effect, Event, Supervisor};
@@ -47,9 +47,10 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let (serving_events, mut serving_rx) = mpsc::channel::<serving::Event>(EVENTS_MAX);
     let (effects, mut effects_rx) = mpsc::channel::<Effect>(EVENTS_MAX);
     let link_config = link_config(&identity, &args.state);
+    let (sticks, mut sticks_rx) = mpsc::channel(EVENTS_MAX);
     let serve_config = serve_config(&config, &args.state);
     let mut supervisor = Supervisor::start(config, identity, store, serving_events, effects)?;
-    let server = start_server(serve_config, &supervisor).await?;
+    let server = start_server(serve_config, &supervisor, sticks).await?;
     announce(&server);
     let (mut link, mut link_rx) = start_link(link_config, &supervisor)?;
     supervisor.set_publisher(link.publisher());
@@ -60,6 +61,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
             Some(event) = link_rx.recv() => Event::Link(event),
             Some(event) = serving_rx.recv() => Event::Serving(event),
             Some(effect) = effects_rx.recv() => Event::Effect(effect),
+            Some(request) = sticks_rx.recv() => Event::Stick(request),
             () = until(supervisor.next_due()) => Event::Tick,
         };
         supervisor.handle(event);
@@ -160,7 +162,11 @@ fn serve_config(config: &Config, state: &Path) -> ServeConfig {
     }
 }
 
-async fn start_server(config: ServeConfig, supervisor: &Supervisor) -> Result<Server, Failure> {
+async fn start_server(
+    config: ServeConfig,
+    supervisor: &Supervisor,
+    sticks: Sticks,
+) -> Result<Server, Failure> {
     let status = supervisor.status();
     let read = move || {
         status
@@ -168,7 +174,13 @@ async fn start_server(config: ServeConfig, supervisor: &Supervisor) -> Result<Se
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     };
-    Ok(serve::start(config, supervisor.routes(), std::sync::Arc::new(read)).await?)
+    Ok(serve::start(
+        config,
+        supervisor.routes(),
+        std::sync::Arc::new(read),
+        sticks,
+    )
+    .await?)
 }
 
 /// One line for scripts: where the local server listens.

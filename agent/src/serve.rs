@@ -13,6 +13,7 @@ mod refusal;
 mod request;
 mod response;
 mod router;
+mod stick;
 
 pub use error::ServeError;
 
@@ -25,11 +26,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// What `GET /muster/status` answers.
 pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// Where goes what `muster-agent import` and `export` ask.
+pub type Sticks = mpsc::Sender<crate::stick::Request>;
 
 /// Where to listen, and how much of this device clients may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +91,7 @@ pub async fn start(
     config: ServeConfig,
     routes: Routes,
     status: Status,
+    sticks: Sticks,
 ) -> Result<Server, ServeError> {
     let tcp = match config.http {
         Some(address) => Some(listen::on_tcp(address).await?),
@@ -99,7 +104,7 @@ pub async fn start(
     let (stop, stopping) = watch::channel(false);
     let limits = Limits::of(&config);
     let socket = config.socket.clone();
-    let router = router::router(App::new(config, routes, status));
+    let router = router::router(App::new(config, routes, status, sticks));
     let mut listeners = JoinSet::new();
     let http = tcp.map(|(listener, address)| {
         let guard = Guard::Loopback {
@@ -146,11 +151,12 @@ impl Server {
 }
 
 impl App {
-    fn new(config: ServeConfig, routes: Routes, status: Status) -> App {
+    fn new(config: ServeConfig, routes: Routes, status: Status, sticks: Sticks) -> App {
         let bytes = config.bodies_bytes_max.max(config.body_bytes_max);
         App {
             routes,
             status,
+            sticks,
             body_bytes_max: config.body_bytes_max,
             bodies_kib: Arc::new(Semaphore::new(kib(bytes) as usize)),
             body_timeout: Duration::from_millis(config.body_timeout_ms),

@@ -18,6 +18,7 @@ mod renewal;
 mod serving;
 mod state;
 mod status;
+mod stick;
 mod sweep;
 mod wire;
 
@@ -48,6 +49,7 @@ use refresh::Refresh;
 use renewal::Renewal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use stick::Stick;
 use tokio::sync::mpsc;
 use wire::Wire;
 
@@ -68,6 +70,8 @@ pub enum Event {
     Serving(model_task::Event),
     /// An effect has ended.
     Effect(Effect),
+    /// About a stick, from a command.
+    Stick(crate::stick::Request),
     /// Time has passed.
     Tick,
 }
@@ -131,6 +135,7 @@ pub struct Supervisor {
     wire: Wire,
     renewal: Renewal,
     connected: bool,
+    stick: Option<Stick>,
     /// It was said that metadata is too old.
     stale_told: bool,
     hellos: Hellos,
@@ -150,6 +155,7 @@ impl Supervisor {
             Event::Link(event) => self.on_link(event),
             Event::Serving(event) => self.on_serving(event),
             Event::Effect(effect) => self.on_effect(effect),
+            Event::Stick(request) => self.on_stick(request),
             Event::Tick => self.on_tick(),
         }
         self.drain();
@@ -169,6 +175,7 @@ impl Supervisor {
             .chain(self.connected.then_some(self.hellos.next_due()))
             .chain(self.unwritten)
             .chain(self.renewal.next_due())
+            .chain(self.stick_due())
             .chain([now.plus(REST_MS_MAX)])
             .min()
             .unwrap_or(now)
@@ -210,6 +217,7 @@ impl Supervisor {
             self.hello_tick(now);
         }
         self.expire_offers();
+        self.stick_tick(now);
     }
 
     /// Drains every machine until none asks for anything.
@@ -221,5 +229,6 @@ impl Supervisor {
             }
         }
         self.publish_status();
+        self.tell_stick();
     }
 }

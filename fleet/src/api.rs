@@ -27,13 +27,15 @@ mod metadata;
 mod page;
 mod parse;
 mod rollouts;
+mod sticks;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::Problem;
 pub(crate) use listener::Server;
-pub(crate) use metadata::PublicationBody;
+pub(crate) use metadata::{Octets, PublicationBody};
+pub(crate) use sticks::{CarriedBody, ParcelBody};
 
 use error::ApiError;
 use guard::Guard;
@@ -130,6 +132,8 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
             "/api/v1/devices/{device}/hold",
             delete(devices::release_hold),
         )
+        .route("/api/v1/devices/{device}/parcel", post(sticks::parcel))
+        .route("/api/v1/devices/{device}/carried", post(sticks::carried))
         .route(
             "/api/v1/devices/{device}/models/{model}",
             delete(devices::unassign),

@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    backup, broker, device, drift, enroll_token, enrolment, incident, init, keys, receipt, restore,
-    rollout, serve, summary, window,
+    backup, broker, device, drift, enroll_token, enrolment, export, import, incident, init, keys,
+    receipt, restore, rollout, serve, summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -91,6 +91,10 @@ enum Command {
     Drift(drift::Args),
     /// Each device with its models, predictions and windows.
     Summary,
+    /// Write to a stick what devices without a network need.
+    Export(export::Args),
+    /// Take in what devices have put on a stick.
+    Import(import::Args),
     /// Sign a bundle and publish it as a release.
     Release(release::Command),
     /// Pack models.
@@ -175,6 +179,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Incident(command) => incident::run(command, context).await,
         Command::Drift(args) => drift::run(args, context).await,
         Command::Summary => summary::run(context).await,
+        Command::Export(args) => export::run(args, context).await,
+        Command::Import(args) => import::run(args, context).await,
         Command::Release(command) => release::run(command, context).await,
         Command::Bundle(command) => bundle::run(command, context).await,
     }
@@ -279,6 +285,15 @@ mod tests {
             ),
             ("muster drift", false),
             ("muster drift --model m --since 1w", false),
+            ("muster export --device press-07 --out stick", true),
+            (
+                "muster export --device press-07 --device press-08 --out stick",
+                true,
+            ),
+            ("muster export --out stick", false),
+            ("muster export --device press-07", false),
+            ("muster import stick", true),
+            ("muster import", false),
             ("muster summary", true),
             ("muster release ./bundle --yes", true),
             ("muster release", false),

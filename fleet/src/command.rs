@@ -9,6 +9,8 @@ pub(crate) mod device;
 pub(crate) mod drift;
 pub(crate) mod enroll_token;
 pub(crate) mod enrolment;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod keys;

@@ -39,6 +39,7 @@ mod open;
 mod overview;
 mod renewal;
 mod rollouts;
+mod stick;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -47,6 +48,7 @@ pub(crate) use crate::publish::Publication;
 pub(crate) use error::Error;
 pub(crate) use open::{check, found};
 pub(crate) use overview::{DeviceLook, DevicesLook, FleetLook, ModelLook, Spread, WhichDevices};
+pub(crate) use stick::Parcel;
 
 /// Messages that may wait for the broker: beyond it, those who answer devices wait.
 const OUTGOING_MAX: usize = 256;

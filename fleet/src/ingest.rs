@@ -4,10 +4,7 @@
 //! Never trusts a topic alone: every message is signed by the device that the topic names. What
 //! is not is dropped without an answer.
 
-use muster_protocol::cbor::List;
-use muster_protocol::cose;
 use muster_protocol::id::{DeviceId, Nonce};
-use muster_protocol::message::{Ack, SignedTime};
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::topic::{Down, Up};
 
@@ -18,6 +15,7 @@ use crate::store::StoreError;
 
 mod acknowledge;
 mod adopt;
+mod carried;
 mod document;
 mod fetch;
 mod held;
@@ -29,6 +27,7 @@ mod stream;
 mod tests;
 
 use acknowledge::Stored;
+pub(crate) use carried::Carried;
 use held::Question;
 pub(crate) use rate::Rates;
 
@@ -92,13 +91,7 @@ impl Controller {
     }
 
     async fn send_ack(&self, device: &DeviceId, stored: &Stored) {
-        let ack = Ack {
-            device: device.clone(),
-            stream: stored.stream,
-            through: stored.through,
-            rejected: List::of(&stored.rejected),
-        };
-        let bytes = cose::seal_vec(&ack, &self.keys().ack);
+        let bytes = self.sign_ack(device, stored);
         self.send(device, Down::Ack, bytes, Retain::No).await;
     }
 
@@ -131,16 +124,7 @@ impl Controller {
         question: Question,
         now: UnixSeconds,
     ) {
-        let (device_id, epoch) = (device.clone(), self.director().epoch);
-        let time = SignedTime {
-            device: device_id,
-            nonce,
-            unix: now,
-            epoch,
-            challenge: question.challenge,
-            show: question.show,
-        };
-        let bytes = cose::seal_vec(&time, &self.keys().time);
+        let bytes = self.sign_time(device, nonce, question, now);
         self.send(device, Down::Time, bytes, Retain::No).await;
     }
 }

@@ -45,6 +45,7 @@ mod signing;
 #[cfg(test)]
 mod skip;
 mod standing;
+mod stick;
 mod store;
 
 use std::process::ExitCode;

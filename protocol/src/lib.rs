@@ -6,7 +6,8 @@
 //! A tour: [`id`] names things, [`limits`] bounds everything that comes from outside, [`topic`]
 //! says where a message travels, [`message`] what it says, [`cbor`] how it is written and
 //! [`cose`] how it is signed. [`bundle`] describes a packed model, [`stats`] the counts that a
-//! device folds and a fleet judges. With `alloc`: [`tuf`] metadata, [`token`] of enrolment.
+//! device folds and a fleet judges. With `alloc`: [`tuf`] metadata, [`token`] of enrolment,
+//! [`stick`] for what travels as files.
 
 #![no_std]
 // A wildcard over our own enums hides the next variant.
@@ -23,6 +24,8 @@ pub mod key;
 pub mod limits;
 pub mod message;
 pub mod stats;
+#[cfg(feature = "alloc")]
+pub mod stick;
 pub mod time;
 #[cfg(feature = "alloc")]
 pub mod token;

@@ -107,12 +107,15 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 }
 
 async fn answer(
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     router: Router,
     guard: Guard,
 ) -> Result<Response, Infallible> {
     match guard::check(guard, request.uri(), request.headers()) {
-        Ok(()) => router.oneshot(request.map(Body::new)).await,
+        Ok(()) => {
+            request.extensions_mut().insert(guard);
+            router.oneshot(request.map(Body::new)).await
+        }
         Err(refusal) => Ok(refusal.into_response()),
     }
 }

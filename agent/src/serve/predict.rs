@@ -82,7 +82,10 @@ async fn ask(
 }
 
 /// The whole body, and the memory set aside for it.
-async fn receive(app: &App, request: Request) -> Result<(Bytes, SemaphorePermit<'_>), Refusal> {
+pub(super) async fn receive(
+    app: &App,
+    request: Request,
+) -> Result<(Bytes, SemaphorePermit<'_>), Refusal> {
     let bytes_max = app.body_bytes_max;
     let bytes = match content_length(request.headers()) {
         Some(bytes) if bytes > bytes_max as u64 => return Err(too_large(bytes_max)),

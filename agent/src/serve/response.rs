@@ -20,6 +20,12 @@ pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
     respond(status, "application/json", body)
 }
 
+/// An answer to one of our own commands.
+pub(super) fn cbor<T: minicbor::Encode<()>>(value: &T) -> Response {
+    let body = muster_protocol::cbor::to_vec(value);
+    respond(StatusCode::OK, "application/cbor", body)
+}
+
 /// The reply to an inference request.
 pub(super) fn prediction(
     model: &ModelId,

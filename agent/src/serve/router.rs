@@ -4,7 +4,8 @@
 
 use super::backend::{Readiness, Route, Routes};
 use super::refusal::Refusal;
-use super::{Status, predict, response};
+use super::{Status, Sticks, predict, response, stick};
+use crate::stick::{EXPORT_PATH, IMPORT_PATH};
 use crate::tensor::{Dim, TensorSpec};
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -26,6 +27,7 @@ const PLATFORM: &str = "onnx_tract";
 pub(super) struct App {
     pub(super) routes: Routes,
     pub(super) status: Status,
+    pub(super) sticks: Sticks,
     pub(super) body_bytes_max: usize,
     /// Memory for bodies, one permit a KiB.
     pub(super) bodies_kib: Arc<Semaphore>,
@@ -48,7 +50,9 @@ pub(super) fn router(app: App) -> Router {
         .route("/v2/health/live", get(live))
         .route("/v2/health/ready", get(ready))
         .route("/v2/repository/index", post(index))
-        .route("/muster/status", get(status));
+        .route("/muster/status", get(status))
+        .route(IMPORT_PATH, post(stick::import))
+        .route(EXPORT_PATH, post(stick::export));
     let router = [
         "/v2/models/{model}",
         "/v2/models/{model}/versions/{version}",

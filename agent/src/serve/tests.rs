@@ -6,6 +6,7 @@ mod endpoints;
 mod listening;
 mod predictions;
 mod refusals;
+mod sticks;
 mod swaps;
 
 use super::backend::{Answer, Failure, Job, Readiness, Route};
@@ -108,8 +109,12 @@ fn no_status() -> Status {
     Arc::new(|| serde_json::json!({ "device": "press-07" }))
 }
 
+fn no_sticks() -> Sticks {
+    mpsc::channel(1).0
+}
+
 async fn start_with(routes: &Routes) -> Server {
-    start(on_loopback(), routes.clone(), no_status())
+    start(on_loopback(), routes.clone(), no_status(), no_sticks())
         .await
         .expect("listens")
 }

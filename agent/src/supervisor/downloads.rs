@@ -121,6 +121,11 @@ impl Downloads {
             .min()
     }
 
+    /// Whether a statement is here and metadata does not list it yet.
+    pub(super) fn awaits_metadata(&self, model: &ModelId) -> bool {
+        self.statements.contains_key(model)
+    }
+
     /// Bundles that are being considered.
     pub(super) fn bundles(&self) -> impl Iterator<Item = Digest> + '_ {
         let releases = self
@@ -232,7 +237,11 @@ impl Supervisor {
         self.pieces_tick(now);
     }
 
-    fn request(&self, what: What<'_>, count: u32) {
+    /// Asks for pieces or metadata, a stick first.
+    pub(super) fn request(&mut self, what: What<'_>, count: u32) {
+        if self.wish(&what, count) {
+            return;
+        }
         let fetch = Fetch {
             device: self.identity.device.clone(),
             what,

@@ -114,15 +114,21 @@ impl Supervisor {
     }
 
     pub(super) fn say_hello(&mut self) {
-        let now = clock::monotonic();
-        let period_ms = self.config.hello_s * 1000;
-        let nonce = match state::random() {
-            Ok(fresh) => Nonce(fresh),
+        match self.hello() {
+            Ok(signed) => self.send(Up::Hello, signed),
             Err(because) => {
                 tracing::error!(%because, "no hello without a random number");
-                return self.hellos.put_off(now, period_ms);
+                let period_ms = self.config.hello_s * 1000;
+                self.hellos.put_off(clock::monotonic(), period_ms);
             }
-        };
+        }
+    }
+
+    /// A hello as it is said now; its question for the time is open from here on.
+    pub(super) fn hello(&mut self) -> Result<Vec<u8>, getrandom::Error> {
+        let now = clock::monotonic();
+        let period_ms = self.config.hello_s * 1000;
+        let nonce = Nonce(state::random()?);
         self.hellos.say(nonce, now, period_ms);
         let streams = self.outbox.states();
         let hello = Hello {
@@ -138,8 +144,7 @@ impl Supervisor {
             health: health::read(self.store.folder()),
             challenge: self.challenge.take(),
         };
-        let signed = cose::seal_vec(&hello, &self.identity.document_key);
-        self.send(Up::Hello, signed);
+        Ok(cose::seal_vec(&hello, &self.identity.document_key))
     }
 
     /// What cannot be sent now is asked for, or said, again later.

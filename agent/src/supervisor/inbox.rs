@@ -7,6 +7,7 @@ use super::{Event, Supervisor};
 use crate::clock;
 use crate::enroll::Broker;
 use crate::link::{LinkEvent, Source};
+use crate::stick::Weight;
 use crate::store::state::AcceptedRecord;
 use muster_device::acceptance::{self, NotAccepted};
 use muster_device::trusted_time::OnlineTime;
@@ -46,6 +47,20 @@ const fn cure(because: NotAccepted) -> Option<Cure> {
     }
 }
 
+const fn weight(because: NotAccepted) -> Weight {
+    match because {
+        NotAccepted::TimeUnknown => Weight::NoTime,
+        NotAccepted::Old { .. } => Weight::Older,
+        NotAccepted::Signature(_)
+        | NotAccepted::OtherDevice
+        | NotAccepted::OtherEpoch
+        | NotAccepted::Repeated
+        | NotAccepted::Forked
+        | NotAccepted::Expired { .. }
+        | NotAccepted::Inconsistent => Weight::Bad,
+    }
+}
+
 /// Whether an assignment is held. One that newer metadata did not cure never asks for still newer
 /// metadata by itself: that would go on for ever.
 const fn keeps(cure: Option<Cure>, judged: Judged, refresh_wanted: bool) -> bool {
@@ -62,12 +77,19 @@ impl Supervisor {
             LinkEvent::Up { broker } => self.on_up(broker),
             LinkEvent::Down { because } => self.on_down(because),
             LinkEvent::Message { from, payload } => match from {
-                Source::Down(Down::Assignment) => self.on_assignment(payload, Judged::First),
-                Source::Down(Down::Piece) => self.on_piece(&payload),
-                Source::Down(Down::Ack) => self.on_ack(&payload),
-                Source::Down(Down::Time) => self.on_time(&payload),
+                Source::Down(channel) => self.on_message(channel, payload),
                 Source::Timestamp => self.begin_refresh(),
             },
+        }
+    }
+
+    /// Judges a message for this device, whichever way it came.
+    pub(super) fn on_message(&mut self, channel: Down, payload: Vec<u8>) {
+        match channel {
+            Down::Assignment => self.on_assignment(payload, Judged::First),
+            Down::Piece => self.on_piece(&payload),
+            Down::Ack => self.on_ack(&payload),
+            Down::Time => self.on_time(&payload),
         }
     }
 
@@ -89,9 +111,11 @@ impl Supervisor {
         tracing::warn!(because, "not connected");
         self.connected = false;
         self.link_went_down(because);
-        self.downloads_disconnected();
         self.outbox.disconnected();
-        self.refresh_disconnected();
+        if !self.can_ask() {
+            self.downloads_disconnected();
+            self.refresh_disconnected();
+        }
     }
 
     fn on_assignment(&mut self, payload: Vec<u8>, judged: Judged) {
@@ -115,6 +139,7 @@ impl Supervisor {
             Err(NotAccepted::Repeated) => self.held = None,
             Err(because) => {
                 tracing::warn!(%because, "assignment not accepted");
+                self.refuse("assignment", &because.to_string(), weight(because));
                 self.hold(because, payload, judged);
             }
         }
@@ -176,7 +201,7 @@ impl Supervisor {
     fn on_piece(&mut self, payload: &[u8]) {
         match cbor::decode::<Piece<'_>>(payload) {
             Ok(piece) => self.take_piece(&piece),
-            Err(because) => tracing::warn!(%because, "piece is malformed"),
+            Err(because) => self.not_taken("piece", &format!("it is malformed: {because}")),
         }
     }
 
@@ -184,8 +209,8 @@ impl Supervisor {
         let mut scratch = vec![0; scratch_len(payload.len())];
         match cose::open::<Ack<'_>>(payload, self.facts.ack.as_set(), &mut scratch) {
             Ok(ack) if ack.device == self.identity.device => self.outbox.acknowledged(&ack),
-            Ok(_) => tracing::warn!("acknowledgement is for another device"),
-            Err(because) => tracing::warn!(%because, "acknowledgement not accepted"),
+            Ok(_) => self.not_taken("acknowledgement", "it is for another device"),
+            Err(because) => self.not_taken("acknowledgement", &because.to_string()),
         }
     }
 
@@ -197,10 +222,15 @@ impl Supervisor {
             Err(because) if self.fleet.is_none() => {
                 return tracing::debug!(%because, "signed time not accepted yet");
             }
-            Err(because) => return tracing::warn!(%because, "signed time not accepted"),
+            Err(because) => return self.not_taken("signed time", &because.to_string()),
         };
-        if time.device != self.identity.device || !self.hellos.answered(time.nonce) {
-            return tracing::warn!("signed time answers another question");
+        if time.device != self.identity.device {
+            return self.not_taken("signed time", "it is for another device");
+        }
+        if !self.hellos.answered(time.nonce) {
+            let because = "it answers another question";
+            tracing::warn!("signed time {because}");
+            return self.refuse("signed time", because, Weight::Older);
         }
         self.challenge = time.challenge;
         let now = clock::monotonic();
@@ -212,6 +242,7 @@ impl Supervisor {
             }
             OnlineTime::OtherEpoch | OnlineTime::TooFarAhead | OnlineTime::BelowFloor => {
                 tracing::warn!(?verdict, "signed time is not believed");
+                self.refuse("signed time", "it is not believed", Weight::Older);
             }
         }
         if time.challenge.is_some() {
@@ -220,6 +251,11 @@ impl Supervisor {
         if time.show == Some(Show::Assignment) {
             self.show_assignment();
         }
+    }
+
+    fn not_taken(&mut self, what: &str, because: &str) {
+        tracing::warn!(because, "{what} not accepted");
+        self.refuse(what, because, Weight::Bad);
     }
 
     /// To a fleet that lost it. Exactly the bytes that the director signed: they say who made them.

@@ -12,6 +12,7 @@ use super::Supervisor;
 use super::state::{self, StartError};
 use crate::clock;
 use crate::enroll::Identity;
+use crate::stick::Numbered;
 use crate::store::Store;
 use crate::store::atomic::DiskError;
 use crate::store::queue::Queue;
@@ -21,6 +22,7 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{BootId, Sequence, StreamId};
 use muster_protocol::limits::STREAMS_MAX;
 use muster_protocol::message::{Ack, Kind, StreamState};
+use muster_protocol::stick;
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Up;
 use std::collections::BTreeMap;
@@ -324,6 +326,25 @@ impl Supervisor {
                 lane.refused = Some((now.plus(DISK_RETRY_MS), output));
             }
         }
+    }
+
+    /// Every document that has its number and no acknowledgement, under the name of its file.
+    pub(super) fn numbered_documents(&mut self) -> Result<Vec<Numbered>, DiskError> {
+        let signing = self.outbox.signing.clone();
+        let mut documents = Vec::new();
+        for lane in [&mut self.outbox.receipts, &mut self.outbox.windows] {
+            let (id, first, next) = (
+                lane.stream.id(),
+                lane.stream.first_kept(),
+                lane.stream.next(),
+            );
+            for sequence in (first.0..next.0).map(Sequence) {
+                let name = stick::document_name(id, sequence);
+                let bytes = lane.document(sequence, &signing)?;
+                documents.push(Numbered { name, bytes });
+            }
+        }
+        Ok(documents)
     }
 
     fn send_document(&mut self, lane_of: fn(&mut Outbox) -> &mut Lane, sequence: Sequence) {

@@ -6,12 +6,11 @@
 use super::Supervisor;
 use super::destination::Named;
 use crate::clock;
+use crate::stick::Weight;
 use muster_device::backoff::Backoff;
-use muster_protocol::cose;
 use muster_protocol::limits::METADATA_BYTES_MAX;
-use muster_protocol::message::{Answer, Fetch, What, statement_name};
+use muster_protocol::message::{Answer, What, statement_name};
 use muster_protocol::time::{Millis, UnixSeconds};
-use muster_protocol::topic::Up;
 use muster_protocol::tuf::{
     Expiry, FleetDocument, Refused, Role, Search, TargetFile, Unjudged, Update, Wanted,
     fleet_document,
@@ -38,12 +37,48 @@ pub(super) struct Refresh {
     pub(super) complete: bool,
 }
 
+/// Why a document was not taken.
+#[derive(Debug)]
+struct Untaken {
+    because: String,
+    weight: Weight,
+}
+
+impl From<String> for Untaken {
+    fn from(because: String) -> Self {
+        let weight = Weight::Bad;
+        Self { because, weight }
+    }
+}
+
+impl From<Refused> for Untaken {
+    fn from(refused: Refused) -> Self {
+        let weight = match refused {
+            Refused::Rollback { .. } => Weight::Older,
+            _ => Weight::Bad,
+        };
+        let because = refused.to_string();
+        Self { because, weight }
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Resting,
     Metadata(Wanted),
     Fleet,
+}
+
+impl Step {
+    /// The document, for people.
+    fn name(&self) -> String {
+        match self {
+            Self::Metadata(wanted) => wanted.file_name.clone(),
+            Self::Fleet => fleet_document::PATH.to_owned(),
+            Self::Resting => "metadata".to_owned(),
+        }
+    }
 }
 
 impl Refresh {
@@ -63,6 +98,11 @@ impl Refresh {
         self.deadline
     }
 
+    /// Whether none is under way.
+    pub(super) fn is_resting(&self) -> bool {
+        self.step == Step::Resting
+    }
+
     /// Whether one is under way, or will be tried again by itself.
     pub(super) fn is_wanted(&self) -> bool {
         self.step != Step::Resting || self.deadline.is_some()
@@ -71,7 +111,7 @@ impl Refresh {
 
 impl Supervisor {
     pub(super) fn begin_refresh(&mut self) {
-        if !self.connected {
+        if !self.can_ask() {
             return;
         }
         if self.refresh.step == Step::Resting {
@@ -135,7 +175,8 @@ impl Supervisor {
             Answer::NotFound => self.metadata_absent(&step),
             Answer::Bytes { total, bytes } => {
                 if *total > asked.2 || bytes.is_empty() {
-                    return self.end_refresh("the document is larger than it may be, or empty");
+                    let because = "the document is larger than it may be, or empty";
+                    return self.refuse_metadata(&because.to_owned().into());
                 }
                 self.refresh.parts.extend_from_slice(bytes);
                 if (self.refresh.parts.len() as u64) < *total {
@@ -162,13 +203,12 @@ impl Supervisor {
     fn root_chain_ended(&mut self) {
         match self.after_roots() {
             Ok(next) => self.want(next),
-            Err(because) => self.end_refresh(&because),
+            Err(because) => self.refuse_metadata(&because),
         }
     }
 
-    fn after_roots(&mut self) -> Result<Step, String> {
-        let finished = self.trusted.finish_root(self.expiry());
-        finished.map_err(|refused| refused.to_string())?;
+    fn after_roots(&mut self) -> Result<Step, Untaken> {
+        self.trusted.finish_root(self.expiry())?;
         Ok(Step::Metadata(self.trusted.wanted_timestamp()))
     }
 
@@ -181,17 +221,21 @@ impl Supervisor {
         match taken {
             Ok(Some(next)) => self.want(next),
             Ok(None) => self.refreshed(),
-            Err(because) => self.end_refresh(&because),
+            Err(because) => self.refuse_metadata(&because),
         }
     }
 
-    fn take_document(&mut self, wanted: &Wanted, bytes: &[u8]) -> Result<Option<Step>, String> {
+    fn refuse_metadata(&mut self, untaken: &Untaken) {
+        let Untaken { because, weight } = untaken;
+        self.refuse(&self.refresh.step.name(), because, *weight);
+        self.end_refresh(because);
+    }
+
+    fn take_document(&mut self, wanted: &Wanted, bytes: &[u8]) -> Result<Option<Step>, Untaken> {
         let expiry = self.expiry();
         // Trusted once it is durable, so that disk and memory say the same.
         let mut trusted = self.trusted.clone();
-        let update = trusted
-            .update(wanted, bytes, expiry)
-            .map_err(|refused| refused.to_string())?;
+        let update = trusted.update(wanted, bytes, expiry)?;
         self.store
             .write_metadata(&wanted.role, update, bytes)
             .map_err(|error| error.to_string())?;
@@ -206,7 +250,7 @@ impl Supervisor {
     }
 
     /// A root that changes nothing ends the chain, or whoever answers could keep us asking.
-    fn after_root(&mut self, update: Update) -> Result<Option<Step>, String> {
+    fn after_root(&mut self, update: Update) -> Result<Option<Step>, Untaken> {
         let next = match update {
             Update::Unchanged => None,
             Update::Accepted | Update::AcceptedAndOnlineForgotten => self.trusted.wanted_root(),
@@ -230,15 +274,10 @@ impl Supervisor {
     }
 
     /// What is still missing: documents that the search for a target needs, or `fleet.json`.
-    fn next_step(&self) -> Result<Option<Step>, String> {
-        let text = |refused: Refused| refused.to_string();
-        match self
-            .trusted
-            .search(fleet_document::PATH, self.expiry())
-            .map_err(text)?
-        {
+    fn next_step(&self) -> Result<Option<Step>, Untaken> {
+        match self.trusted.search(fleet_document::PATH, self.expiry())? {
             Search::Needs(wanted) => return Ok(Some(Step::Metadata(wanted))),
-            Search::Absent => return Err("targets lists no fleet.json".to_owned()),
+            Search::Absent => return Err("targets lists no fleet.json".to_owned().into()),
             Search::Found { file, .. } if !self.has_fleet(file) => return Ok(Some(Step::Fleet)),
             Search::Found { .. } => {}
         }
@@ -263,13 +302,15 @@ impl Supervisor {
         self.fleet.is_some() && stored.is_some_and(|bytes| is_target(file, &bytes))
     }
 
-    fn take_fleet(&mut self, bytes: &[u8]) -> Result<Option<Step>, String> {
+    fn take_fleet(&mut self, bytes: &[u8]) -> Result<Option<Step>, Untaken> {
         let listed = self
             .trusted
             .target(fleet_document::PATH)
             .is_some_and(|f| is_target(f, bytes));
         if !listed {
-            return Err("fleet.json is not the one that targets lists".to_owned());
+            return Err("fleet.json is not the one that targets lists"
+                .to_owned()
+                .into());
         }
         let fleet = FleetDocument::parse(bytes).map_err(|error| error.to_string())?;
         let named = Named::of(&fleet).map_err(|error| error.to_string())?;
@@ -302,11 +343,10 @@ impl Supervisor {
     }
 
     fn end_refresh(&mut self, because: &str) {
-        let asked = match &self.refresh.step {
-            Step::Metadata(wanted) => wanted.file_name.clone(),
-            Step::Fleet => fleet_document::PATH.to_owned(),
-            Step::Resting => return,
-        };
+        if self.refresh.is_resting() {
+            return;
+        }
+        let asked = self.refresh.step.name();
         tracing::warn!(asked, because, "metadata not taken; what was trusted stays");
         self.rest();
         if self.refresh.step == Step::Resting {
@@ -344,14 +384,8 @@ impl Supervisor {
             version,
             offset,
         };
-        let fetch = Fetch {
-            device: self.identity.device.clone(),
-            what,
-            count: 1,
-        };
-        let signed = cose::seal_vec(&fetch, &self.identity.document_key);
         self.refresh.deadline = Some(clock::monotonic().plus(self.refresh.silence.next_ms()));
-        self.send(Up::Fetch, signed);
+        self.request(what, 1);
     }
 
     pub(super) fn expiry(&self) -> Expiry {

@@ -78,6 +78,7 @@ impl Supervisor {
             wire: Wire::new(&identity, fleet.as_ref(), &store),
             renewal: Renewal::new(&identity.credentials),
             connected: false,
+            stick: None,
             stale_told: false,
             hellos: Hellos::default(),
             challenge: None,

@@ -10,6 +10,7 @@ use crate::broker::Verdict;
 use crate::store::{ListFilter, Page, StoreError};
 
 mod bench;
+mod carried;
 mod restored;
 
 use bench::{Bench, NOW, Say, WINDOWS, stream};

@@ -214,6 +214,17 @@ impl Tx<'_> {
         Ok(statement.query_row(params![device.as_str(), digest.0], |row| row.get(0))?)
     }
 
+    /// Every blob that the newest assignment of a device reaches.
+    pub(crate) fn reached_blobs(&self, device: &DeviceId) -> Result<Vec<Digest>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT DISTINCT b.digest FROM devices d
+             JOIN entries e USING (device, epoch, generation)
+             JOIN release_blobs b USING (statement) WHERE d.device = ? ORDER BY b.digest",
+        )?;
+        let rows = statement.query_map([device.as_str()], |row| column::digest(row, 0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Whether the newest or the accepted assignment of a device names a model.
     pub(crate) fn reaches_model(
         &self,

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use tokio::net::UnixStream;
 
 async fn error_of(config: ServeConfig) -> String {
-    match start(config, Routes::new(), no_status()).await {
+    match start(config, Routes::new(), no_status(), no_sticks()).await {
         Ok(_) => "it listens".into(),
         Err(error) => error.to_string(),
     }
@@ -74,7 +74,7 @@ async fn a_unix_socket_serves_its_user_alone() {
     let path = folder.path().join("made/agent.sock");
     let routes = Routes::new();
     routes.set(model("scaler"), scaler("1.0.0", 2.0).0);
-    let server = start(on_socket(&path), routes, no_status()).await;
+    let server = start(on_socket(&path), routes, no_status(), no_sticks()).await;
     let server = server.expect("listens");
     let mode = |path: &Path| {
         let metadata = std::fs::metadata(path).expect("there");
@@ -135,7 +135,7 @@ async fn a_client_that_says_nothing_is_let_go() {
         header_timeout_ms: 1,
         ..on_loopback()
     };
-    let server = start(config, Routes::new(), no_status())
+    let server = start(config, Routes::new(), no_status(), no_sticks())
         .await
         .expect("listens");
     let address = server.local_addr().expect("on TCP");

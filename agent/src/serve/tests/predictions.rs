@@ -84,7 +84,9 @@ async fn a_large_body_is_read_aside() {
         body_bytes_max: 1 << 20,
         ..on_loopback()
     };
-    let server = start(config, routes, no_status()).await.expect("listens");
+    let server = start(config, routes, no_status(), no_sticks())
+        .await
+        .expect("listens");
     let data = vec!["[1,2]"; ROWS].join(",");
     let body = format!(
         r#"{{"outputs":[{{"name":"sum"}}],"inputs":[{{"name":"x","shape":[{ROWS},2],

@@ -243,7 +243,7 @@ async fn a_full_queue_and_an_unavailable_route_are_refused_with_retry() {
         queue_timeout_ms: 1,
         ..on_loopback()
     };
-    let server = start(config, routes.clone(), no_status()).await;
+    let server = start(config, routes.clone(), no_status(), no_sticks()).await;
     let server = server.expect("listens");
     let body = || x("[1,2]", "FP32", "[1,2]");
     check(&server, &[], body(), "429 too many requests").await;
@@ -267,7 +267,11 @@ async fn bodies_wait_for_memory_and_not_for_ever() {
         queue_timeout_ms: 1,
         ..on_loopback()
     };
-    let server = Arc::new(start(config, routes, no_status()).await.expect("listens"));
+    let server = Arc::new(
+        start(config, routes, no_status(), no_sticks())
+            .await
+            .expect("listens"),
+    );
     let body = format!("{:4096}", x("[1,2]", "FP32", "[1,2]"));
     let first = tokio::spawn({
         let (server, body) = (server.clone(), body.clone());
@@ -291,7 +295,9 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         body_timeout_ms: 1,
         ..on_loopback()
     };
-    let server = start(config, routes, no_status()).await.expect("listens");
+    let server = start(config, routes, no_status(), no_sticks())
+        .await
+        .expect("listens");
     let address = server.local_addr().expect("on TCP");
     let mut slow = TcpStream::connect(address).await.expect("connects");
     let head = format!(

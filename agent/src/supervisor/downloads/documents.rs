@@ -4,6 +4,7 @@
 
 use super::{Held, Purpose, Stage, is_under_way};
 use crate::clock;
+use crate::stick::Weight;
 use crate::supervisor::Supervisor;
 use muster_device::updater::{Capabilities, Input, Listing, ModelState, Release, Verdict};
 use muster_protocol::bundle::HashList;
@@ -73,6 +74,7 @@ impl Supervisor {
                 self.unavailable(&model, "the fleet does not have it");
             }
             Answer::Bytes { bytes, .. } if Digest::of(bytes) != digest => {
+                self.refuse(&digest.to_string(), "it has another digest", Weight::Bad);
                 self.unavailable(&model, "what came is not what was asked for");
             }
             Answer::Bytes { bytes, .. } => self.document_came(&model, digest, purpose, bytes),
@@ -301,13 +303,13 @@ impl Supervisor {
     }
 
     fn answer_by(&self, timeout_ms: u64) -> Millis {
-        match self.connected {
+        match self.can_ask() {
             true => clock::monotonic().plus(timeout_ms),
             false => NEVER,
         }
     }
 
-    fn request_document(&self, digest: Digest) {
+    fn request_document(&mut self, digest: Digest) {
         let what = What::Blob {
             digest,
             index: 0,

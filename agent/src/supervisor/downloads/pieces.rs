@@ -5,6 +5,7 @@
 
 use super::Stage;
 use crate::clock;
+use crate::stick::Weight;
 use crate::store::Store;
 use crate::store::atomic::DiskError;
 use crate::supervisor::{Effect, Supervisor};
@@ -50,6 +51,7 @@ impl Supervisor {
         bundle: Digest,
         result: Result<Option<Vec<Wanted>>, DiskError>,
     ) {
+        let can_ask = self.can_ask();
         let download = self.downloads.models.get_mut(model).filter(|download| {
             let release = download.release.as_ref();
             matches!(download.stage, Stage::Resting) && release.is_some_and(|r| r.bundle == bundle)
@@ -58,7 +60,7 @@ impl Supervisor {
         match result {
             Ok(Some(wanted)) => {
                 let mut fetcher = Fetcher::new(wanted, self.downloads.seed);
-                if self.connected {
+                if can_ask {
                     fetcher.handle(fetcher::Input::Connected, clock::monotonic());
                 }
                 download.stage = Stage::Pieces(Box::new(fetcher));
@@ -126,6 +128,8 @@ impl Supervisor {
         };
         if hashes.piece(index) != Some(Digest::of(bytes)) {
             tracing::warn!(%model, %layer, index, "a piece does not match its hash");
+            let what = format!("piece {index} of {layer}");
+            self.refuse(&what, "it does not match its hash", Weight::Bad);
             return fetcher::Input::Unusable { layer };
         }
         let offset = u64::from(index) * u64::from(piece_size);
