@@ -22,6 +22,7 @@ mod page;
 mod power_cuts;
 mod renewal;
 mod restore;
+mod revoked;
 mod signing;
 mod simulated;
 mod sneakernet;

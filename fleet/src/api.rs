@@ -132,6 +132,7 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
             "/api/v1/devices/{device}/hold",
             delete(devices::release_hold),
         )
+        .route("/api/v1/devices/{device}/revoke", put(devices::revoke))
         .route("/api/v1/devices/{device}/parcel", post(sticks::parcel))
         .route("/api/v1/devices/{device}/carried", post(sticks::carried))
         .route(

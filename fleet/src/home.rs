@@ -349,8 +349,15 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    path.parent()
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// The folder that holds a file: of a bare name, the one where we are.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -400,6 +407,13 @@ mod tests {
         fs::set_permissions(home.api_token(), loose).expect("chmod");
         let error = read_api_token(&home).expect_err("loose");
         assert_eq!(error.exit, Exit::Refused, "{error}");
+    }
+
+    #[test]
+    fn a_bare_name_lies_where_we_are() {
+        for (path, expect) in [("a", "."), ("a/b", "a"), ("/a", "/"), ("./a", ".")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(expect), "{path}");
+        }
     }
 
     #[test]

@@ -199,6 +199,8 @@ async fn an_abandoned_request_ends_the_worker_instead_of_mixing_answers() {
     let mut worker = Worker::start(&fixture.program, &fixture.model, LIMITS)
         .await
         .expect("loads");
+    // On a busy machine the child could otherwise answer within the first poll.
+    signal(worker.pid(), rustix::process::Signal::STOP);
     {
         let mut abandoned = Box::pin(worker.run(input(1)));
         let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(abandoned.as_mut().poll(cx)));
@@ -312,9 +314,13 @@ async fn hostile_models_end_within_their_limits() {
 }
 
 fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw)
         .expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+    rustix::process::kill_process(pid, signal).expect("sent");
 }

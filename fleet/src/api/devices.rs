@@ -106,6 +106,15 @@ pub(super) async fn release_hold(
     Ok(DONE)
 }
 
+/// Lets a device speak and connect no longer.
+pub(super) async fn revoke(
+    State(controller): State<Arc<Controller>>,
+    Path(device): Path<String>,
+) -> Answer<StatusCode> {
+    controller.revoke(parse::value("device", &device)?).await?;
+    Ok(DONE)
+}
+
 /// Labels of one device.
 const LABELS_MAX: usize = 32;
 

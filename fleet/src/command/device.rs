@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::show;
 
 mod hold;
+mod revoke;
 
 use crate::cli::Context;
 use crate::error::OperatorError;
@@ -41,6 +42,15 @@ pub(crate) enum Command {
         device: DeviceId,
         /// The model.
         model: ModelId,
+    },
+    /// Let a device that was stolen or given away speak and connect no longer; a new token brings
+    /// it back.
+    Revoke {
+        /// The device.
+        device: DeviceId,
+        /// Revoke it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// Tell a held device what the store wants, without its word: it may go back to that.
     ReleaseHold {
@@ -105,6 +115,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
             client.delete(&what, &path).await?;
             note(format_args!("{device} is told to remove {model}"));
         }
+        Command::Revoke { device, yes } => revoke::revoke(&client, &device, yes).await?,
         Command::ReleaseHold { device, yes } => hold::release(&client, &device, yes).await?,
     }
     Ok(())

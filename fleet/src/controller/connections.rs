@@ -4,9 +4,10 @@ use std::sync::PoisonError;
 
 use muster_protocol::id::DeviceId;
 
-use super::{Controller, Error};
+use super::{Controller, Error, Outgoing};
 use crate::broker::{Admission, Presence};
-use crate::store::NewestSerial;
+use crate::clock;
+use crate::store::{NewestSerial, Tx};
 
 impl Controller {
     /// Whether a certificate is the newest of its device. Never blocks on the store.
@@ -40,6 +41,29 @@ impl Controller {
             Some(known) if known.issue >= issued.issue => None,
             Some(_) | None => serials.insert(device, issued),
         }
+    }
+
+    /// Lets a device speak and connect no longer, until it is enrolled anew. Its session ends.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] of a device that is not enrolled; [`Error::Store`].
+    pub(crate) async fn revoke(&self, device: DeviceId) -> Result<(), Error> {
+        let (of, now) = (device.clone(), clock::now());
+        let revoke = move |tx: &Tx<'_>| Ok(tx.revoke_device(&of, now)?);
+        if !self.store.write::<_, Error>(revoke).await? {
+            let what = format!("an enrolled device {device}");
+            return Err(Error::NotFound { what });
+        }
+        tracing::warn!(%device, "a device was revoked");
+        self.serials
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&device);
+        if let Err(error) = self.write_revocations().await {
+            tracing::error!("failed to write the revocation list: because {error}");
+        }
+        self.send_out(Outgoing::Disconnect(device)).await;
+        Ok(())
     }
 
     /// Records what the broker says of a connection.

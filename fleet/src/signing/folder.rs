@@ -102,6 +102,16 @@ impl KeyFolder {
 
     fn names(&self) -> Result<Vec<KeyName>, OperatorError> {
         let failed = |error: io::Error| OperatorError::file("read the keys in", &self.path, &error);
+        if !self.path.is_dir() {
+            let what = format!("read the keys in {}", self.path.display());
+            let hint = "make a key with `muster keys create`, or name the folder with --keys";
+            return Err(OperatorError::new(
+                Exit::Missing,
+                what,
+                "there is no such folder",
+                hint,
+            ));
+        }
         let mut names: Vec<KeyName> = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let path = entry.map_err(failed)?.path();

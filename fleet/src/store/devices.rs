@@ -38,6 +38,8 @@ pub(crate) struct DeviceRow {
     pub(crate) accepted: Option<String>,
     /// The newest assignment that was composed for it, `epoch.generation`.
     pub(crate) assigned: Option<String>,
+    /// None of its keys counts any more: it is enrolled anew, or stays away.
+    pub(crate) revoked: bool,
     /// Why nothing is composed for it, if so.
     pub(crate) held: Option<Held>,
 }
@@ -65,7 +67,9 @@ pub(crate) struct HelloRecord {
 fn rows() -> String {
     format!(
         "SELECT device, labels, enrolled_at, last_seen, connected, agent, health, metadata,
-         accepted_epoch, accepted_generation, epoch, generation, {}
+         accepted_epoch, accepted_generation, epoch, generation,
+         NOT EXISTS (SELECT 1 FROM device_keys k
+                     WHERE k.device = devices.device AND k.retired_at IS NULL), {}
          FROM devices LEFT JOIN held h USING (device)",
         held::COLUMNS
     )
@@ -113,9 +117,23 @@ impl Tx<'_> {
         Ok(key.optional()?)
     }
 
-    /// The key that signs now and retired ones: frozen documents keep their signature.
+    /// Lets no key of a device count from now on; whether one did.
+    pub(crate) fn revoke_device(
+        &self,
+        device: &DeviceId,
+        now: UnixSeconds,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE device_keys SET retired_at = ?2 WHERE device = ?1 AND retired_at IS NULL";
+        let revoked = self.0.execute(sql, params![device.as_str(), bits(now.0)])?;
+        Ok(revoked > 0)
+    }
+
+    /// The key that signs now and retired ones: frozen documents keep their signature. None of a
+    /// device that was revoked.
     pub(crate) fn document_keys(&self, device: &DeviceId) -> Result<Vec<PublicKey>, StoreError> {
-        let sql = "SELECT document_key FROM device_keys WHERE device = ? ORDER BY added_at DESC";
+        let sql = "SELECT document_key FROM device_keys WHERE device = ?1
+                   AND EXISTS (SELECT 1 FROM device_keys WHERE device = ?1 AND retired_at IS NULL)
+                   ORDER BY added_at DESC";
         let mut statement = self.0.prepare_cached(sql)?;
         let keys = statement.query_map([device.as_str()], |row| row.get(0).map(PublicKey))?;
         Ok(keys.collect::<rusqlite::Result<_>>()?)
@@ -237,6 +255,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
         metadata: json(7)?,
         accepted: pair(8)?,
         assigned: pair(10)?,
-        held: held::read(row, 12)?,
+        revoked: row.get(12)?,
+        held: held::read(row, 13)?,
     })
 }

@@ -174,10 +174,12 @@ impl Tx<'_> {
     }
 
     /// For each device the serial of the certificate that was issued last: older ones may not
-    /// connect.
+    /// connect, nor may those of a device that was revoked.
     pub(crate) fn newest_serials(&self) -> Result<Vec<(DeviceId, NewestSerial)>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT device, serial, MAX(issue) FROM certificates GROUP BY device",
+            "SELECT device, serial, MAX(issue) FROM certificates c WHERE EXISTS
+             (SELECT 1 FROM device_keys k WHERE k.device = c.device AND k.retired_at IS NULL)
+             GROUP BY device",
         )?;
         let rows = statement.query_map([], |row| {
             let (serial, issue) = (row.get(1)?, row.get(2)?);
@@ -186,16 +188,20 @@ impl Tx<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Certificates that were replaced and have not ended by `now`, with the time at which the
-    /// next one of their device was issued.
+    /// Certificates that were replaced or revoked and have not ended by `now`, with the time at
+    /// which the next one of their device was issued, or its keys ceased to count.
     pub(crate) fn replaced_serials(
         &self,
         now: UnixSeconds,
     ) -> Result<Vec<(String, UnixSeconds)>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT c.serial, MIN(later.issued_at) FROM certificates c
-             JOIN certificates later ON later.device = c.device AND later.issue > c.issue
-             WHERE c.expires > ? GROUP BY c.serial ORDER BY c.issue",
+            "SELECT c.serial, COALESCE(MIN(later.issued_at),
+                 (SELECT MAX(retired_at) FROM device_keys k WHERE k.device = c.device))
+             FROM certificates c
+             LEFT JOIN certificates later ON later.device = c.device AND later.issue > c.issue
+             WHERE c.expires > ? AND (later.issue IS NOT NULL OR NOT EXISTS
+                 (SELECT 1 FROM device_keys k WHERE k.device = c.device AND k.retired_at IS NULL))
+             GROUP BY c.serial ORDER BY c.issue",
         )?;
         let rows = statement.query_map([bits(now.0)], |row| {
             Ok((row.get(0)?, UnixSeconds(column::number(row, 1)?)))

@@ -392,6 +392,7 @@ fn device(hostile: &str) -> DeviceLook {
         metadata: serde_json::Value::Null,
         accepted: None,
         assigned: None,
+        revoked: false,
         held: Some(Held {
             reason: text.clone(),
             waits_for: "operator",

@@ -62,19 +62,19 @@ fn wanted(device: &Value) -> String {
     wanted.join(", ")
 }
 
-fn agree(what: &str) -> Result<(), OperatorError> {
+pub(super) fn agree(what: &str) -> Result<(), OperatorError> {
     if !io::stdin().is_terminal() {
         let because = "nobody is there to agree to it";
-        let hint = "add --yes to release it without asking";
+        let hint = "add --yes to do it without asking";
         return Err(OperatorError::new(Exit::Usage, what, because, hint));
     }
-    note("Release it? [y/N]");
+    note("Do it? [y/N]");
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
-    let hint = "it stays held; answer y to release it";
+    let hint = "nothing was changed; answer y to agree";
     Err(OperatorError::new(
         Exit::Refused,
         what,
