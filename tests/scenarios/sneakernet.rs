@@ -103,8 +103,12 @@ fn a_release_goes_to_a_device_by_stick_and_its_documents_come_back_once() {
     walk.to_device();
     device.wait_serves("score", "1.0.0", wait::LATER);
     progress(&device, "committed");
-    // The same stick once more changes nothing.
-    walk.read_by_device().ok();
+    // The same stick once more changes nothing, and nothing is copied again.
+    let said = device
+        .cli(&["import", walk.path(), "--output", "json"])
+        .ok();
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["pieces"], 0, "{said}");
 
     device
         .scores("score", &[[0.1, 0.2, 0.3, 0.4]; ROWS])

@@ -47,7 +47,7 @@ pub async fn run(args: &ImportArgs) -> Result<(), Failure> {
     let ended = courier.ask(&Ask::End).await;
     brought?;
     ended?;
-    courier.judge()?;
+    judge(&courier.refused, &courier.missing)?;
     let status = courier
         .local
         .ask(Method::GET, "/muster/status", None)
@@ -75,8 +75,22 @@ struct Courier {
 struct Brought {
     assignments: u64,
     acknowledgements: u64,
+    /// Metadata, in parts.
+    documents: u64,
+    /// Of what the assignment reaches.
     pieces: u64,
+    /// In both.
     bytes: u64,
+}
+
+impl Brought {
+    const fn count(&mut self, wish: &Wish, bytes: usize) {
+        match wish {
+            Wish::Metadata { .. } => self.documents += 1,
+            Wish::Blob { .. } => self.pieces += 1,
+        }
+        self.bytes += bytes as u64;
+    }
 }
 
 impl Courier {
@@ -145,8 +159,7 @@ impl Courier {
             match &found {
                 Some((_, part)) => {
                     bytes += part.len();
-                    self.brought.pieces += 1;
-                    self.brought.bytes += part.len() as u64;
+                    self.brought.count(&wish, part.len());
                 }
                 None => self.miss(&wish),
             }
@@ -201,32 +214,27 @@ impl Courier {
             .iter()
             .any(|name| name.starts_with("metadata/"))
     }
+}
 
-    /// The first thing that was refused or not there.
-    fn judge(&self) -> Result<(), Failure> {
-        let refused = self.refused.iter();
-        let first = refused.max_by_key(|refusal| refusal.weight != Weight::Older);
-        if let Some(Refusal {
-            what,
-            because,
-            weight,
-        }) = first
-            && (*weight != Weight::Older || what == "assignment")
-        {
-            return Err(Failure::Stick {
-                what: what.clone(),
-                because: because.clone(),
-                hint: hint(*weight),
-            });
-        }
-        match self.missing.first() {
-            Some(name) => Err(Failure::Data {
-                what: "the stick".to_owned(),
-                because: format!("{name} is not on it, and {} more", self.missing.len() - 1),
-                hint: "write it again with `muster export`; what was taken stays taken",
-            }),
-            None => Ok(()),
-        }
+/// The first thing that was refused or not there. What is older than what the device has is no
+/// failure, unless it is what the stick was carried here for.
+fn judge(refused: &[Refusal], missing: &[String]) -> Result<(), Failure> {
+    let counts =
+        |refusal: &&Refusal| refusal.weight != Weight::Older || refusal.what == "assignment";
+    if let Some(refusal) = refused.iter().find(counts) {
+        return Err(Failure::Stick {
+            what: refusal.what.clone(),
+            because: refusal.because.clone(),
+            hint: hint(refusal.weight),
+        });
+    }
+    match missing {
+        [] => Ok(()),
+        [name, others @ ..] => Err(Failure::Data {
+            what: "the stick".to_owned(),
+            because: format!("{name} is not on it, and {} more", others.len()),
+            hint: "write it again with `muster export`; what was taken stays taken",
+        }),
     }
 }
 
@@ -254,6 +262,7 @@ fn print(output: Output, courier: &Courier, status: &Value) {
     let Brought {
         assignments,
         acknowledgements,
+        documents,
         pieces,
         bytes,
     } = courier.brought;
@@ -265,15 +274,16 @@ fn print(output: Output, courier: &Courier, status: &Value) {
         Output::Json => {
             let data = json!({
                 "device": device, "accepted": status["accepted"], "models": status["models"],
-                "acknowledgements": acknowledgements, "pieces": pieces, "bytes": bytes,
+                "acknowledgements": acknowledgements, "metadata": documents,
+                "pieces": pieces, "bytes": bytes,
             });
             crate::print::data(&format!("{data:#}\n"));
         }
         Output::Text => {
             let accepted = status["accepted"].as_str().unwrap_or("none");
             crate::print::data(&format!(
-                "device      {device}\nassignment  {accepted}\nbrought     {pieces} pieces and \
-                 documents ({bytes} bytes), {acknowledgements} acknowledgements\n"
+                "device      {device}\nassignment  {accepted}\nbrought     {documents} metadata, \
+                 {pieces} pieces ({bytes} bytes), {acknowledgements} acknowledgements\n"
             ));
             let models = status["models"].as_array().into_iter().flatten();
             models.for_each(|model| crate::print::data(&super::models::line(model)));
@@ -281,5 +291,37 @@ fn print(output: Output, courier: &Courier, status: &Value) {
                 "the stick is not needed any more; `muster-agent status` shows how it goes on"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::exit;
+
+    #[test]
+    fn an_import_fails_for_what_it_was_carried_here_for() {
+        let check = |refused: &[(&str, Weight)], missing: &[&str], expect: Result<(), u8>| {
+            let refusal = |(what, weight): &(&str, Weight)| Refusal {
+                what: (*what).to_owned(),
+                because: "it is so".to_owned(),
+                weight: *weight,
+            };
+            let refused: Vec<_> = refused.iter().map(refusal).collect();
+            let missing: Vec<_> = missing.iter().map(|name| (*name).to_owned()).collect();
+            let got = judge(&refused, &missing).map_err(|failure| failure.exit_code());
+            assert_eq!(got, expect, "{refused:?} {missing:?}");
+        };
+        let refused = Err(exit::REFUSED);
+        check(&[], &[], Ok(()));
+        check(&[("timestamp.json", Weight::Older)], &[], Ok(()));
+        check(&[("timestamp.json", Weight::Bad)], &[], refused);
+        check(&[("assignment", Weight::NoTime)], &[], refused);
+        check(&[("assignment", Weight::Older)], &["blobs/0"], refused);
+        check(
+            &[("signed time", Weight::Older)],
+            &["blobs/0"],
+            Err(exit::BAD_INPUT),
+        );
     }
 }

@@ -3,18 +3,19 @@
 //! One document is asked for at a time, in parts when it is large. What is refused is logged
 //! with its reason and ends this refresh; what was trusted stays.
 
+mod untaken;
+
 use super::Supervisor;
 use super::destination::Named;
 use crate::clock;
-use crate::stick::Weight;
 use muster_device::backoff::Backoff;
 use muster_protocol::limits::METADATA_BYTES_MAX;
 use muster_protocol::message::{Answer, What, statement_name};
 use muster_protocol::time::{Millis, UnixSeconds};
 use muster_protocol::tuf::{
-    Expiry, FleetDocument, Refused, Role, Search, TargetFile, Unjudged, Update, Wanted,
-    fleet_document,
+    Expiry, FleetDocument, Role, Search, TargetFile, Unjudged, Update, Wanted, fleet_document,
 };
+use untaken::Untaken;
 
 /// First and longest silence after which a document is asked for again.
 const SILENCE_MS: (u64, u64) = (3_000, 60_000);
@@ -35,31 +36,6 @@ pub(super) struct Refresh {
     again: bool,
     /// Ended well, having begun after the newest statement came: what is absent now is absent.
     pub(super) complete: bool,
-}
-
-/// Why a document was not taken.
-#[derive(Debug)]
-struct Untaken {
-    because: String,
-    weight: Weight,
-}
-
-impl From<String> for Untaken {
-    fn from(because: String) -> Self {
-        let weight = Weight::Bad;
-        Self { because, weight }
-    }
-}
-
-impl From<Refused> for Untaken {
-    fn from(refused: Refused) -> Self {
-        let weight = match refused {
-            Refused::Rollback { .. } => Weight::Older,
-            _ => Weight::Bad,
-        };
-        let because = refused.to_string();
-        Self { because, weight }
-    }
 }
 
 /// What is asked for.

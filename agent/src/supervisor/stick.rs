@@ -134,6 +134,8 @@ impl Supervisor {
     fn stick_begins(&mut self) {
         tracing::info!("a stick is here");
         self.stick = Some(Stick::new());
+        // What an earlier one brought and could not be judged must not be taken for this one's.
+        self.held = None;
         self.source_changed();
     }
 
