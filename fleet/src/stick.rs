@@ -204,7 +204,7 @@ mod tests {
         }
         stick.put("devices/NOT A DEVICE/x", b"x").expect("writes");
         let stick = Stick::open(folder.path()).expect("opens");
-        assert_eq!(stick.devices(), [device.clone()]);
+        assert_eq!(stick.devices(), std::slice::from_ref(&device));
         let hello = stick.hello(&device).expect("reads");
         assert_eq!(hello.as_deref(), Some(&b"hello"[..]));
         let documents = stick.documents(&device).expect("reads");
