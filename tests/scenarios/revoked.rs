@@ -4,11 +4,12 @@
 use muster_tests::bundles;
 use muster_tests::device::{self, Device};
 use muster_tests::fleet::Fleet;
+use muster_tests::load::Load;
 use muster_tests::settings::Settings;
 use muster_tests::wait;
 
 use super::outages::{wait_connected, wait_windows};
-use super::{FEATURES, stored_once};
+use super::{FEATURES, expect_score, stored_once};
 
 fn refused(device: &Device) -> Result<(), String> {
     let status = device.status()?;
@@ -56,6 +57,8 @@ fn a_revoked_device_is_turned_away_at_once_until_it_enrols_anew() {
     device.start();
     wait_connected(&device);
     assert!(!is_revoked(&fleet, "press-01"));
+    let load = Load::gentle(&device, "score", &FEATURES, expect_score);
     wait_windows(&device, 1);
+    assert_eq!(load.end().failed(), 0, "failed predictions");
     stored_once(&fleet);
 }
