@@ -46,7 +46,7 @@ impl Controller {
     /// Lets a device speak and connect no longer, until it is enrolled anew. Its session ends.
     ///
     /// # Errors
-    /// [`Error::Missing`] of a device that is not enrolled; [`Error::Store`].
+    /// [`Error::NotFound`] of a device that is not enrolled; [`Error::Store`].
     pub(crate) async fn revoke(&self, device: DeviceId) -> Result<(), Error> {
         let (of, now) = (device.clone(), clock::now());
         let revoke = move |tx: &Tx<'_>| Ok(tx.revoke_device(&of, now)?);

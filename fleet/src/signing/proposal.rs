@@ -1,6 +1,6 @@
 //! The file that goes from hand to hand: what is wanted, what it builds on, and signatures.
 //!
-//! Believes nothing that it reads: [`super::State`] says what holds.
+//! Believes nothing that it reads: [`super::state::State`] says what holds.
 
 use std::fs;
 use std::path::Path;
