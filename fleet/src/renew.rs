@@ -17,7 +17,8 @@ use crate::authority::{BadRequest, TlsKey};
 
 /// How long an offer is good for.
 const OFFER_LIFE: Duration = Duration::from_secs(60);
-/// Offers at a time; beyond it the oldest goes. Who asks for many only delays others a little.
+/// Offers at a time; beyond it the oldest goes. Who asks for very many keeps others from renewing
+/// while that lasts; they have a third of a certificate's life to try again.
 const OFFERS_MAX: usize = 4096;
 
 /// Offers that nobody has used.

@@ -154,6 +154,7 @@ fn two_of_three_people_release_and_a_device_serves_it() {
         .refused(2, &["it proposes a release"]);
     let said = alice.sign("release", &proposal, &[]);
     assert!(said.stderr.contains("score 1.0.0"), "{said:?}");
+    assert!(said.stderr.contains("EXPIRES"), "{said:?}");
     assert!(said.stdout.contains("MAY STILL SIGN"), "{said:?}");
 
     tampered(bob, &proposal);

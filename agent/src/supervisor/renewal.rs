@@ -27,6 +27,9 @@ pub(super) struct Renewal {
     /// When to look again.
     look_at: Millis,
     backoff: Backoff,
+    /// When the last one was had: what it does not mend in one outage, another would not either,
+    /// and each makes the list of replaced ones longer.
+    had_at: Option<Millis>,
     /// A renewed certificate that the link does not show yet.
     renewed: Option<Credentials>,
     because: Option<String>,
@@ -39,6 +42,7 @@ struct Sight {
     /// wall clock is heard as well, since a wrong one only asks too early, and the fleet decides.
     now: UnixSeconds,
     under_a_trusted_ca: bool,
+    /// Milliseconds of an outage in which none was had yet.
     down_ms: u64,
 }
 
@@ -49,6 +53,7 @@ impl Renewal {
             running: false,
             look_at: clock::monotonic(),
             backoff: Backoff::new(RETRY_FIRST_MS, RETRY_LONGEST_MS, clock::monotonic_us()),
+            had_at: None,
             renewed: None,
             because: None,
         }
@@ -57,6 +62,12 @@ impl Renewal {
     /// When to look again; never while it runs, since its end is an event.
     pub(super) fn next_due(&self) -> Option<Millis> {
         (!self.running).then_some(self.look_at)
+    }
+
+    /// How long an outage has lasted in which no certificate was had yet.
+    fn unmended_ms(&self, down_since: Option<Millis>, now: Millis) -> u64 {
+        let unmended = down_since.filter(|since| self.had_at.is_none_or(|had| had < *since));
+        unmended.map_or(0, |since| now.since(since))
     }
 
     /// As `muster-agent status` shows it.
@@ -131,7 +142,7 @@ impl Supervisor {
                 renewal.validity = credentials.validity();
                 renewal.because = None;
                 renewal.backoff.reset();
-                // What a new certificate does not mend, the next would not mend at once either.
+                renewal.had_at = Some(clock::monotonic());
                 renewal.look_at = clock::monotonic().plus(RETRY_LONGEST_MS);
                 renewal.renewed = Some(credentials.clone());
                 self.identity.credentials = credentials;
@@ -147,7 +158,7 @@ impl Supervisor {
 
     fn sight(&self, now: Millis, anchors: &Anchors) -> Sight {
         let trusted = (self.time_for_tls())().unwrap_or(UnixSeconds(0));
-        let down_ms = self.wire.down_ms(now);
+        let down_ms = self.renewal.unmended_ms(self.wire.down_since(), now);
         Sight {
             validity: self.renewal.validity,
             now: match down_ms {
@@ -171,6 +182,22 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_outage_costs_one_certificate() {
+        let check = |had_at: Option<u64>, down_since: Option<u64>, expect: u64| {
+            let mut renewal =
+                Renewal::new(&crate::tls::sample::Ca::new().device("a").credentials());
+            renewal.had_at = had_at.map(Millis);
+            let unmended_ms = renewal.unmended_ms(down_since.map(Millis), Millis(1000));
+            assert_eq!(unmended_ms, expect, "{had_at:?} {down_since:?}");
+        };
+        check(None, None, 0);
+        check(None, Some(100), 900);
+        check(Some(500), Some(100), 0);
+        check(Some(50), Some(100), 900);
+        check(Some(500), None, 0);
+    }
 
     #[test]
     fn a_certificate_is_renewed_in_good_time_and_when_it_no_longer_helps() {

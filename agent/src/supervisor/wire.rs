@@ -66,11 +66,11 @@ impl Wire {
         self.state = state;
     }
 
-    /// How long nothing has been connected.
-    pub(super) fn down_ms(&self, now: Millis) -> u64 {
+    /// Since when nothing has been connected; nothing while something is.
+    pub(super) const fn down_since(&self) -> Option<Millis> {
         match self.state {
-            State::Up(_) => 0,
-            State::Down { .. } => now.since(self.since),
+            State::Up(_) => None,
+            State::Down { .. } => Some(self.since),
         }
     }
 

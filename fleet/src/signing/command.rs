@@ -87,7 +87,7 @@ impl Ready {
 pub(crate) fn shown(proposal: &Proposal, what: &str) -> Result<String, OperatorError> {
     let state = sound(proposal, what)?;
     let shown = show::wanted(proposal, &state, &[]).map_err(|unfit| told(what, &unfit))?;
-    Ok(format!("{shown}{}", show::digests(&state)))
+    Ok(format!("{shown}{}", show::documents(&state)))
 }
 
 /// Writes a new proposal, after the look at it that every signer takes.
@@ -131,7 +131,7 @@ pub(crate) fn sign(kind: &str, args: &SignArgs, context: &Context) -> Result<(),
         .map_err(|doubt| doubt.told(&what))?;
     let shown = show::wanted(&proposal, &state, &known);
     note(shown.map_err(|unfit| told(&what, &unfit))?);
-    note(show::digests(&state));
+    note(show::documents(&state));
     let mine = mine(args, &known, &state, &what)?;
     if !mine.is_empty() && !args.yes {
         agree::to_sign(&what)?;

@@ -109,19 +109,32 @@ pub(super) fn text(progress: &Progress) -> String {
     format!("{table}{next}")
 }
 
-/// The digest of each document that will be signed: to be compared aloud.
-pub(super) fn digests(state: &State) -> String {
-    let mut table = Table::new(&["to sign", "sha256"]);
+/// Version, expiry and digest of each document that will be signed; the digest to be compared
+/// aloud.
+pub(super) fn documents(state: &State) -> String {
+    let mut table = Table::new(&["to sign", "version", "expires", "sha256"]);
     for signed in &state.parts {
         let content = &signed.part.content;
-        let bytes = match content {
-            Content::Statement(payload) => payload,
-            Content::Metadata { message, .. } => message,
+        let none = || "-".to_owned();
+        let (bytes, version, expires) = match content {
+            Content::Statement(payload) => (payload, none(), none()),
+            Content::Metadata {
+                message, envelope, ..
+            } => {
+                let field = |name: &str| envelope.signed.get(name).map_or_else(none, plain);
+                (message, field("version"), field("expires"))
+            }
         };
         let digest = Digest::of(bytes).hex().to_string();
-        table.row([content.name(), digest]);
+        table.row([content.name(), version, expires, digest]);
     }
     table.to_string()
+}
+
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
 fn release(new: &NewRelease, state: &State, known: &[Named]) -> Result<String, Unfit> {
