@@ -13,7 +13,6 @@ use muster_protocol::tuf::fleet_document::PATH;
 
 use crate::agree;
 use crate::cli::Context;
-use crate::client::Client;
 use crate::clock;
 use crate::endpoint::{HttpsUrl, MqttUrl};
 use crate::error::{Exit, OperatorError};
@@ -112,7 +111,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
 
 async fn show(context: &Context) -> Result<(), OperatorError> {
     let client = context.client()?;
-    let bytes = newest(&client, "show fleet.json", PATH).await?;
+    let bytes = client
+        .present_metadata("show fleet.json", PATH, None)
+        .await?;
     let document = show::document(&bytes).map_err(|because| {
         let hint = "ask who changed what the controller hands out";
         OperatorError::new(Exit::Refused, "show fleet.json", because, hint)
@@ -131,8 +132,10 @@ async fn change(set: Set, context: &Context) -> Result<(), OperatorError> {
     }
     let (key, changes) = (key_file::read(&path)?, set.changes.read()?);
     let held = Held {
-        targets: newest(&client, WHAT, Role::Targets.name()).await?,
-        fleet: newest(&client, WHAT, PATH).await?,
+        targets: client
+            .present_metadata(WHAT, Role::Targets.name(), None)
+            .await?,
+        fleet: client.present_metadata(WHAT, PATH, None).await?,
         version_floor: client.version_floor().await?,
     };
     let now = clock::now();
@@ -160,14 +163,6 @@ async fn change(set: Set, context: &Context) -> Result<(), OperatorError> {
     let published = show::Published { version };
     context.output.print(&published, show::published);
     Ok(())
-}
-
-async fn newest(client: &Client, what: &str, name: &str) -> Result<Vec<u8>, OperatorError> {
-    client.metadata(name, None).await?.ok_or_else(|| {
-        let because = format!("the controller has no {name}");
-        let hint = "name the home and API that `muster init` made";
-        OperatorError::new(Exit::Missing, what, because, hint)
-    })
 }
 
 impl Changes {

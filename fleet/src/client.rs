@@ -215,6 +215,23 @@ impl Client {
         }
     }
 
+    /// As [`Client::metadata`], of what every fleet has.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; there is none.
+    pub(crate) async fn present_metadata(
+        &self,
+        what: &str,
+        role: &str,
+        version: Option<u64>,
+    ) -> Result<Vec<u8>, OperatorError> {
+        self.metadata(role, version).await?.ok_or_else(|| {
+            let because = format!("the controller has no {role}");
+            let hint = "name the home and API that `muster init` made";
+            OperatorError::new(Exit::Missing, what, because, hint)
+        })
+    }
+
     /// Publishes signed metadata: all of it or nothing.
     ///
     /// # Errors

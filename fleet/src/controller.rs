@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use ed25519_dalek::SigningKey;
 use muster_protocol::id::{DeviceId, Epoch};
 use muster_protocol::topic::{self, Down};
 use muster_protocol::tuf::FleetDocument;
@@ -35,6 +34,7 @@ mod content;
 mod drift;
 mod enrolment;
 mod error;
+mod keys;
 mod open;
 mod overview;
 mod renewal;
@@ -46,26 +46,13 @@ mod views;
 
 pub(crate) use crate::publish::Publication;
 pub(crate) use error::Error;
+pub(crate) use keys::Keys;
 pub(crate) use open::{check, found};
 pub(crate) use overview::{DeviceLook, DevicesLook, FleetLook, ModelLook, Spread, WhichDevices};
 pub(crate) use stick::Parcel;
 
 /// Messages that may wait for the broker: beyond it, those who answer devices wait.
 const OUTGOING_MAX: usize = 256;
-
-/// The keys that a controller signs with.
-pub(crate) struct Keys {
-    /// Of the snapshot role.
-    pub(crate) snapshot: SigningKey,
-    /// Of the timestamp role.
-    pub(crate) timestamp: SigningKey,
-    /// Signs assignments.
-    pub(crate) director: SigningKey,
-    /// Signs acknowledgements.
-    pub(crate) ack: SigningKey,
-    /// Signs time.
-    pub(crate) time: SigningKey,
-}
 
 /// Where devices reach this controller.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,8 @@ use crate::error::{Exit, OperatorError};
 use crate::home;
 pub(crate) use passphrase::Passphrase;
 
+/// Random bytes of the API's token.
+const TOKEN_BYTES: usize = 32;
 const FIRST_LINE: &str = "muster ed25519 private key 1";
 
 /// A new key from the system's randomness.
@@ -41,6 +43,16 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), OperatorError> {
             "the system must offer getrandom or /dev/urandom",
         )
     })
+}
+
+/// A new token of the API, as its file holds it.
+///
+/// # Errors
+/// The system gives no randomness.
+pub(crate) fn new_token() -> Result<String, OperatorError> {
+    let mut token = [0; TOKEN_BYTES];
+    random(&mut token)?;
+    Ok(format!("{}\n", Hex(&token)))
 }
 
 /// Writes a key to a new file.

@@ -24,7 +24,6 @@ mod endpoint;
 mod enroll;
 mod error;
 mod evidence;
-mod gather;
 mod home;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]

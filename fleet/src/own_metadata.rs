@@ -11,8 +11,11 @@ use muster_protocol::tuf::{Envelope, Refused, Role, Targets, author};
 use crate::error::{Exit, OperatorError};
 use crate::output::note;
 
-/// Days that targets are valid.
-const TARGETS_DAYS: u64 = 365;
+/// Days that a root is valid: the ceremony that replaces it is rare.
+pub(crate) const ROOT_DAYS: u64 = 5 * 365;
+/// Days that targets are valid: they are renewed with every key or floor that changes, and at
+/// least once a year.
+pub(crate) const TARGETS_DAYS: u64 = 365;
 
 /// Furthest that a controller may make versions jump: what restores ask for in some decades, and
 /// far from where a stolen one would have used them up.

@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
-use muster_protocol::digest::Hex;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::author::key_of;
 use muster_protocol::tuf::fleet_document::PATH;
@@ -16,19 +15,15 @@ use muster_protocol::tuf::{
 
 use crate::authority::{self, Founded};
 use crate::config::Config;
-use crate::controller::Controller;
+use crate::controller::{Controller, Keys};
 use crate::endpoint::{HttpsUrl, MqttUrl};
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 use crate::key_file;
-use crate::own_metadata::{self, VersionFloor};
+use crate::own_metadata::{self, ROOT_DAYS, VersionFloor};
 use crate::publish::Publication;
 
 const WHAT: &str = "replace the keys of a stolen controller";
-/// Days that the new root is valid.
-const ROOT_DAYS: u64 = 5 * 365;
-/// Random bytes of the API token.
-const TOKEN_BYTES: usize = 32;
 
 /// What the operator is told afterwards.
 pub(crate) const ADVICE: &str = "\
@@ -59,15 +54,6 @@ struct Offline {
     ca_root_key_pem: String,
 }
 
-/// The keys that a controller holds, new.
-struct Online {
-    snapshot: SigningKey,
-    timestamp: SigningKey,
-    director: SigningKey,
-    ack: SigningKey,
-    time: SigningKey,
-}
-
 /// Does it.
 ///
 /// # Errors
@@ -88,12 +74,10 @@ pub(crate) async fn keys(
                 "bring the ca-root.key that belongs to controller/ca-root.pem",
             )
         })?;
-    let online = Online::new()?;
+    let online = Keys::generate()?;
     let fleet = before.next_fleet(args, &online, &founded, now);
     let publication = before.publication(&offline, &online, &fleet, now)?;
-    online.write(home)?;
-    write_authority(home, &founded)?;
-    write_token(home)?;
+    write(home, &online, &founded)?;
     let published = Controller::open(home)?.publish(publication).await;
     published.map(drop).map_err(|error| {
         let hint = "bring the offline keys that sign for root and targets now; where several \
@@ -156,7 +140,7 @@ impl Before {
     fn next_fleet(
         &self,
         args: &NewKeys,
-        online: &Online,
+        online: &Keys,
         founded: &Founded,
         now: UnixSeconds,
     ) -> FleetDocument {
@@ -181,7 +165,7 @@ impl Before {
     fn publication(
         &self,
         offline: &Offline,
-        online: &Online,
+        online: &Keys,
         fleet: &FleetDocument,
         now: UnixSeconds,
     ) -> Result<Publication, OperatorError> {
@@ -205,54 +189,17 @@ impl Before {
     }
 }
 
-impl Online {
-    fn new() -> Result<Self, OperatorError> {
-        Ok(Self {
-            snapshot: key_file::generate()?,
-            timestamp: key_file::generate()?,
-            director: key_file::generate()?,
-            ack: key_file::generate()?,
-            time: key_file::generate()?,
-        })
-    }
-
-    fn write(&self, home: &Home) -> Result<(), OperatorError> {
-        for (path, key) in [
-            (home.snapshot_key(), &self.snapshot),
-            (home.timestamp_key(), &self.timestamp),
-            (home.director_key(), &self.director),
-            (home.ack_key(), &self.ack),
-            (home.time_key(), &self.time),
-        ] {
-            key_file::replace(&path, key)?;
-        }
-        Ok(())
-    }
-}
-
 /// The old intermediate still anchors devices that have not renewed: the controller admits each by
 /// its serial alone.
-fn write_authority(home: &Home, founded: &Founded) -> Result<(), OperatorError> {
-    let old = home::read_text(&home.client_ca_pem())?;
-    let anchors = founded.intermediate_pem.clone() + &founded.root_pem + &old;
-    for (path, text) in [
-        (home.offline().join("ca-root.key"), &founded.root_key_pem),
-        (home.ca_root_pem(), &founded.root_pem),
-        (home.ca_key(), &founded.intermediate_key_pem),
-        (home.ca_pem(), &founded.intermediate_pem),
-        (home.server_key(), &founded.server_key_pem),
-        (home.server_pem(), &founded.server_chain_pem),
-        (home.client_ca_pem(), &anchors),
-    ] {
+fn write(home: &Home, online: &Keys, founded: &Founded) -> Result<(), OperatorError> {
+    for (path, key) in online.files(home) {
+        key_file::replace(&path, key)?;
+    }
+    let anchors = founded.anchors() + &home::read_text(&home.client_ca_pem())?;
+    for (path, text) in founded.files(home, &anchors) {
         home::replace_private(&path, text.as_bytes())?;
     }
-    Ok(())
-}
-
-fn write_token(home: &Home) -> Result<(), OperatorError> {
-    let mut token = [0; TOKEN_BYTES];
-    key_file::random(&mut token)?;
-    home::replace_private(&home.api_token(), format!("{}\n", Hex(&token)).as_bytes())
+    home::replace_private(&home.api_token(), key_file::new_token()?.as_bytes())
 }
 
 fn refused(because: &dyn std::fmt::Display, hint: &str) -> OperatorError {

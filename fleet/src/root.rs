@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::cli::Context;
 use crate::error::OperatorError;
-use crate::gather;
 use crate::output::Table;
 use crate::signing;
 
@@ -88,7 +87,7 @@ pub(super) async fn publish(
 
 async fn show(context: &Context) -> Result<(), OperatorError> {
     let what = "show root";
-    let base = gather::base(&context.client()?, what, None).await?;
+    let base = signing::gather(&context.client()?, what, None).await?;
     let ground = base
         .verified(None)
         .map_err(|error| signing::told(what, &error.into()))?;

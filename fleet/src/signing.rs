@@ -2,15 +2,17 @@
 //! is, carried from signer to signer, and published when enough of them have signed.
 //!
 //! A proposal holds what is wanted and the signatures, never the documents: everybody makes those
-//! again from signed metadata and what is wanted, so that nobody signs what was slipped in. Nothing
-//! here talks to the controller.
+//! again from signed metadata and what is wanted, so that nobody signs what was slipped in. Only
+//! [`gather()`] talks to the controller, and asks nothing but what a proposal builds on.
 
 mod base;
 mod command;
 mod folder;
+mod gather;
 mod memory;
 mod part;
 mod proposal;
+pub(crate) mod public_key;
 mod release;
 mod root;
 mod show;
@@ -19,9 +21,9 @@ mod state;
 mod tests;
 mod wanted;
 
-pub(crate) use base::Base;
 pub(crate) use command::{KeysArgs, Ready, SignArgs, propose, ready, shown, sign, sign_own, told};
-pub(crate) use folder::{KeyFolder, KeyName, Named, PublicKeyFile};
+pub(crate) use folder::{KeyFolder, KeyName, Named};
+pub(crate) use gather::gather;
 pub(crate) use proposal::Proposal;
 pub(crate) use release::{LastBundle, NewRelease, Signers};
 pub(crate) use root::NewRoot;

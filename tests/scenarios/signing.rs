@@ -71,14 +71,6 @@ impl Team {
         let people = ["alice", "bob", "carol"].map(|name| Person::new(fleet, name));
         let shown = fleet.json(&["root", "show"]);
         let first_root = shown["first_root"].as_str().expect("told").to_owned();
-        let key_of = |role: &str| {
-            let roles = shown["roles"].as_array().expect("roles");
-            let found = roles.iter().find(|shown| shown["role"] == role);
-            found.expect("a role")["keys"][0]
-                .as_str()
-                .expect("an id")
-                .to_owned()
-        };
         let proposal = fleet.folder().join("team.proposal");
         let mut line = vec!["root".to_owned(), "rotate".to_owned(), "--out".to_owned()];
         line.push(proposal.display().to_string());
@@ -86,7 +78,10 @@ impl Team {
             for person in &people {
                 line.extend(["--add".to_owned(), format!("{role}={}", person.public())]);
             }
-            line.extend(["--remove".to_owned(), format!("{role}={}", key_of(role))]);
+            line.extend([
+                "--remove".to_owned(),
+                format!("{role}={}", key_of(fleet, role)),
+            ]);
             line.extend(["--threshold".to_owned(), format!("{role}=2")]);
         }
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -210,7 +205,7 @@ fn a_device_applies_ten_root_rotations_that_it_slept_through() {
     fleet.wait_receipt(&device.id, "1.0.0", "committed", wait::LATER);
     device.stop();
     let offline = fleet.home().join("offline").display().to_string();
-    let mut before = key_of_root(&fleet);
+    let mut before = key_of(&fleet, "root");
     for turn in 0..10 {
         let name = format!("root-{turn}");
         let create = [
@@ -229,7 +224,7 @@ fn a_device_applies_ten_root_rotations_that_it_slept_through() {
                 "root", "rotate", "--add", &add, "--remove", &remove, "--yes",
             ])
             .ok();
-        before = key_of_root(&fleet);
+        before = key_of(&fleet, "root");
     }
     assert_eq!(fleet.json(&["root", "show"])["version"], 11);
     fleet.ship(&bundles::of_fixture("good", "score", "1.1.0"));
@@ -238,12 +233,11 @@ fn a_device_applies_ten_root_rotations_that_it_slept_through() {
     device.wait_serves("score", "1.1.0", wait::SOON);
 }
 
-fn key_of_root(fleet: &Fleet) -> String {
+/// The id of the first key of a role.
+fn key_of(fleet: &Fleet, role: &str) -> String {
     let shown = fleet.json(&["root", "show"]);
     let roles = shown["roles"].as_array().expect("roles");
-    let root = roles.iter().find(|shown| shown["role"] == "root");
-    root.expect("root")["keys"][0]
-        .as_str()
-        .expect("an id")
-        .to_owned()
+    let found = roles.iter().find(|shown| shown["role"] == role);
+    let key = found.expect("a role")["keys"][0].as_str();
+    key.expect("an id").to_owned()
 }

@@ -3,6 +3,8 @@
 //!
 //! Writes nothing: the texts go to whoever keeps them.
 
+use std::path::PathBuf;
+
 use muster_protocol::time::UnixSeconds;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -10,6 +12,7 @@ use rcgen::{
 };
 
 use super::{AuthorityError, check_pair, named};
+use crate::home::Home;
 
 /// Life of the CA root.
 const ROOT_DAYS: u64 = 20 * 365;
@@ -36,6 +39,26 @@ pub(crate) struct Founded {
     pub(crate) server_chain_pem: String,
     /// The server's key.
     pub(crate) server_key_pem: String,
+}
+
+impl Founded {
+    /// Where each text lies in a home; `anchors` are those of device certificates.
+    pub(crate) fn files<'a>(&'a self, home: &Home, anchors: &'a str) -> [(PathBuf, &'a str); 7] {
+        [
+            (home.ca_root_key(), &self.root_key_pem),
+            (home.ca_root_pem(), &self.root_pem),
+            (home.ca_key(), &self.intermediate_key_pem),
+            (home.ca_pem(), &self.intermediate_pem),
+            (home.server_key(), &self.server_key_pem),
+            (home.server_pem(), &self.server_chain_pem),
+            (home.client_ca_pem(), anchors),
+        ]
+    }
+
+    /// The anchors of device certificates.
+    pub(crate) fn anchors(&self) -> String {
+        self.intermediate_pem.clone() + &self.root_pem
+    }
 }
 
 /// Makes an authority with a server certificate for `host_names` and the local names.

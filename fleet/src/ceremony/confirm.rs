@@ -6,7 +6,7 @@ use muster_protocol::time::UnixSeconds;
 use muster_protocol::tuf::fleet_document::PATH;
 use muster_protocol::tuf::{Expiry, Trusted};
 
-use super::{newest, sign};
+use super::sign;
 use crate::client::Client;
 use crate::error::{Exit, OperatorError};
 
@@ -25,7 +25,7 @@ pub(super) async fn as_a_device(
         let hint = "it is published: look into the log of `muster serve`, and sign a mended one";
         OperatorError::new(Exit::Refused, WHAT, because, hint)
     };
-    let root = newest(client, WHAT, "root").await?;
+    let root = client.present_metadata(WHAT, "root", None).await?;
     let expiry = Expiry::Enforced { now_s: now.0 };
     let mut trusted = Trusted::from_root(&root).map_err(|error| refused(error.to_string()))?;
     while let Some(wanted) = trusted.wanted_top_level() {

@@ -8,7 +8,6 @@ use super::{LOST_CA, Set, WHAT, change, confirm, show};
 use crate::cli::Context;
 use crate::clock;
 use crate::error::{Exit, OperatorError};
-use crate::gather;
 use crate::output::note;
 use crate::own_metadata::{self, VersionFloor};
 use crate::signing::{self, NewFleet, Proposal, Wanted};
@@ -22,7 +21,7 @@ use muster_protocol::tuf::fleet_document::PATH;
 pub(super) async fn run(path: PathBuf, set: Set, context: &Context) -> Result<(), OperatorError> {
     let client = context.client()?;
     let changes = set.changes.read()?;
-    let base = gather::base(&client, WHAT, None).await?;
+    let base = signing::gather(&client, WHAT, None).await?;
     let ground = base
         .verified(None)
         .map_err(|error| signing::told(WHAT, &error.into()))?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use muster_protocol::digest::{Digest, Hex};
+use muster_protocol::digest::Digest;
 use muster_protocol::time::UnixSeconds;
 use serde::Serialize;
 
@@ -22,9 +22,6 @@ use crate::key_file;
 use crate::output::note;
 
 mod metadata;
-
-/// Random bytes of the API token.
-const TOKEN_BYTES: usize = 32;
 
 /// What a new home is made with.
 #[derive(Debug, clap::Args)]
@@ -138,7 +135,7 @@ async fn fill(
     now: UnixSeconds,
 ) -> Result<Made, OperatorError> {
     write_certificates(home, founded)?;
-    write_token(home)?;
+    write_private(&home.api_token(), key_file::new_token()?.as_bytes())?;
     let keys = metadata::Keys::create(home)?;
     let documents = metadata::write(&keys, config, &founded.root_pem, now)?;
     let root = Digest::of(&documents.root);
@@ -154,25 +151,11 @@ async fn fill(
 }
 
 fn write_certificates(home: &Home, founded: &Founded) -> Result<(), OperatorError> {
-    let anchors = founded.intermediate_pem.clone() + &founded.root_pem;
-    for (path, text) in [
-        (home.ca_root_key(), &founded.root_key_pem),
-        (home.ca_root_pem(), &founded.root_pem),
-        (home.ca_key(), &founded.intermediate_key_pem),
-        (home.ca_pem(), &founded.intermediate_pem),
-        (home.server_key(), &founded.server_key_pem),
-        (home.server_pem(), &founded.server_chain_pem),
-        (home.client_ca_pem(), &anchors),
-    ] {
+    let anchors = founded.anchors();
+    for (path, text) in founded.files(home, &anchors) {
         write_private(&path, text.as_bytes())?;
     }
     Ok(())
-}
-
-fn write_token(home: &Home) -> Result<(), OperatorError> {
-    let mut token = [0; TOKEN_BYTES];
-    key_file::random(&mut token)?;
-    write_private(&home.api_token(), format!("{}\n", Hex(&token)).as_bytes())
 }
 
 /// The folder was empty or missing when we began, so all in it is ours.

@@ -12,7 +12,7 @@ use crate::cli::Context;
 use crate::error::{Exit, OperatorError};
 use crate::key_file::{self, LockState, Passphrase};
 use crate::output::{self, Table, note};
-use crate::signing::{KeyName, KeysArgs, Named, PublicKeyFile};
+use crate::signing::{KeyName, KeysArgs, Named, public_key};
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -121,7 +121,7 @@ fn export(name: &KeyName, keys: &KeysArgs) -> Result<(), OperatorError> {
         let what = format!("export the key {name}");
         OperatorError::new(Exit::Missing, what, "there is no such key", hint)
     })?;
-    output::print_line(&PublicKeyFile::text(&Key::ed25519(named.public)));
+    output::print_line(&public_key::text(&Key::ed25519(named.public)));
     Ok(())
 }
 

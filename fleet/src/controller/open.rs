@@ -13,7 +13,6 @@ use crate::drift::References;
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 use crate::ingest::Rates;
-use crate::key_file;
 use crate::renew::Offers;
 use crate::store::{Store, StoreError};
 
@@ -39,7 +38,7 @@ pub(crate) async fn found(home: &Home, publication: Publication) -> Result<(), O
 /// The first that is missing or not what it should be.
 pub(crate) fn check(home: &Home) -> Result<(), OperatorError> {
     Config::read(home)?;
-    keys(home)?;
+    Keys::read(home)?;
     Authority::load(home)?;
     home::read_api_token(home).map(drop)
 }
@@ -53,7 +52,7 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
     let fleet = newest_fleet(&store).map_err(not_open)?;
     let controller = Controller {
         blobs,
-        keys: keys(home)?,
+        keys: Keys::read(home)?,
         authority: Arc::new(Authority::load(home)?),
         topic_prefix: config.topic_prefix.clone(),
         device_certificate_days: config.device_certificate_days,
@@ -79,16 +78,6 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
         store,
     };
     Ok(controller)
-}
-
-fn keys(home: &Home) -> Result<Keys, OperatorError> {
-    Ok(Keys {
-        snapshot: key_file::read(&home.snapshot_key())?,
-        timestamp: key_file::read(&home.timestamp_key())?,
-        director: key_file::read(&home.director_key())?,
-        ack: key_file::read(&home.ack_key())?,
-        time: key_file::read(&home.time_key())?,
-    })
 }
 
 fn newest_fleet(store: &Store) -> Result<Option<FleetDocument>, StoreError> {

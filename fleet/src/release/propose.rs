@@ -15,9 +15,8 @@ use crate::cli::Context;
 use crate::client::Client;
 use crate::clock;
 use crate::error::{Exit, OperatorError};
-use crate::gather;
 use crate::own_metadata;
-use crate::signing::{self, LastBundle, NewRelease, Proposal, PublicKeyFile, Signers, Wanted};
+use crate::signing::{self, LastBundle, NewRelease, Proposal, Signers, Wanted, public_key};
 
 /// What is proposed.
 #[derive(Debug, Clone, clap::Args)]
@@ -48,7 +47,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
     let what = format!("propose {model} {version}");
     let client = context.client()?;
     let role = Role::of_model(model.as_str());
-    let base = gather::base(&client, &what, Some(&role)).await?;
+    let base = signing::gather(&client, &what, Some(&role)).await?;
     let ground = base.verified(Some(&role)).map_err(|error| {
         let hint = "look into the log of `muster serve`, and who changed what it hands out";
         OperatorError::new(Exit::Refused, &what, error, hint)
@@ -93,7 +92,7 @@ fn signers(args: &Args) -> Result<Option<Signers>, OperatorError> {
     let Some(threshold) = args.threshold else {
         return Ok(None);
     };
-    let keys = args.signers.iter().map(|path| PublicKeyFile::read(path));
+    let keys = args.signers.iter().map(|path| public_key::read(path));
     let keys: Result<Vec<[u8; 32]>, OperatorError> = keys.collect();
     Ok(Some(Signers {
         keys: keys?.into_iter().map(Key::ed25519).collect(),

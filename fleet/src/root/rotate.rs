@@ -13,13 +13,11 @@ use crate::agree;
 use crate::cli::Context;
 use crate::clock;
 use crate::error::{Exit, OperatorError};
-use crate::gather;
 use crate::output::note;
-use crate::signing::{self, KeyFolder, NewRoot, Proposal, PublicKeyFile, Wanted};
+use crate::own_metadata::ROOT_DAYS;
+use crate::signing::{self, KeyFolder, NewRoot, Proposal, Wanted, public_key};
 
 const WHAT: &str = "rotate root";
-/// Days that a root is valid.
-const DAYS: u64 = 5 * 365;
 
 /// What changes. What is not named stays; a new root always lives anew.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ROLE=N")]
     threshold: Vec<OfRole<u32>>,
     /// Days that the new root is valid.
-    #[arg(long, default_value_t = DAYS, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    #[arg(long, default_value_t = ROOT_DAYS, value_parser = clap::value_parser!(u64).range(1..=36_500))]
     days: u64,
     /// Write a proposal for its signers, instead of signing with the home's offline keys at once.
     #[arg(long, value_name = "FILE")]
@@ -60,7 +58,7 @@ struct KeyId(String);
 /// # Errors
 /// The sentence for the operator.
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
-    let base = gather::base(&context.client()?, WHAT, None).await?;
+    let base = signing::gather(&context.client()?, WHAT, None).await?;
     let ground = base
         .verified(None)
         .map_err(|error| signing::told(WHAT, &error.into()))?;
@@ -107,7 +105,7 @@ async fn at_once(
 fn changed(root: &mut Root, args: &Args) -> Result<(), OperatorError> {
     for add in &args.add {
         let (mut keys, threshold) = of_role(root, &add.role);
-        keys.push(Key::ed25519(PublicKeyFile::read(&add.value)?));
+        keys.push(Key::ed25519(public_key::read(&add.value)?));
         root.authorize(&add.role, &keys, threshold);
     }
     for remove in &args.remove {

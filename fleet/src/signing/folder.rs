@@ -12,6 +12,7 @@ use ed25519_dalek::SigningKey;
 use muster_protocol::tuf::Key;
 use muster_protocol::tuf::author::key_of;
 
+use super::public_key;
 use super::state::id;
 use crate::error::{Exit, OperatorError};
 use crate::home;
@@ -64,7 +65,7 @@ impl KeyFolder {
             Some(passphrase) => key_file::write_new_locked(&path, &key, passphrase)?,
             None => key_file::write_new(&path, &key)?,
         }
-        PublicKeyFile::write(&self.public(name), &key_of(&key))?;
+        public_key::write(&self.public(name), &key_of(&key))?;
         Ok(key_of(&key))
     }
 
@@ -132,7 +133,7 @@ impl KeyFolder {
         let (private, public) = (self.private(&name), self.public(&name));
         let state = private.exists().then(|| key_file::lock_state(&private));
         let public = match public.exists() {
-            true => PublicKeyFile::read(&public)?,
+            true => public_key::read(&public)?,
             false => self.open(&name)?.verifying_key().to_bytes(),
         };
         Ok(Named {
@@ -140,39 +141,6 @@ impl KeyFolder {
             name,
             public,
         })
-    }
-}
-
-/// A public key in a file, as metadata writes it.
-pub(crate) struct PublicKeyFile;
-
-impl PublicKeyFile {
-    /// Reads one.
-    ///
-    /// # Errors
-    /// It cannot be read, or holds no Ed25519 key.
-    pub(crate) fn read(path: &Path) -> Result<[u8; 32], OperatorError> {
-        let text = home::read_text(path)?;
-        let key: Option<Key> = serde_json::from_str(&text).ok();
-        key.and_then(|key| key.ed25519_public()).ok_or_else(|| {
-            let hint = "name a file that `muster keys create` or `muster keys export` wrote";
-            let what = format!("read the public key {}", path.display());
-            OperatorError::new(Exit::BadInput, what, "it is no public key of Ed25519", hint)
-        })
-    }
-
-    /// Writes a new one.
-    ///
-    /// # Errors
-    /// It exists, or the disk refuses.
-    pub(crate) fn write(path: &Path, key: &Key) -> Result<(), OperatorError> {
-        home::write_private(path, Self::text(key).as_bytes())
-    }
-
-    /// A key as text.
-    pub(crate) fn text(key: &Key) -> String {
-        let text = serde_json::to_string(key).expect("invariant: a key is plain JSON");
-        text + "\n"
     }
 }
 

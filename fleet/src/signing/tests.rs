@@ -13,6 +13,7 @@ use muster_protocol::tuf::author::{key_of, read_signed};
 use muster_protocol::tuf::fleet_document::{Director, Endpoints, PATH};
 use muster_protocol::tuf::{self, Envelope, FleetDocument, Key, Role, Root, TargetFile, Targets};
 
+use super::base::Base;
 use super::memory::{Doubt, Earlier, Memory};
 use super::part::Content;
 use super::state::{State, Unsound};
@@ -451,7 +452,7 @@ fn keys_are_made_listed_and_found_by_their_public_half() {
         mine.create(&name("alice"), None).is_err(),
         "never overwritten"
     );
-    PublicKeyFile::write(&mine.public(&name("bob")), &bob).expect("given");
+    public_key::write(&mine.public(&name("bob")), &bob).expect("given");
     let listed = mine.keys().expect("read");
     let states: Vec<_> = listed
         .iter()

@@ -9,38 +9,31 @@ use muster_protocol::tuf::fleet_document::{Director, Endpoints, PATH};
 use muster_protocol::tuf::{Envelope, FleetDocument, Hex, Role, Root, TargetFile, Targets};
 
 use crate::config::Config;
+use crate::controller;
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::key_file;
+use crate::own_metadata::{ROOT_DAYS, TARGETS_DAYS};
 use crate::publish::Publication;
-
-/// Life of the first root: the ceremony that replaces it is rare.
-const ROOT_DAYS: u64 = 5 * 365;
-/// Life of targets: renewed with every key or floor that changes, and at least once a year.
-const TARGETS_DAYS: u64 = 365;
 
 /// The keys of a new fleet.
 pub(super) struct Keys {
     root: SigningKey,
     targets: SigningKey,
-    snapshot: SigningKey,
-    timestamp: SigningKey,
-    director: SigningKey,
-    ack: SigningKey,
-    time: SigningKey,
+    online: controller::Keys,
 }
 
 impl Keys {
     /// Makes them all and writes each to its file.
     pub(super) fn create(home: &Home) -> Result<Self, OperatorError> {
+        let online = controller::Keys::generate()?;
+        for (path, key) in online.files(home) {
+            key_file::write_new(&path, key)?;
+        }
         Ok(Self {
             root: key_file::create(&home.root_key())?,
             targets: key_file::create(&home.targets_key())?,
-            snapshot: key_file::create(&home.snapshot_key())?,
-            timestamp: key_file::create(&home.timestamp_key())?,
-            director: key_file::create(&home.director_key())?,
-            ack: key_file::create(&home.ack_key())?,
-            time: key_file::create(&home.time_key())?,
+            online,
         })
     }
 }
@@ -79,7 +72,7 @@ pub(super) async fn publish(home: &Home, documents: Documents) -> Result<(), Ope
         delegated: Vec::new(),
         target_files: vec![(PATH.to_owned(), documents.fleet)],
     };
-    crate::controller::found(home, publication).await
+    controller::found(home, publication).await
 }
 
 fn root(keys: &Keys, now: UnixSeconds) -> Root {
@@ -87,8 +80,8 @@ fn root(keys: &Keys, now: UnixSeconds) -> Root {
     for (role, key) in [
         (Role::Root, &keys.root),
         (Role::Targets, &keys.targets),
-        (Role::Snapshot, &keys.snapshot),
-        (Role::Timestamp, &keys.timestamp),
+        (Role::Snapshot, &keys.online.snapshot),
+        (Role::Timestamp, &keys.online.timestamp),
     ] {
         root.authorize(&role, &[key_of(key)], 1);
     }
@@ -102,11 +95,11 @@ fn fleet(keys: &Keys, config: &Config, ca_root_pem: &str, now: UnixSeconds) -> F
         issued_at_s: now.0,
         director_epoch: 1,
         director: Director {
-            keys: public(&keys.director),
+            keys: public(&keys.online.director),
             threshold: 1,
         },
-        ack_keys: public(&keys.ack),
-        time_keys: public(&keys.time),
+        ack_keys: public(&keys.online.ack),
+        time_keys: public(&keys.online.time),
         ca_certificates: vec![ca_root_pem.to_owned()],
         endpoints: Endpoints {
             mqtt: config.broker_url_for(config.broker_listen.port()),

@@ -6,15 +6,15 @@ use muster_protocol::tuf::author::read_unverified;
 use muster_protocol::tuf::fleet_document::PATH;
 use muster_protocol::tuf::{Role, Root};
 
+use super::base::Base;
 use crate::client::Client;
 use crate::error::{Exit, OperatorError};
-use crate::signing::Base;
 
 /// Every root, the newest targets and `fleet.json`, and the targets of `model`, if it has any.
 ///
 /// # Errors
 /// The controller cannot be reached, or something of it is missing.
-pub(crate) async fn base(
+pub(crate) async fn gather(
     client: &Client,
     what: &str,
     model: Option<&Role>,
@@ -51,11 +51,7 @@ async fn document(
     name: &str,
     version: Option<u64>,
 ) -> Result<String, OperatorError> {
-    let found = client.metadata(name, version).await?.ok_or_else(|| {
-        let because = format!("the controller has no {name}");
-        let hint = "name the home and API that `muster init` made";
-        OperatorError::new(Exit::Missing, what, because, hint)
-    })?;
+    let found = client.present_metadata(what, name, version).await?;
     text(what, found)
 }
 
