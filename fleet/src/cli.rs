@@ -95,7 +95,7 @@ enum Command {
     Export(export::Args),
     /// Take in what devices have put on a stick.
     Import(import::Args),
-    /// Sign a bundle and publish it as a release.
+    /// Sign a bundle and publish it as a release, alone or step by step with others.
     Release(release::Command),
     /// Pack models.
     #[command(subcommand)]

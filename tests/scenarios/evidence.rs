@@ -87,44 +87,79 @@ fn swap_key(fleet: &Fleet, is: &SigningKey, shall: &SigningKey) {
     cli::run(command.args([hex(is), hex(shall)])).ok();
 }
 
+/// A fleet whose log and receipts were taken away while all was well.
+struct Taken {
+    fleet: Fleet,
+    device: Device,
+    log: PathBuf,
+    receipts: PathBuf,
+    /// Receipts in the file.
+    count: usize,
+}
+
+impl Taken {
+    fn take() -> Self {
+        let fleet = Fleet::start();
+        let device = Device::start_new(&fleet, "press-01", &Settings::default());
+        fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
+        fleet.wait_receipt("press-01", "1.0.0", "committed", wait::LATER);
+        let file = |name: &str| fleet.folder().join(name);
+        let (log, receipts) = (file("log"), file("receipts"));
+        for (what, out) in [("enrolment", &log), ("receipt", &receipts)] {
+            fleet.cli(&[what, "export", "--out", text(out)]).ok();
+        }
+        let lines = fs::read_to_string(&receipts).expect("it was written");
+        Self {
+            count: lines.lines().count(),
+            fleet,
+            device,
+            log,
+            receipts,
+        }
+    }
+
+    fn lines(&self) -> String {
+        fs::read_to_string(&self.receipts).expect("it was written")
+    }
+
+    /// Exports the log once more, after the one that was taken away.
+    fn export_after(&self, out: &Path) -> [String; 6] {
+        let line = ["enrolment", "export", "--out", text(out), "--after"];
+        let [a, b, c, d, e] = line.map(ToOwned::to_owned);
+        [a, b, c, d, e, text(&self.log).to_owned()]
+    }
+}
+
+fn forged(device: &str, key: &SigningKey) -> String {
+    let version = ("score", "1.0.0");
+    line_of(&document::refusal(device, key, version, "forged"))
+}
+
 #[test]
 fn a_stolen_controller_forges_no_receipt_of_a_device_in_the_exported_log() {
-    let mut fleet = Fleet::start();
-    let mut device = Device::start_new(&fleet, "press-01", &Settings::default());
-    fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
-    fleet.wait_receipt("press-01", "1.0.0", "committed", wait::LATER);
-    let file = |name: &str| fleet.folder().join(name);
-    let (log, later, receipts) = (file("log"), file("later"), file("receipts"));
-    let export = |what: &str, out: &Path| {
-        fleet.cli(&[what, "export", "--out", text(out)]).ok();
-    };
-    export("enrolment", &log);
-    export("receipt", &receipts);
-    let lines = fs::read_to_string(&receipts).expect("it was written");
-    let count = lines.lines().count();
-    let genuine = verify(&receipts, &log, &["--complete"]);
+    let taken = Taken::take();
+    let genuine = verify(&taken.receipts, &taken.log, &["--complete"]);
     assert_eq!(genuine.code, Some(0), "{genuine}");
-    assert_eq!(flaws(&genuine), vec![""; count]);
-    assert!(count >= 4, "from offered to committed: {genuine}");
+    assert_eq!(flaws(&genuine), vec![""; taken.count]);
+    assert!(taken.count >= 4, "from offered to committed: {genuine}");
+    what_is_put_into_the_file_or_taken_out_is_named(&taken);
+    another_device_speaks_for_itself_alone(&taken);
+    let python = ("python3", "apt-get install python3");
+    if skip::has_program("evidence: a swapped key", python.0, python.1) {
+        a_key_that_was_swapped_in_the_database_is_named(taken);
+    }
+}
 
-    // What somebody may put into the file, or take out of it.
+fn what_is_put_into_the_file_or_taken_out_is_named(taken: &Taken) {
+    let lines = taken.lines();
     let first = lines.lines().next().expect("a line");
-    let known = document::key(device.state());
-    let forge = |device: &str, key: &SigningKey| {
-        line_of(&document::refusal(
-            device,
-            key,
-            ("score", "1.0.0"),
-            "forged",
-        ))
-    };
     let more = [
-        forge("press-01", &thief()),
-        forge("press-99", &thief()),
+        forged("press-01", &thief()),
+        forged("press-99", &thief()),
         flipped(first),
         format!("{first}\n"),
     ];
-    let said = verify(&with(&receipts, &more), &log, &[]);
+    let said = verify(&with(&taken.receipts, &more), &taken.log, &[]);
     said.refused(4, &["4 of", "do not hold", "a key that is not in the log"]);
     let expect = [
         "unknown_key",
@@ -132,76 +167,51 @@ fn a_stolen_controller_forges_no_receipt_of_a_device_in_the_exported_log() {
         "broken_signature",
         "repeated",
     ];
-    assert_eq!(flaws(&said)[count..], expect, "{said}");
-    let rest: String = lines
-        .lines()
-        .skip(1)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let without_first = file("without-first");
+    assert_eq!(flaws(&said)[taken.count..], expect, "{said}");
+    let rest = lines.split_once('\n').expect("several lines").1;
+    let without_first = taken.fleet.folder().join("without-first");
     fs::write(&without_first, rest).expect("the disk takes it");
-    assert_eq!(verify(&without_first, &log, &[]).code, Some(0));
-    verify(&without_first, &log, &["--complete"]).refused(4, &["press-01", "missing 1"]);
+    assert_eq!(verify(&without_first, &taken.log, &[]).code, Some(0));
+    let complete = verify(&without_first, &taken.log, &["--complete"]);
+    complete.refused(4, &["press-01", "missing 1"]);
+}
 
-    // A second device: it speaks for itself alone, and the log grows by it.
-    let other = Device::enroll(&fleet, "press-02", &Settings::default());
-    let line = [
-        "enrolment",
-        "export",
-        "--out",
-        text(&later),
-        "--after",
-        text(&log),
-    ];
-    let grown = fleet.json(&line);
+fn another_device_speaks_for_itself_alone(taken: &Taken) {
+    let fleet = &taken.fleet;
+    let other = Device::enroll(fleet, "press-02", &Settings::default());
+    let later = fleet.folder().join("later");
+    let grown = fleet.json(&taken.export_after(&later).each_ref().map(String::as_str));
     assert_eq!(grown["new"][0]["device"], "press-02", "{grown}");
     assert_eq!(grown["new"].as_array().map(Vec::len), Some(1), "{grown}");
-    let by_other = forge("press-01", &document::key(other.state()));
-    let said = verify(&with(&receipts, &[by_other]), &later, &[]);
+    let by_other = forged("press-01", &document::key(other.state()));
+    let said = verify(&with(&taken.receipts, &[by_other]), &later, &[]);
     said.refused(4, &["signed by another device, press-02"]);
+}
 
-    if !skip::has_program(
-        "evidence: a swapped key",
-        "python3",
-        "apt-get install python3",
-    ) {
-        return;
-    }
-    // The controller is stolen: it makes the device's key its own, and forges.
-    device.stop();
-    fleet.stop();
-    swap_key(&fleet, &known, &thief());
-    fleet.serve();
+/// The controller makes the device's key its own, and forges.
+fn a_key_that_was_swapped_in_the_database_is_named(mut taken: Taken) {
+    let known = document::key(taken.device.state());
+    taken.device.stop();
+    taken.fleet.stop();
+    swap_key(&taken.fleet, &known, &thief());
+    taken.fleet.serve();
+    let fleet = &taken.fleet;
     let file = |name: &str| fleet.folder().join(name);
     let (refused, swapped) = (file("refused"), file("swapped"));
-    let line = [
-        "enrolment",
-        "export",
-        "--out",
-        text(&refused),
-        "--after",
-        text(&log),
-    ];
-    fleet.cli(&line).refused(
-        4,
-        &["entry 1 of the earlier log, press-01, has another document key now"],
-    );
-    assert!(
-        !refused.exists(),
-        "a log that was rewritten is not exported"
-    );
+    let because = "entry 1 of the earlier log, press-01, has another document key now";
+    fleet
+        .cli(&taken.export_after(&refused).each_ref().map(String::as_str))
+        .refused(4, &[because]);
+    assert!(!refused.exists(), "a log that was rewritten is exported");
     fleet
         .cli(&["enrolment", "export", "--out", text(&swapped)])
         .ok();
-    let forged = with(&receipts, &[forge("press-01", &thief())]);
-    let by_its_own_log = flaws(&verify(&forged, &swapped, &[]));
-    assert_eq!(
-        by_its_own_log[count], "",
-        "it believes itself: {by_its_own_log:?}"
-    );
-    let said = verify(&forged, &log, &[]);
+    let receipts = with(&taken.receipts, &[forged("press-01", &thief())]);
+    let by_its_own_log = flaws(&verify(&receipts, &swapped, &[]));
+    assert_eq!(by_its_own_log[taken.count], "", "it believes itself");
+    let said = verify(&receipts, &taken.log, &[]);
     said.refused(4, &["1 of", "a key that is not in the log"]);
-    assert_eq!(flaws(&said)[count], "unknown_key", "{said}");
+    assert_eq!(flaws(&said)[taken.count], "unknown_key", "{said}");
 }
 
 #[test]
