@@ -247,7 +247,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), OperatorErr
 /// # Errors
 /// The disk refuses.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), OperatorError> {
-    let new = path.with_extension("new");
+    let new = path.with_added_extension("new");
     fs::write(&new, text)
         .and_then(|()| File::open(&new)?.sync_all())
         .and_then(|()| fs::rename(&new, path))
@@ -259,7 +259,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), OperatorError> {
 /// # Errors
 /// The disk refuses.
 pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), OperatorError> {
-    let new = path.with_extension("new");
+    let new = path.with_added_extension("new");
     let _left_over = fs::remove_file(&new);
     write_new(&new, bytes)
         .and_then(|()| fs::rename(&new, path))
@@ -347,8 +347,12 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // It is ours and holds nothing whole; under its name it would keep the next attempt out.
+        let _removed = fs::remove_file(path);
+    }
+    written?;
     File::open(folder_of(path))?.sync_all()
 }
 

@@ -7,8 +7,9 @@ use muster_tests::disk::Disk;
 use muster_tests::fleet::Fleet;
 use muster_tests::load::Load;
 use muster_tests::settings::Settings;
-use muster_tests::{device, onnx, program, wait};
+use muster_tests::{cli, device, onnx, program, wait};
 use std::path::Path;
+use std::process::Command;
 
 use super::kills::wait_answers;
 use super::outages::{wait_connected, wait_windows};
@@ -227,4 +228,24 @@ fn told(device: &Device) -> u64 {
     let status = device.status().expect("it answers");
     let through = status["queue"]["windows"]["through"].as_u64();
     through.expect("a number")
+}
+
+#[test]
+fn a_key_that_finds_no_room_leaves_no_name_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path().join("stick");
+    let Some(disk) = Disk::mount("a key on a full disk", &at, 1) else {
+        return;
+    };
+    disk.fill();
+    let keys = at.join("keys");
+    let create = || {
+        let mut command = Command::new(program::path("muster"));
+        command.args(["keys", "create", "carol", "--no-passphrase", "--keys"]);
+        cli::run(command.arg(&keys))
+    };
+    create().refused(6, &[FULL]);
+    assert!(!keys.join("carol.key").exists(), "half a key");
+    disk.make_room();
+    create().ok();
 }
