@@ -8,6 +8,9 @@ pub mod command;
 pub mod config;
 pub mod enroll;
 pub mod error;
+#[cfg(test)]
+#[path = "../../tests/src/free_port.rs"]
+mod free_port;
 pub mod health;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]

@@ -24,6 +24,9 @@ mod endpoint;
 mod enroll;
 mod error;
 mod evidence;
+#[cfg(test)]
+#[path = "../../tests/src/free_port.rs"]
+mod free_port;
 mod home;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]

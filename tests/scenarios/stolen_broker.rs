@@ -9,12 +9,13 @@ use muster_tests::cli;
 use muster_tests::device::Device;
 use muster_tests::document;
 use muster_tests::fleet::Fleet;
+use muster_tests::free_port::FreePort;
 use muster_tests::load::Load;
 use muster_tests::program::{self, Program};
 use muster_tests::settings::Settings;
 use muster_tests::{skip, wait};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 
 use super::outages::wait_connected;
@@ -28,25 +29,22 @@ const ASSIGNMENT: &str = "muster/v1/press-01/down/assignment";
 struct StolenBroker<'a> {
     fleet: &'a Fleet,
     /// Where whoever has stolen it speaks.
-    port: u16,
+    port: FreePort,
     _program: Program,
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 impl<'a> StolenBroker<'a> {
     fn start(fleet: &'a Fleet) -> Self {
-        let (tls, port) = (free_port(), free_port());
+        let [tls, port] = [(); 2].map(|()| FreePort::take());
         let own = fleet.home().join("controller");
         let own = own.display();
         let lines = format!(
-            "user root\nper_listener_settings true\nlistener {port} 127.0.0.1\n\
-             allow_anonymous true\nlistener {tls} 127.0.0.1\nallow_anonymous true\n\
+            "user root\nper_listener_settings true\nlistener {} 127.0.0.1\n\
+             allow_anonymous true\nlistener {} 127.0.0.1\nallow_anonymous true\n\
              cafile {own}/client-ca.pem\ncertfile {own}/server.pem\nkeyfile {own}/server.key\n\
-             require_certificate true\n"
+             require_certificate true\n",
+            port.port(),
+            tls.port()
         );
         let file = fleet.folder().join("mosquitto.conf");
         fs::write(&file, lines).expect("the disk takes it");
@@ -57,11 +55,10 @@ impl<'a> StolenBroker<'a> {
             .arg(file)
             .env("PATH", format!("{path}:/usr/sbin:/sbin"));
         let program = Program::start("stolen-broker", command, fleet.folder());
-        let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, tls));
         wait::until("the stolen broker", wait::SOON, || {
-            TcpStream::connect(tls).map(drop)
+            TcpStream::connect(tls.address()).map(drop)
         });
-        fleet.proxy().lead_to(tls);
+        fleet.proxy().lead_to(tls.address());
         Self {
             fleet,
             port,
@@ -77,7 +74,7 @@ impl<'a> StolenBroker<'a> {
             "-h",
             "127.0.0.1",
             "-p",
-            &self.port.to_string(),
+            &self.port.port().to_string(),
             "-q",
             "1",
             "-r",

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod document;
 pub mod fake_clock;
 pub mod fleet;
+pub mod free_port;
 pub mod http;
 pub mod load;
 pub mod mosquitto;

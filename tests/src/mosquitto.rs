@@ -1,10 +1,11 @@
 //! A mosquitto of a fleet's own, with what `muster broker mosquitto` writes for it.
 
 use crate::fleet::Fleet;
+use crate::free_port::FreePort;
 use crate::program::Program;
 use crate::{skip, wait};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,7 +17,7 @@ pub const INSTALL: &str = "apt-get install mosquitto mosquitto-clients";
 pub struct Mosquitto {
     program: Option<Program>,
     folder: PathBuf,
-    listen: SocketAddr,
+    listen: FreePort,
 }
 
 /// Whether it can run here; otherwise the test is noted as left out.
@@ -32,11 +33,10 @@ impl Mosquitto {
     /// # Panics
     /// When `muster` refuses.
     pub fn of(fleet: &Fleet) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let mosquitto = Self {
             program: None,
             folder: fleet.folder().join("mosquitto"),
-            listen: free.local_addr().expect("it is bound"),
+            listen: FreePort::take(),
         };
         mosquitto.write_files(fleet);
         mosquitto
@@ -48,7 +48,7 @@ impl Mosquitto {
     /// When it refuses.
     pub fn write_files(&self, fleet: &Fleet) {
         let folder = self.folder.to_str().expect("our paths are text");
-        let listen = self.listen.to_string();
+        let listen = self.address().to_string();
         let line = ["broker", "mosquitto", folder, "--host", "localhost"];
         // Where tests run as root, mosquitto would give that up and could read nothing.
         let options = ["--listen", &listen, "--run-as", "root"];
@@ -69,7 +69,7 @@ impl Mosquitto {
         let logs = self.folder.parent().unwrap_or(Path::new("."));
         self.program = Some(Program::start("mosquitto", command, logs));
         wait::until("mosquitto", wait::SOON, || {
-            TcpStream::connect(self.listen).map(drop)
+            TcpStream::connect(self.address()).map(drop)
         });
     }
 
@@ -111,7 +111,7 @@ impl Mosquitto {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.listen
+        self.listen.address()
     }
 
     /// Where it listens, as devices are told.

@@ -5,6 +5,7 @@ mod proxy;
 
 use super::{Link, LinkBusy, LinkConfig, LinkEvent, Source, Target, Timeouts};
 use crate::enroll::{Broker, TopicPrefix};
+use crate::free_port::FreePort;
 use crate::tls::sample::{Ca, Issued};
 use broker::Mosquitto;
 use muster_protocol::id::DeviceId;
@@ -281,12 +282,6 @@ async fn a_device_that_is_taken_over_says_so_and_comes_back() {
     }
 }
 
-/// A port at which nobody listens.
-fn dead_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
 fn up(port: u16) -> LinkEvent {
     let broker = local(port);
     LinkEvent::Up { broker }
@@ -333,7 +328,8 @@ async fn a_link_that_waits_for_a_dead_broker_is_led_elsewhere_at_once() {
         retry_longest_ms: 600_000,
         ..PATIENT
     };
-    let mut device = Device::start(&ca, &ca.device(DEVICE), dead_port(), slow);
+    let dead = FreePort::take();
+    let mut device = Device::start(&ca, &ca.device(DEVICE), dead.port(), slow);
     device.until_down().await;
     let target = target(&ca, broker.port(), &[]);
     device.link.lead_to(&target).expect("usable");
@@ -350,7 +346,8 @@ async fn another_broker_stands_in_until_the_one_that_is_meant_answers() {
         return;
     };
     meant.kill().await;
-    let target = target(&ca, meant.port(), &[dead_port(), other.port()]);
+    let dead = FreePort::take();
+    let target = target(&ca, meant.port(), &[dead.port(), other.port()]);
     let mut device = Device::start_to(&target, &ca.device(DEVICE), PATIENT);
     // Three times the one that is meant, once the dead one.
     for _ in 0..4 {
@@ -377,7 +374,8 @@ async fn a_ca_that_is_named_no_more_is_not_trusted_at_the_old_broker_either() {
     let certificate = stolen.device(DEVICE);
     let mut device = Device::start(&stolen, &certificate, old.port(), PATIENT);
     device.until_up().await;
-    let target = target(&new, dead_port(), &[old.port()]);
+    let dead = FreePort::take();
+    let target = target(&new, dead.port(), &[old.port()]);
     device.link.lead_to(&target).expect("usable");
     assert_eq!(device.until_down().await, "it is led elsewhere");
     let mut refused = 0;

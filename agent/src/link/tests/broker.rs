@@ -2,9 +2,9 @@
 //! loopback through which the test itself speaks and listens.
 
 use super::DEADLINE;
+use crate::free_port::FreePort;
 use crate::tls::sample::Ca;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
@@ -20,7 +20,8 @@ const SUBSCRIBED: &str = "received SUBACK";
 
 pub(super) struct Mosquitto {
     folder: TempDir,
-    ports: [u16; 2],
+    /// For devices, and for the test.
+    ports: [FreePort; 2],
     process: Child,
 }
 
@@ -40,10 +41,10 @@ impl Mosquitto {
             }
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let ports = free_ports();
-        configure(folder.path(), ca, ports);
+        let ports = [(); 2].map(|()| FreePort::take());
+        configure(folder.path(), ca, ports.each_ref().map(FreePort::port));
         let process = spawn(folder.path());
-        timeout(DEADLINE, answers(ports[1]))
+        timeout(DEADLINE, answers(ports[1].port()))
             .await
             .expect("the broker answers");
         Some(Self {
@@ -55,7 +56,7 @@ impl Mosquitto {
 
     /// Where devices connect.
     pub(super) fn port(&self) -> u16 {
-        self.ports[0]
+        self.ports[0].port()
     }
 
     pub(super) async fn kill(&mut self) {
@@ -103,7 +104,7 @@ impl Mosquitto {
 
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(program(name).expect("checked at the start"));
-        let port = self.ports[1].to_string();
+        let port = self.ports[1].port().to_string();
         command
             .args(["-h", "127.0.0.1", "-p", &port])
             .kill_on_drop(true);
@@ -146,11 +147,6 @@ fn program(name: &str) -> Option<PathBuf> {
 fn skip(test: &str) {
     let hint = "apt-get install mosquitto mosquitto-clients";
     crate::skip::skip(test, "mosquitto is not installed", hint);
-}
-
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").port())
 }
 
 fn configure(folder: &Path, ca: &Ca, ports: [u16; 2]) {

@@ -1,6 +1,7 @@
 //! Where the server listens, and who may speak to it.
 
 use super::*;
+use crate::free_port::FreePort;
 use std::os::unix::fs::PermissionsExt;
 use tokio::net::UnixStream;
 
@@ -41,15 +42,16 @@ async fn foreign_hosts_and_origins_are_kept_out() {
 
 #[tokio::test]
 async fn an_address_that_is_taken_or_open_is_refused() {
-    let server = start_scaler().await;
-    let address = server.local_addr();
-    let taken = error_of(ServeConfig {
-        http: address,
+    let free = FreePort::take();
+    let there = || ServeConfig {
+        http: Some(free.address()),
         ..ServeConfig::default()
-    });
-    let at = address.expect("on TCP");
+    };
+    let server = start(there(), Routes::new(), no_status(), no_sticks()).await;
+    let server = server.expect("it is free");
+    let at = free.address();
     let expect = format!("failed to listen on {at}: because the port is in use: hint: ");
-    let taken = taken.await;
+    let taken = error_of(there()).await;
     assert!(taken.starts_with(&expect), "{taken}");
     let open = error_of(ServeConfig {
         http: Some("0.0.0.0:0".parse().expect("valid")),
@@ -61,11 +63,7 @@ async fn an_address_that_is_taken_or_open_is_refused() {
         "{open}"
     );
     server.stop().await;
-    let again = ServeConfig {
-        http: address,
-        ..ServeConfig::default()
-    };
-    assert_eq!(error_of(again).await, "it listens");
+    assert_eq!(error_of(there()).await, "it listens");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::error::{Exit, OperatorError};
+use crate::free_port::FreePort;
 
 mod authority;
 mod bench;
@@ -328,9 +329,10 @@ async fn sessions_are_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_named_and_a_stopped_broker_frees_it() {
-    let mut bench = Bench::start().await;
+    let free = FreePort::take();
+    let listen = free.address();
+    let mut bench = Bench::start_at(listen).await;
     let mut client = bench.join("press-1", true).await;
-    let listen = bench.broker.local_addr();
     let start = || {
         let (tell, _) = unbounded_channel();
         Embedded::start(

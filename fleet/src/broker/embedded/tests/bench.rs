@@ -42,11 +42,15 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn start() -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    pub(super) async fn start_at(listen: SocketAddr) -> Self {
         let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
         write_certificates(folder.path(), &authority);
         let (tell, heard) = unbounded_channel();
         let plans = Plans::default();
-        let config = config(folder.path(), ([127, 0, 0, 1], 0).into());
+        let config = config(folder.path(), listen);
         let broker = Embedded::start(config, handlers(tell, &plans))
             .await
             .expect("a broker");

@@ -1,7 +1,7 @@
 //! A mosquitto of its own, a device that speaks through its clients, and what the fleet hears.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::broker::external::{Credentials, External, ExternalConfig, Timeouts};
 use crate::broker::{Admission, Handlers, Incoming, Presence, Verdict, mosquitto};
 use crate::clock;
 use crate::command::init;
+use crate::free_port::FreePort;
 use crate::home::Home;
 
 /// Life of a device certificate.
@@ -37,7 +38,7 @@ pub(super) enum Heard {
 
 pub(super) struct Bench {
     home: Home,
-    listen: SocketAddr,
+    listen: FreePort,
     process: Child,
     connects: usize,
     plans: Plans,
@@ -56,10 +57,8 @@ impl Bench {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let home = init::new_home(&folder.path().join("home")).await;
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let listen = free.local_addr().expect("it is bound");
-        write_files(folder.path(), &home, listen);
-        drop(free);
+        let listen = FreePort::take();
+        write_files(folder.path(), &home, listen.address());
         let process = spawn(folder.path());
         let (tell, heard) = unbounded_channel();
         let bench = Self {
@@ -195,7 +194,7 @@ impl Bench {
     /// Ends when something listens there.
     async fn answers(&self) {
         let answers = async {
-            while TcpStream::connect(self.listen).await.is_err() {
+            while TcpStream::connect(self.listen.address()).await.is_err() {
                 tokio::task::yield_now().await;
             }
         };
