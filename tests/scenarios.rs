@@ -21,6 +21,7 @@ mod outages;
 mod page;
 mod power_cuts;
 mod renewal;
+mod replaced_controller;
 mod restore;
 mod revoked;
 mod signing;

@@ -17,7 +17,7 @@ use crate::command::{
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::{self, Output};
-use crate::{bundle, ceremony, release, root};
+use crate::{bundle, ceremony, release, replace, root};
 
 /// Bring models to a fleet of devices: signed, tried on each device, and watched afterwards.
 #[derive(Debug, Parser)]
@@ -55,6 +55,9 @@ enum Command {
     Backup(backup::Args),
     /// Make a home from a backup; its devices are held until they have shown what they run.
     Restore(restore::Args),
+    /// Replace the keys and the CA that the controller holds.
+    #[command(subcommand)]
+    Controller(replace::Command),
     /// Write what an external broker needs.
     #[command(subcommand)]
     Broker(broker::Command),
@@ -166,6 +169,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Serve => serve::run(context).await,
         Command::Backup(args) => backup::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
+        Command::Controller(command) => replace::run(command, context).await,
         Command::Broker(command) => broker::run(command, context),
         Command::Keys(command) => keys::run(command, context),
         Command::Root(command) => root::run(command, context).await,

@@ -110,7 +110,15 @@ impl Controller {
     /// # Errors
     /// A key, a certificate or a store that is missing or not what it should be.
     pub(crate) fn open(home: &Home) -> Result<Self, OperatorError> {
-        open::open(home, &Config::read(home)?)
+        open::open(home, home, &Config::read(home)?)
+    }
+
+    /// As [`Controller::open`], with the keys and certificates that wait in `keys`.
+    ///
+    /// # Errors
+    /// As [`Controller::open`].
+    pub(crate) fn open_with(home: &Home, keys: &Home) -> Result<Self, OperatorError> {
+        open::open(home, keys, &Config::read(home)?)
     }
 
     /// The messages that go out from now on; only the first caller gets them.

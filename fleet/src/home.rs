@@ -229,6 +229,13 @@ impl Home {
         self.controller("addresses.json")
     }
 
+    /// Keys and certificates that wait for signatures, laid out as a home.
+    pub(crate) fn next(&self) -> Self {
+        Self {
+            folder: self.controller("next"),
+        }
+    }
+
     fn controller(&self, name: &str) -> PathBuf {
         self.folder.join("controller").join(name)
     }

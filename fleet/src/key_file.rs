@@ -1,8 +1,7 @@
 //! Private keys on disk: one Ed25519 key per file, in text, for its owner only.
 //!
 //! A file holds two lines, what it is and 64 hexadecimal digits; or it is locked with a passphrase.
-//! It never holds a second key. A key is overwritten by another only where a
-//! stolen controller is replaced.
+//! It never holds a second key, and is never overwritten with another.
 
 mod locked;
 mod passphrase;
@@ -62,15 +61,6 @@ pub(crate) fn new_token() -> Result<String, OperatorError> {
 pub(crate) fn write_new(path: &Path, key: &SigningKey) -> Result<(), OperatorError> {
     let text = format!("{FIRST_LINE}\n{}\n", Hex(&key.to_bytes()));
     home::write_private(path, text.as_bytes())
-}
-
-/// Puts a key in the place of another.
-///
-/// # Errors
-/// The disk refuses.
-pub(crate) fn replace(path: &Path, key: &SigningKey) -> Result<(), OperatorError> {
-    let text = format!("{FIRST_LINE}\n{}\n", Hex(&key.to_bytes()));
-    home::replace_private(path, text.as_bytes())
 }
 
 /// Makes a key, writes it to a new file and returns it.

@@ -99,6 +99,11 @@ impl VersionFloor {
         Err(NotOurs::FarVersion(asked, role.clone()))
     }
 
+    /// As the controller asks for it.
+    pub(crate) fn asked(self) -> u64 {
+        self.0
+    }
+
     /// The version that follows `before`.
     pub(crate) fn after(self, before: u64) -> u64 {
         before.saturating_add(1).max(self.0)

@@ -1,205 +1,348 @@
-//! A stolen controller is replaced: new online keys, a new CA and the next epoch, by the word of
-//! the offline keys, so that every device follows and the thief's word counts for nothing.
+//! `muster controller`: another controller takes over, with new online keys, a new CA, or both, by
+//! the word of the offline keys. A stolen one is replaced this way, and so is one whose keys are
+//! merely old.
 //!
-//! Works on a home that nobody serves yet, before it is put into place; keeps no offline key.
+//! Keeps no offline key. Nothing of what serves now is changed before devices will believe what
+//! comes after it.
+
+mod next;
+#[cfg(test)]
+mod tests;
+mod wish;
 
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
-use muster_protocol::time::UnixSeconds;
-use muster_protocol::tuf::author::key_of;
-use muster_protocol::tuf::fleet_document::PATH;
-use muster_protocol::tuf::{
-    self, Envelope, FleetDocument, Role, Root, TargetFile, Targets, author,
-};
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
 
-use crate::authority::{self, Founded};
-use crate::config::Config;
-use crate::controller::{Controller, Keys};
+use crate::agree;
+use crate::cli::Context;
+use crate::clock;
+use crate::controller::Controller;
 use crate::endpoint::{HttpsUrl, MqttUrl};
 use crate::error::{Exit, OperatorError};
-use crate::home::{self, Home};
-use crate::key_file;
-use crate::own_metadata::{self, ROOT_DAYS, VersionFloor};
+use crate::home::Home;
+use crate::output::note;
+use crate::own_metadata::{self, VersionFloor};
 use crate::publish::Publication;
+use crate::signing::{self, Base, KeyFolder, Proposal};
 
-const WHAT: &str = "replace the keys of a stolen controller";
+use muster_protocol::tuf::{Role, Root};
+use next::Next;
+pub(crate) use next::settle;
 
-/// What the operator is told afterwards.
-pub(crate) const ADVICE: &str = "\
+const WHAT: &str = "replace the keys of the controller";
+
+/// What the operator is told where others must sign before it is.
+const PENDING: &str = "\
+- Stolen: have the proposal signed by those who sign for root and targets (`muster controller sign`),
+  then `muster controller publish` it here. Until then this home does not serve: its old keys are
+  those that the thief has.";
+
+/// What the operator is told after a stolen controller was replaced.
+const STOLEN: &str = "\
 - Stolen: this home has new keys for snapshot, timestamp, assignments, acknowledgements and time, a
   new CA, a new API token, and a new offline/ca-root.key. Copy offline/ away again. Devices follow
   once they reach this controller: let its address lead here, or carry fleet.json to them. Whatever
   the thief signs is of an older epoch from then on.
 - External brokers: run `muster broker mosquitto` again, and take the new files there.";
 
-/// What the ceremony is given beside the backup.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct NewKeys {
-    /// The folder with root.key, targets.key and ca-root.key [default: those of the backup].
-    #[arg(long, value_name = "FOLDER", requires = "stolen")]
+const AFTERWARDS: &str = "\
+start `muster serve` again: devices follow as they connect. Run `muster broker mosquitto` again where
+there is an external broker, and copy offline/ away if the CA is new.";
+
+/// What to do with the keys of the controller.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make new keys and a new CA: at once with the offline keys, or into a file for its signers.
+    Replace(Args),
+    /// Show what `replace --out` wrote, and sign it; needs neither controller nor network.
+    Sign(signing::SignArgs),
+    /// Publish what enough people have signed, and put the new keys into place; `muster serve` of
+    /// this home must not run.
+    Publish {
+        /// The proposal.
+        proposal: PathBuf,
+    },
+    /// Forget new keys that were not published.
+    GiveUp,
+}
+
+/// What becomes new, and how it is signed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What becomes new.
+    #[arg(long, value_enum, default_value_t)]
+    only: Only,
+    #[command(flatten)]
+    with: With,
+    /// Sign without asking.
+    #[arg(long, conflicts_with = "out")]
+    yes: bool,
+    /// The controller was restored from a backup: let its versions jump.
+    #[arg(long)]
+    after_restore: bool,
+}
+
+/// What a replacement is given.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct With {
+    /// The folder with ca-root.key, and with the keys that sign for root and targets [default:
+    /// offline/ of the home].
+    #[arg(long, value_name = "FOLDER")]
     offline: Option<PathBuf>,
     /// The broker that devices connect to from now on.
-    #[arg(long, value_name = "mqtts://HOST:PORT", requires = "stolen")]
+    #[arg(long, value_name = "mqtts://HOST:PORT")]
     mqtt: Option<MqttUrl>,
     /// Where devices renew their certificates from now on.
-    #[arg(long, value_name = "https://HOST:PORT", requires = "stolen")]
+    #[arg(long, value_name = "https://HOST:PORT")]
     enroll: Option<HttpsUrl>,
+    /// Write a proposal for its signers, instead of signing with the offline keys at once.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
-/// The offline keys, as they were carried here.
-struct Offline {
-    root: SigningKey,
-    targets: SigningKey,
-    ca_root_key_pem: String,
+/// What becomes new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// Everything that a controller holds.
+    #[default]
+    All,
+    /// The keys for snapshot, timestamp, assignments, acknowledgements and time.
+    Keys,
+    /// The CA and the server's certificate.
+    Ca,
 }
 
-/// Does it.
+/// Why it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Somebody else has what this home held.
+    Stolen,
+    /// It is time.
+    Planned,
+}
+
+impl With {
+    /// Whether nothing is named.
+    pub(crate) fn is_empty(&self) -> bool {
+        let folders = [&self.offline, &self.out];
+        let named = folders.iter().any(|folder| folder.is_some());
+        !named && self.mqtt.is_none() && self.enroll.is_none()
+    }
+
+    /// What to do after a stolen controller was restored.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self.out {
+            Some(_) => PENDING,
+            None => STOLEN,
+        }
+    }
+}
+
+/// What was published.
+#[derive(Debug, Serialize)]
+struct Published {
+    director_epoch: u64,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The sentence for the operator.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
+    match command {
+        Command::Replace(args) => match args.with.out.clone() {
+            Some(path) => propose(&path, &args, context).await,
+            None => at_once(&args, context).await,
+        },
+        Command::Sign(args) => signing::sign("controller", &args, context),
+        Command::Publish { proposal } => publish(&proposal, context).await,
+        Command::GiveUp => Next::of(&context.home()?).give_up(),
+    }
+}
+
+/// Replaces every key of a home that was restored beside its place, or makes that ready for those
+/// who must sign.
 ///
 /// # Errors
 /// An offline key is missing or not enough, or a device would refuse what came out.
-pub(crate) async fn keys(
+pub(crate) async fn stolen(home: &Home, with: &With) -> Result<(), OperatorError> {
+    let (base, floor) = held(home).await?;
+    let made = made(home, base, floor, Only::All, with, Why::Stolen)?;
+    match &with.out {
+        Some(path) => {
+            note(signing::shown(&made.proposal, WHAT)?);
+            made.proposal.write_new(path)?;
+            note(format_args!("wrote {}", path.display()));
+            made.write(Why::Stolen)
+        }
+        None => sign_and_apply(home, made, with, Why::Stolen).await,
+    }
+}
+
+async fn propose(path: &Path, args: &Args, context: &Context) -> Result<(), OperatorError> {
+    let (home, client) = (context.home()?, context.client()?);
+    let base = signing::gather(&client, WHAT, None).await?;
+    let floor = client.version_floor().await?;
+    let made = made(&home, base, floor, args.only, &args.with, Why::Planned)?;
+    made.agree_to_jump(args)?;
+    signing::propose(&made.proposal, path, WHAT, context)?;
+    made.write(Why::Planned)
+}
+
+async fn at_once(args: &Args, context: &Context) -> Result<(), OperatorError> {
+    let home = context.home()?;
+    let _alone = home.lock()?;
+    let (base, floor) = held(&home).await?;
+    let made = made(&home, base, floor, args.only, &args.with, Why::Planned)?;
+    made.agree_to_jump(args)?;
+    note(signing::shown(&made.proposal, WHAT)?);
+    if !args.yes {
+        agree::to_sign(WHAT)?;
+    }
+    sign_and_apply(&home, made, &args.with, Why::Planned).await?;
+    say_published(&home, context).await
+}
+
+async fn publish(path: &Path, context: &Context) -> Result<(), OperatorError> {
+    let home = context.home()?;
+    let _alone = home.lock()?;
+    let ready = signing::ready("controller", path)?;
+    let next = Next::of(&home);
+    next.check_is_for(&ready.publication)?;
+    if held(&home).await?.0 != ready.proposal.base {
+        let because = "something was published since it was proposed";
+        let hint = "`muster controller give-up`, and propose it anew";
+        return Err(OperatorError::new(Exit::Missing, WHAT, because, hint));
+    }
+    apply(&home, &next, ready.publication).await?;
+    say_published(&home, context).await
+}
+
+/// A replacement that nobody has signed.
+struct Made {
+    proposal: Proposal,
+    next: Next,
+    files: next::Files,
+    jumps: bool,
+}
+
+impl Made {
+    fn write(&self, why: Why) -> Result<(), OperatorError> {
+        let fleet = self.proposal.wanted.fleet().unwrap_or_default();
+        self.next.write(&self.files, fleet, why)
+    }
+
+    fn agree_to_jump(&self, args: &Args) -> Result<(), OperatorError> {
+        match self.jumps {
+            true => own_metadata::agree_to_jump(WHAT, args.after_restore.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+fn made(
     home: &Home,
-    args: &NewKeys,
-    now: UnixSeconds,
-) -> Result<(), OperatorError> {
-    let offline = Offline::read(&args.offline.clone().unwrap_or_else(|| home.offline()))?;
-    let before = Before::read(home).await?;
-    let old_root = home::read_text(&home.ca_root_pem())?;
-    let hosts = Config::read(home)?.host_names;
-    let founded =
-        authority::succeed(&hosts, &old_root, &offline.ca_root_key_pem, now).map_err(|error| {
-            refused(
-                &error,
-                "bring the ca-root.key that belongs to controller/ca-root.pem",
-            )
-        })?;
-    let online = Keys::generate()?;
-    let fleet = before.next_fleet(args, &online, &founded, now);
-    let publication = before.publication(&offline, &online, &fleet, now)?;
-    write(home, &online, &founded)?;
-    let published = Controller::open(home)?.publish(publication).await;
-    published.map(drop).map_err(|error| {
-        let hint = "bring the offline keys that sign for root and targets now; where several \
-                    people must sign, this cannot be done in one step yet";
-        refused(&error, hint)
+    base: Base,
+    floor: u64,
+    only: Only,
+    with: &With,
+    why: Why,
+) -> Result<Made, OperatorError> {
+    let next = Next::of(home);
+    next.check_vacant()?;
+    let offline = with.offline.clone().unwrap_or_else(|| home.offline());
+    let now = clock::now();
+    let files = next::Files::make(home, &offline, only, why, now)?;
+    let ground = base
+        .verified(None)
+        .map_err(|error| signing::told(WHAT, &error.into()))?;
+    let newest = ground.targets.header.version.max(ground.fleet.version);
+    let version_floor = VersionFloor::of(floor, &Role::Targets, newest)
+        .map_err(|error| signing::told(WHAT, &error.into()))?;
+    let wanted = wish::of(&ground, &files, with, version_floor, now);
+    let wanted = wanted.map_err(|error| refused(&error, "report it"))?;
+    Ok(Made {
+        proposal: Proposal::new(wanted, base),
+        next,
+        files,
+        jumps: version_floor.jumps(newest),
     })
 }
 
-impl Offline {
-    fn read(folder: &Path) -> Result<Self, OperatorError> {
-        Ok(Self {
-            root: key_file::read(&folder.join("root.key"))?,
-            targets: key_file::read(&folder.join("targets.key"))?,
-            ca_root_key_pem: home::read_secret(&folder.join("ca-root.key"))?,
-        })
-    }
+async fn sign_and_apply(
+    home: &Home,
+    mut made: Made,
+    with: &With,
+    why: Why,
+) -> Result<(), OperatorError> {
+    let folder = with.offline.clone().unwrap_or_else(|| home.offline());
+    let state = signing::sign_own(&mut made.proposal, &KeyFolder::at(&folder), WHAT)?;
+    let Some(publication) = state.publication(&made.proposal) else {
+        let hint = "bring root.key and targets.key; where several people sign, add --out FILE and \
+                    carry that to them";
+        return Err(refused(&"the offline keys here are not enough", hint));
+    };
+    made.write(why)?;
+    apply(home, &made.next, publication).await
 }
 
-/// What the restored controller knows.
-struct Before {
-    root: Root,
-    targets: Targets,
-    fleet: FleetDocument,
-    version_floor: VersionFloor,
+/// From the commit of the metadata on, the new keys are those of the controller: a start after a
+/// crash between the two puts them into place.
+async fn apply(home: &Home, next: &Next, publication: Publication) -> Result<(), OperatorError> {
+    let controller = Controller::open_with(home, &next.home())?;
+    let published = controller.publish(publication).await;
+    published.map_err(|error| refused(&error, "`muster controller give-up`, and begin anew"))?;
+    drop(controller);
+    next.take_over()
 }
 
-impl Before {
-    async fn read(home: &Home) -> Result<Self, OperatorError> {
-        let controller = Controller::open(home)?;
-        let newest = async |name: &str| {
-            let found = controller.metadata(name, None).await?;
-            found.ok_or_else(|| {
-                refused(
-                    &format!("the backup holds no {name}"),
-                    "take another backup",
-                )
-            })
-        };
-        let malformed = |error: &dyn std::fmt::Display| refused(error, "take another backup");
-        let (root, targets) = (newest("root").await?, newest("targets").await?);
-        let fleet =
-            FleetDocument::parse(&newest(PATH).await?).map_err(|error| malformed(&error))?;
-        let root: Root = author::read_unverified(&Role::Root, &root).map_err(|e| malformed(&e))?;
-        let targets: Targets =
-            author::read_unverified(&Role::Targets, &targets).map_err(|e| malformed(&e))?;
-        let asked = controller.store().read(|tx| tx.version_floor()).await;
-        let asked = asked.map_err(crate::controller::Error::Store)?;
-        let highest = targets.header.version.max(fleet.version);
-        let version_floor = VersionFloor::of(asked, &Role::Targets, highest)
-            .map_err(|error| refused(&error, "take another backup"))?;
-        Ok(Self {
-            root,
-            targets,
-            fleet,
-            version_floor,
-        })
+/// What a home that nobody serves holds, and the lowest version that it asks for.
+async fn held(home: &Home) -> Result<(Base, u64), OperatorError> {
+    let controller = Controller::open(home)?;
+    let newest = present(&controller, Role::Root.name(), None).await?;
+    let root: Root = muster_protocol::tuf::author::read_unverified(&Role::Root, newest.as_bytes())
+        .map_err(|error| refused(&error, "take another backup"))?;
+    let mut roots = Vec::new();
+    for version in 1..root.header.version {
+        roots.push(present(&controller, Role::Root.name(), Some(version)).await?);
     }
-
-    /// Of the next epoch, with the new keys, CA and addresses; floors and revocations stay.
-    fn next_fleet(
-        &self,
-        args: &NewKeys,
-        online: &Keys,
-        founded: &Founded,
-        now: UnixSeconds,
-    ) -> FleetDocument {
-        let public = |key: &SigningKey| vec![tuf::Hex(key.verifying_key().to_bytes())];
-        let mut next = self.fleet.clone();
-        next.version = self.version_floor.after(self.fleet.version);
-        next.issued_at_s = now.0.max(self.fleet.issued_at_s);
-        next.director_epoch = self.fleet.director_epoch.saturating_add(1);
-        next.director.keys = public(&online.director);
-        next.ack_keys = public(&online.ack);
-        next.time_keys = public(&online.time);
-        next.ca_certificates = vec![founded.root_pem.clone()];
-        if let Some(url) = &args.mqtt {
-            next.endpoints.mqtt = url.to_string();
-        }
-        if let Some(url) = &args.enroll {
-            next.endpoints.enroll = url.to_string();
-        }
-        next
-    }
-
-    fn publication(
-        &self,
-        offline: &Offline,
-        online: &Keys,
-        fleet: &FleetDocument,
-        now: UnixSeconds,
-    ) -> Result<Publication, OperatorError> {
-        let failed = |error: &dyn std::fmt::Display| refused(error, "report it");
-        let mut root = self.root.clone();
-        root.header.version = root.header.version.saturating_add(1);
-        root.header.expires_s = now.plus_days(ROOT_DAYS).0;
-        root.authorize(&Role::Snapshot, &[key_of(&online.snapshot)], 1);
-        root.authorize(&Role::Timestamp, &[key_of(&online.timestamp)], 1);
-        let bytes = fleet.encode().map_err(|error| failed(&error))?;
-        let mut targets = own_metadata::next(Some(self.targets.clone()), self.version_floor, now);
-        targets.add_target(PATH, TargetFile::of(&bytes, None));
-        let root = Envelope::signed_bytes(&root, &[&offline.root]);
-        let targets = Envelope::signed_bytes(&targets, &[&offline.targets]);
-        Ok(Publication {
-            root: Some(root.map_err(|error| failed(&error))?),
-            targets: Some(targets.map_err(|error| failed(&error))?),
-            delegated: Vec::new(),
-            target_files: vec![(PATH.to_owned(), bytes)],
-        })
-    }
+    roots.push(newest);
+    let base = Base {
+        roots,
+        targets: present(&controller, Role::Targets.name(), None).await?,
+        fleet: present(&controller, wish::FLEET, None).await?,
+        model: None,
+    };
+    let floor = controller.store().read(|tx| tx.version_floor()).await;
+    Ok((base, floor.map_err(crate::controller::Error::Store)?))
 }
 
-/// The old intermediate still anchors devices that have not renewed: the controller admits each by
-/// its serial alone.
-fn write(home: &Home, online: &Keys, founded: &Founded) -> Result<(), OperatorError> {
-    for (path, key) in online.files(home) {
-        key_file::replace(&path, key)?;
-    }
-    let anchors = founded.anchors() + &home::read_text(&home.client_ca_pem())?;
-    for (path, text) in founded.files(home, &anchors) {
-        home::replace_private(&path, text.as_bytes())?;
-    }
-    home::replace_private(&home.api_token(), key_file::new_token()?.as_bytes())
+async fn present(
+    controller: &Controller,
+    name: &str,
+    version: Option<u64>,
+) -> Result<String, OperatorError> {
+    let found = controller.metadata(name, version).await?;
+    let text = found.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| refused(&format!("it holds no {name}"), "take another backup"))
+}
+
+async fn say_published(home: &Home, context: &Context) -> Result<(), OperatorError> {
+    let fleet = held(home).await?.0.fleet;
+    let fleet = muster_protocol::tuf::FleetDocument::parse(fleet.as_bytes());
+    let published = Published {
+        director_epoch: fleet.map_or(0, |fleet| fleet.director_epoch),
+    };
+    context.output.print(&published, |published| {
+        format!(
+            "the new keys are in place, director epoch {}",
+            published.director_epoch
+        )
+    });
+    note(AFTERWARDS);
+    Ok(())
 }
 
 fn refused(because: &dyn std::fmt::Display, hint: &str) -> OperatorError {

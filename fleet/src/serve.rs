@@ -16,6 +16,7 @@ use crate::controller::{Controller, Endpoints};
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
 use crate::output::{note, print_line};
+use crate::replace;
 
 mod brokers;
 
@@ -29,6 +30,7 @@ const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError> {
     let mut signals = Signals::new()?;
     let _alone = home.lock()?;
+    replace::settle(&home)?;
     let controller = Arc::new(Controller::open(&home)?);
     controller.forget_connections().await?;
     refresh(&controller).await;

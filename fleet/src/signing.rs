@@ -21,10 +21,11 @@ mod state;
 mod tests;
 mod wanted;
 
+pub(crate) use base::{Base, Ground};
 pub(crate) use command::{KeysArgs, Ready, SignArgs, propose, ready, shown, sign, sign_own, told};
 pub(crate) use folder::{KeyFolder, KeyName, Named};
 pub(crate) use gather::gather;
 pub(crate) use proposal::Proposal;
 pub(crate) use release::{LastBundle, NewRelease, Signers};
 pub(crate) use root::NewRoot;
-pub(crate) use wanted::{NewFleet, Wanted};
+pub(crate) use wanted::{NewController, NewFleet, Wanted};

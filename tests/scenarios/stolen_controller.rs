@@ -6,6 +6,7 @@ use muster_tests::device::Device;
 use muster_tests::fleet::Fleet;
 use muster_tests::load::Load;
 use muster_tests::settings::Settings;
+use muster_tests::team::Team;
 use muster_tests::wait;
 use serde_json::Value;
 use std::fs;
@@ -109,4 +110,50 @@ fn a_stolen_controller_is_replaced_and_every_device_follows_under_load() {
         counts_agree(&fleet, device, tally.answered() * FEATURES.len() as u64);
     }
     stored_once(&fleet);
+}
+
+#[test]
+fn a_team_replaces_a_stolen_controller() {
+    let mut fleet = Fleet::start();
+    let team = Team::take_over(&fleet);
+    let [alice, bob, _] = &team.people;
+    let device = Device::start_new(&fleet, "press-01", &Settings::default());
+    fleet.stop();
+    let backup = fleet.folder().join("backup").display().to_string();
+    fleet.cli(&["backup", &backup]).ok();
+    let offline = fleet.folder().join("kept");
+    fs::create_dir(&offline).expect("a folder");
+    let carried = fleet.home().join("offline/ca-root.key");
+    fs::copy(carried, offline.join("ca-root.key")).expect("copied");
+    fs::rename(fleet.home(), fleet.folder().join("stolen")).expect("the home is ours");
+
+    let proposal = fleet.folder().join("replace.proposal");
+    let path = proposal.display().to_string();
+    let offline = offline.display().to_string();
+    let stolen = ["restore", &backup, "--stolen", "--offline", &offline];
+    fleet
+        .cli(&stolen)
+        .refused(4, &["the offline keys here are not enough", "--out FILE"]);
+    fleet.cli(&[&stolen[..], &["--out", &path]].concat()).ok();
+    // With the keys that the thief has, nobody serves.
+    fleet.cli(&["serve"]).refused(4, &["its keys were stolen"]);
+    fleet
+        .cli(&["controller", "give-up"])
+        .refused(4, &["the keys beside them were stolen"]);
+    team.trusting(alice, "controller", &proposal).ok();
+    fleet
+        .cli(&["controller", "publish", &path])
+        .refused(4, &["signatures are missing"]);
+    let seen = team.trusting(bob, "controller", &proposal).ok();
+    assert!(seen.contains("Nothing is missing"), "{seen}");
+    fleet.cli(&["controller", "publish", &path]).ok();
+
+    fleet.serve();
+    wait_connected(&device);
+    let renewed = device.state().join("identity/renewed.pem");
+    wait::until_true("a certificate under the new CA", wait::LATER, || {
+        renewed.exists()
+    });
+    wait_connected(&device);
+    assert_eq!(fleet.json(&["fleet", "show"])["director_epoch"], 2);
 }

@@ -22,4 +22,5 @@ pub mod random;
 pub mod settings;
 pub mod sim;
 pub mod skip;
+pub mod team;
 pub mod wait;

@@ -29,8 +29,10 @@ pub(super) struct Source {
     pub(super) file: PathBuf,
 }
 
-/// What a running controller writes for itself; the database is copied, not taken.
-const LEFT_OUT: [&str; 6] = [
+/// What a running controller writes for itself, and keys that nothing names yet; the database is
+/// copied, not taken.
+const LEFT_OUT: [&str; 7] = [
+    "controller/next",
     "controller/lock",
     "controller/addresses.json",
     "controller/muster.db",

@@ -23,16 +23,27 @@ pub(crate) struct Args {
     #[arg(long)]
     stolen: bool,
     #[command(flatten)]
-    new_keys: replace::NewKeys,
+    with: replace::With,
 }
 
 /// Runs it.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
     let (folder, now) = (context.home.clone(), clock::now());
     let runtime = tokio::runtime::Handle::current();
-    let (stolen, with) = (args.stolen, args.new_keys);
+    if !args.stolen && !args.with.is_empty() {
+        let because = "--offline, --mqtt, --enroll and --out replace keys";
+        let hint = "add --stolen if the controller was stolen, or leave them out";
+        return Err(OperatorError::new(
+            Exit::Usage,
+            "restore the backup",
+            because,
+            hint,
+        ));
+    }
+    let (stolen, with) = (args.stolen, args.with);
+    let advice_of_stolen = with.advice();
     let finish = move |home: &Home| match stolen {
-        true => runtime.block_on(replace::keys(home, &with, now)),
+        true => runtime.block_on(replace::stolen(home, &with)),
         false => Ok(()),
     };
     let restored =
@@ -43,7 +54,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
     context.output.print(&restored, text);
     note(advice(&restored));
     if stolen {
-        note(replace::ADVICE);
+        note(advice_of_stolen);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ const FIRST_EPOCH: u64 = 1;
 /// # Errors
 /// As [`Controller::open`], and a refusal of the metadata.
 pub(crate) async fn found(home: &Home, publication: Publication) -> Result<(), OperatorError> {
-    let controller = open(home, &Config::default())?;
+    let controller = open(home, home, &Config::default())?;
     let published = controller.publish(publication).await;
     published.map(drop).map_err(|error| {
         let hint = "this is a bug if the keys are those of this home";
@@ -43,7 +43,8 @@ pub(crate) fn check(home: &Home) -> Result<(), OperatorError> {
     home::read_api_token(home).map(drop)
 }
 
-pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorError> {
+/// Opens `home` with the keys and the certificates that lie in another.
+pub(super) fn open(home: &Home, keys: &Home, config: &Config) -> Result<Controller, OperatorError> {
     let blobs = Blobs::open(&home.blobs()).map_err(|error| {
         let hint = "is the disk writable, and has it room?";
         OperatorError::new(Exit::Resource, "open the blobs", error, hint)
@@ -52,8 +53,8 @@ pub(super) fn open(home: &Home, config: &Config) -> Result<Controller, OperatorE
     let fleet = newest_fleet(&store).map_err(not_open)?;
     let controller = Controller {
         blobs,
-        keys: Keys::read(home)?,
-        authority: Arc::new(Authority::load(home)?),
+        keys: Keys::read(keys)?,
+        authority: Arc::new(Authority::load(keys)?),
         topic_prefix: config.topic_prefix.clone(),
         device_certificate_days: config.device_certificate_days,
         endpoints: RwLock::new(Endpoints {

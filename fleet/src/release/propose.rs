@@ -84,7 +84,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
 pub(super) fn is_of(proposal: &Proposal, bundle: &Verified) -> bool {
     match &proposal.wanted {
         Wanted::Release(release) => Digest::of(release.manifest.as_bytes()) == bundle.bundle.digest,
-        Wanted::Fleet(_) | Wanted::Root(_) => false,
+        Wanted::Fleet(_) | Wanted::Root(_) | Wanted::Controller(_) => false,
     }
 }
 

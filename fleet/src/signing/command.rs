@@ -13,7 +13,7 @@ use super::memory::{Doubt, Earlier, Memory};
 use super::proposal::Proposal;
 use super::show;
 use super::state::{State, Unsound};
-use super::wanted::{Unfit, Wanted};
+use super::wanted::Unfit;
 use crate::agree;
 use crate::cli::Context;
 use crate::error::{Exit, OperatorError};
@@ -73,10 +73,9 @@ pub(crate) struct Ready {
 impl Ready {
     /// The version of the root that it publishes; 0 if it publishes none.
     pub(crate) fn root_version(&self) -> u64 {
-        match &self.proposal.wanted {
-            Wanted::Root(new) => new.document().map_or(0, |root| root.header.version),
-            Wanted::Release(_) | Wanted::Fleet(_) => 0,
-        }
+        let root = self.proposal.wanted.root();
+        root.and_then(|new| new.document().ok())
+            .map_or(0, |root| root.header.version)
     }
 }
 

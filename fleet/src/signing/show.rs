@@ -44,14 +44,18 @@ struct PartProgress {
 /// # Errors
 /// [`Unfit`].
 pub(super) fn wanted(proposal: &Proposal, state: &State, known: &[Named]) -> Result<String, Unfit> {
-    match &proposal.wanted {
-        Wanted::Release(new) => release(new, state, known),
-        Wanted::Fleet(new) => {
-            let next = FleetDocument::parse(new.fleet.as_bytes())?;
-            Ok(ceremony::difference(&state.ground.fleet, &next))
-        }
-        Wanted::Root(new) => Ok(root(&state.ground.root, &new.document()?, known)),
+    if let Wanted::Release(new) = &proposal.wanted {
+        return release(new, state, known);
     }
+    let mut shown = String::new();
+    if let Some(new) = proposal.wanted.root() {
+        shown += &root(&state.ground.root, &new.document()?, known);
+    }
+    if let Some(new) = proposal.wanted.fleet() {
+        let next = FleetDocument::parse(new.as_bytes())?;
+        shown += &ceremony::difference(&state.ground.fleet, &next);
+    }
+    Ok(shown)
 }
 
 /// How far it is.

@@ -27,6 +27,18 @@ pub(crate) enum Wanted {
     Fleet(NewFleet),
     /// Another root.
     Root(NewRoot),
+    /// Other keys of the controller.
+    Controller(NewController),
+}
+
+/// The root and the `fleet.json` under which other keys of the controller count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewController {
+    /// The root, where snapshot and timestamp have new keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) root: Option<NewRoot>,
+    /// The keys of the director, the CA, the addresses.
+    pub(crate) fleet: NewFleet,
 }
 
 /// The next `fleet.json`.
@@ -77,6 +89,8 @@ pub(crate) enum Unfit {
     Released(String),
     #[error("its rank {rank} does not follow {last}")]
     Rank { rank: u32, last: u32 },
+    #[error("it changes who signs for targets beside the keys of the controller")]
+    OtherSigners,
     #[error("its root has version {offered}, which does not follow {before}")]
     RootVersion { before: u64, offered: u64 },
     #[error("{0}")]
@@ -92,6 +106,7 @@ impl Wanted {
             Self::Release(_) => "release",
             Self::Fleet(_) => "fleet",
             Self::Root(_) => "root",
+            Self::Controller(_) => "controller",
         }
     }
 
@@ -99,7 +114,26 @@ impl Wanted {
     pub(crate) fn model_role(&self) -> Option<Role> {
         match self {
             Self::Release(release) => release.role(),
-            Self::Fleet(_) | Self::Root(_) => None,
+            Self::Fleet(_) | Self::Root(_) | Self::Controller(_) => None,
+        }
+    }
+
+    /// The `fleet.json` that it brings.
+    pub(crate) fn fleet(&self) -> Option<&str> {
+        match self {
+            Self::Fleet(new) | Self::Controller(NewController { fleet: new, .. }) => {
+                Some(&new.fleet)
+            }
+            Self::Release(_) | Self::Root(_) => None,
+        }
+    }
+
+    /// The root that it brings.
+    pub(crate) fn root(&self) -> Option<&NewRoot> {
+        match self {
+            Self::Root(new) => Some(new),
+            Self::Controller(new) => new.root.as_ref(),
+            Self::Release(_) | Self::Fleet(_) => None,
         }
     }
 
@@ -112,6 +146,7 @@ impl Wanted {
             Self::Release(release) => release.parts(ground, carried),
             Self::Fleet(fleet) => fleet.parts(ground),
             Self::Root(root) => root.parts(ground),
+            Self::Controller(new) => new.parts(ground),
         }
     }
 
@@ -126,7 +161,9 @@ impl Wanted {
                 .map(|statement| (release.target_name(), statement))
                 .into_iter()
                 .collect(),
-            Self::Fleet(new) => vec![(PATH.to_owned(), new.fleet.clone().into_bytes())],
+            Self::Fleet(new) | Self::Controller(NewController { fleet: new, .. }) => {
+                vec![(PATH.to_owned(), new.fleet.clone().into_bytes())]
+            }
             Self::Root(_) => Vec::new(),
         };
         Publication {
@@ -135,6 +172,19 @@ impl Wanted {
             delegated: documents.into_iter().collect(),
             target_files,
         }
+    }
+}
+
+impl NewController {
+    fn parts(&self, ground: &Ground) -> Result<Parts, Unfit> {
+        let root = self.root.as_ref().map(|root| root.parts(ground));
+        let mut now = root.transpose()?.map_or_else(Vec::new, |parts| parts.now);
+        // Another `targets` beside that of `fleet.json` would be of the same version.
+        if now.len() > 1 {
+            return Err(Unfit::OtherSigners);
+        }
+        now.extend(self.fleet.parts(ground)?.now);
+        Ok(Parts { now, later: None })
     }
 }
 
