@@ -1,7 +1,7 @@
 //! Several people sign: on folders that share nothing but the carried file, as a team would; and a
 //! device follows what they signed.
 
-use muster_tests::bundles;
+use muster_tests::bundles::{self, Recipe};
 use muster_tests::device::Device;
 use muster_tests::fleet::Fleet;
 use muster_tests::settings::Settings;
@@ -16,7 +16,15 @@ fn two_of_three_people_release_and_a_device_serves_it() {
     let team = Team::take_over(&fleet);
     let [alice, bob, carol] = &team.people;
     let device = Device::start_new(&fleet, "press-01", &Settings::default());
-    let bundle = bundles::of_fixture("good", "score", "1.0.0");
+    let about = fleet.folder().join("about.toml");
+    let text = "intended_use = 'presses of line 4'\n[metrics]\nauc = 0.97\n";
+    fs::write(&about, text).expect("the disk takes it");
+    let about = about.to_str().expect("our paths are text");
+    let bundle = Recipe::new(&bundles::fixture("good.onnx"), "score", "1.0.0")
+        .golden(&bundles::fixture("good.golden.npz"))
+        .with(&["--about", about])
+        .untried()
+        .build();
 
     // The one key of before is worth nothing any more.
     fleet
@@ -52,6 +60,9 @@ fn two_of_three_people_release_and_a_device_serves_it() {
     let said = alice.sign("release", &proposal, &[]);
     assert!(said.stderr.contains("score 1.0.0"), "{said:?}");
     assert!(said.stderr.contains("EXPIRES"), "{said:?}");
+    for about in ["presses of line 4", "card: about.metrics.auc", "0.97"] {
+        assert!(said.stderr.contains(about), "{said:?}");
+    }
     assert!(said.stdout.contains("MAY STILL SIGN"), "{said:?}");
 
     tampered(bob, &proposal);

@@ -3,6 +3,7 @@
 //!
 //! The folder appears whole or not at all. Nothing is signed here.
 
+mod about;
 mod args;
 mod card;
 mod staging;
@@ -13,7 +14,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use muster_protocol::bundle::card::GoldenSource;
+use muster_protocol::bundle::card::{About, GoldenSource};
 use muster_protocol::limits::BLOB_BYTES_MAX;
 
 use super::agent::{Agent, Checked};
@@ -81,7 +82,9 @@ fn assemble(
         .iter()
         .for_each(|note| output::note(format_args!("note: {note}")));
     let (golden, source) = golden_of(args, checked)?;
-    let card = card::of(args, checked, &golden, source, reference.names);
+    let about = args.about.as_deref().map(about::read).transpose()?;
+    say_missing(about.as_ref());
+    let card = card::of(args, checked, &golden, source, reference.names, about);
     let (reference, golden) = (reference.bytes, golden.to_cbor());
     Ok(Parts {
         card,
@@ -90,6 +93,16 @@ fn assemble(
         golden,
         piece_bytes: args.piece_kib * 1024,
     })
+}
+
+fn say_missing(about: Option<&About>) {
+    let missing = about.cloned().unwrap_or_default().missing();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        output::note(format_args!(
+            "note: the card does not say {missing}; --about FILE does"
+        ));
+    }
 }
 
 fn reference_of(

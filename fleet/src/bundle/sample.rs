@@ -103,6 +103,7 @@ pub(crate) fn card() -> Card {
         },
         planned_peak_bytes: 12 << 20,
         latency_us_max: Some(20_000),
+        about: None,
         created_by: "muster".into(),
     }
 }

@@ -286,7 +286,12 @@ fn open(name: &str, value: &Value, lines: &mut BTreeMap<String, String>) {
         }
         Value::Array(values) if values.iter().any(|value| value.is_object()) => {
             for (at, value) in values.iter().enumerate() {
-                open(&format!("{name}[{at}]"), value, lines);
+                match value.get("name").zip(value.get("value")) {
+                    Some((Value::String(named), value)) => {
+                        open(&format!("{name}.{named}"), value, lines);
+                    }
+                    _ => open(&format!("{name}[{at}]"), value, lines),
+                }
             }
         }
         Value::String(text) => drop(lines.insert(name.to_owned(), text.clone())),

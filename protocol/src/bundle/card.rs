@@ -3,6 +3,10 @@
 //! `docs/bundle-format.md` section 5. It holds no time and no place: the same inputs give the
 //! same card. It never grants anything: a release statement does.
 
+mod about;
+
+pub use about::{About, METRICS_MAX, Metric, TEXT_BYTES_MAX};
+
 use crate::id::{ModelId, TargetClass, Version};
 use crate::limits::{FEATURES_MAX, WHOLE_BYTES_MAX};
 use alloc::boxed::Box;
@@ -51,6 +55,9 @@ pub struct Card {
     /// Slowest answer that passes the trial, microseconds; without it the device's budget counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us_max: Option<u64>,
+    /// What those who made it say about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// What built the bundle.
     pub created_by: String,
 }
@@ -115,6 +122,8 @@ pub enum BadCard {
     Count(&'static str),
     /// A tolerance that is negative or not finite, or no golden vector.
     Golden,
+    /// Metrics that are not sorted, named twice or not finite.
+    Metrics,
 }
 
 impl Card {
@@ -153,6 +162,9 @@ impl Card {
         check_tensors("outputs", &self.outputs)?;
         if self.features.len() > FEATURES_MAX {
             return Err(BadCard::Count("features"));
+        }
+        if let Some(about) = &self.about {
+            about.check()?;
         }
         let tolerable = |tolerance: f64| tolerance.is_finite() && tolerance >= 0.0;
         let golden = &self.golden;
@@ -219,6 +231,9 @@ impl fmt::Display for BadCard {
             Self::Format(found) => write!(f, "the card has format {found}, known is {FORMAT}"),
             Self::Count(field) => write!(f, "the card has none or too many in {field}"),
             Self::Golden => f.write_str("the card has no golden vector or a wrong tolerance"),
+            Self::Metrics => {
+                f.write_str("the card has metrics that are not sorted, or no finite numbers")
+            }
         }
     }
 }
@@ -234,6 +249,10 @@ mod tests {
             name: name.into(),
             datatype: "FP32".into(),
             shape: shape.into(),
+        };
+        let metric = |name: &str, value| Metric {
+            name: name.into(),
+            value,
         };
         Card {
             format: FORMAT,
@@ -253,6 +272,11 @@ mod tests {
             },
             planned_peak_bytes: 4 << 20,
             latency_us_max: None,
+            about: Some(About {
+                licence: Some("MIT".into()),
+                metrics: Vec::from([metric("auc", 0.97), metric("f1", 1.0 / 3.0)]),
+                ..About::default()
+            }),
             created_by: "muster 0.1.0".into(),
         }
     }
@@ -295,6 +319,11 @@ mod tests {
         check("\"rtol\":0.001", "\"rtol\":1e999", "golden");
         check("\"rtol\":0.001", "\"rtol\":\"0.001\"", "malformed");
         check("\"planned_peak_bytes\"", "\"peak\"", "planned_peak_bytes");
+        check("\"auc\"", "\"g\"", "not sorted");
+        check("\"auc\"", "\"f1\"", "not sorted");
+        check("0.97", "1e999", "no finite numbers");
+        check("0.97", "\"high\"", "malformed");
+        check("MIT", &"x".repeat(TEXT_BYTES_MAX + 1), "a text");
         check("[-1,4]", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "inputs");
     }
 }

@@ -307,6 +307,7 @@ fn card(version: &str) -> Card {
         },
         planned_peak_bytes: 1 << 20,
         latency_us_max: None,
+        about: None,
         created_by: "a test".to_owned(),
     }
 }

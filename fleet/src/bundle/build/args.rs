@@ -47,6 +47,10 @@ pub(crate) struct BuildArgs {
     /// Peak memory to plan for, MiB; measured without it.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..1 << 24))]
     pub(super) planned_peak_mib: Option<u64>,
+    /// TOML file with intended_use, limits, licence, training_commit, training_data and [metrics],
+    /// for the card.
+    #[arg(long, value_name = "FILE")]
+    pub(super) about: Option<PathBuf>,
     /// Size of the pieces that layers travel in, KiB.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=96))]
     pub(super) piece_kib: u32,
@@ -113,6 +117,7 @@ impl BuildArgs {
             class: TargetClass::parse("any").expect("valid"),
             latency_ms_max: Some(20),
             planned_peak_mib: None,
+            about: None,
             piece_kib: 4,
             out: "out".into(),
             agent: None,

@@ -3,7 +3,7 @@
 //! Never a time, a place or a name of a person: the same inputs give the same card.
 
 use muster_protocol::bundle::Card;
-use muster_protocol::bundle::card::{CardGolden, FORMAT, GoldenSource, Runtime};
+use muster_protocol::bundle::card::{About, CardGolden, FORMAT, GoldenSource, Runtime};
 
 use super::super::agent::Checked;
 use super::super::golden::Golden;
@@ -18,6 +18,7 @@ pub(super) fn of(
     golden: &Golden,
     source: GoldenSource,
     features: Vec<String>,
+    about: Option<About>,
 ) -> Card {
     let measured = checked.planned_peak_bytes.next_multiple_of(PEAK_STEP_BYTES);
     Card {
@@ -38,6 +39,7 @@ pub(super) fn of(
         },
         planned_peak_bytes: args.planned_peak_mib.map_or(measured, |mib| mib << 20),
         latency_us_max: args.latency_ms_max.map(|ms| u64::from(ms) * 1000),
+        about,
         created_by: concat!("muster ", env!("CARGO_PKG_VERSION")).into(),
     }
 }
