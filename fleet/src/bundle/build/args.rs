@@ -47,8 +47,8 @@ pub(crate) struct BuildArgs {
     /// Peak memory to plan for, MiB; measured without it.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..1 << 24))]
     pub(super) planned_peak_mib: Option<u64>,
-    /// TOML file with intended_use, limits, licence, training_commit, training_data and [metrics],
-    /// for the card.
+    /// TOML file with intended_use, limits, licence, training_commit, training_data and a table of
+    /// metrics, for the card.
     #[arg(long, value_name = "FILE")]
     pub(super) about: Option<PathBuf>,
     /// Size of the pieces that layers travel in, KiB.
