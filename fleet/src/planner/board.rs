@@ -160,7 +160,7 @@ impl<'a> Board<'a> {
                 .or_else(|| self.concurrency_full())
                 .or_else(|| self.rate_limited())
         };
-        own.or_else(shared).unwrap_or_else(|| match class {
+        own.or_else(shared).unwrap_or(match class {
             Class::Pending(r#try) => Standing::MovesNow { r#try },
             _ => Standing::Gone,
         })

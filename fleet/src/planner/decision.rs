@@ -15,13 +15,13 @@ use super::rollout::Rollout;
 use super::situation::{Fact, RingEvidence, Situation};
 use super::standing::Standing;
 use super::state::State;
-use super::tally::{Tally, Try};
+use super::tally::{Class, Tally, Try};
 use super::text;
 
 /// What a tick decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decisions {
-    /// The rollout as it stands from now on.
+    /// The rollout as it stands from now on; to be kept also when nothing else is decided.
     pub rollout: Rollout,
     /// How it came there, in order.
     pub changes: Vec<Change>,
@@ -140,10 +140,21 @@ fn advanced(plan: &Plan, situation: &Situation, tally: &Tally) -> (Rollout, Vec<
         });
         rollout = rollout.moved(step.to, situation.now, step.because);
     }
-    if rollout.state.is_terminal() || matches!(rollout.state, State::RollingBack { .. }) {
-        rollout.retrying.clear();
-    }
+    forget_retries(&mut rollout, plan, tally);
     (rollout, changes)
+}
+
+/// Devices that have ended well, or that nobody will tell again, are not retried later.
+fn forget_retries(rollout: &mut Rollout, plan: &Plan, tally: &Tally) {
+    if rollout.retrying.is_empty() {
+        return;
+    }
+    let over = rollout.state.is_terminal() || matches!(rollout.state, State::RollingBack { .. });
+    let members = plan.members().zip(&tally.classes);
+    let again = members.filter(|(_, class)| !over && **class == Class::Pending(Try::Again));
+    let mut again: Vec<DeviceId> = again.map(|((_, device), _)| device.clone()).collect();
+    again.sort_unstable();
+    rollout.retrying = again;
 }
 
 impl Decisions {

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::rollout::{Rollout, RolloutId};
 use super::situation::Situation;
 use super::state::{Command, State, Transition};
-use super::tally::{Class, Tally};
+use super::tally::Tally;
 
 /// Longest name and reason, in bytes.
 const TEXT_BYTES_MAX: usize = 500;
@@ -175,14 +175,8 @@ fn again(
 ) -> Result<Vec<DeviceId>, (&'static str, &'static str)> {
     let tally = Tally::of(plan, situation, &situation.rollout);
     let max = plan.policy.limits.retries_per_device;
-    let wrong = |class: Class| {
-        matches!(
-            class,
-            Class::Failed(_) | Class::Silent { .. } | Class::Unreachable { .. }
-        )
-    };
     let members = plan.members().zip(&situation.facts).zip(&tally.classes);
-    let gone_wrong = members.filter(|(_, class)| wrong(**class));
+    let gone_wrong = members.filter(|(_, class)| class.went_wrong());
     let gone_wrong: Vec<_> = gone_wrong
         .filter_map(|(((_, device), fact), _)| Some((device, fact.as_ref()?.retries)))
         .collect();

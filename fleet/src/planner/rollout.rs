@@ -36,7 +36,7 @@ pub struct Rollout {
     pub because: Because,
     /// A person has promoted the rings before this one: they halt nothing any more.
     pub excused: u32,
-    /// Dispatches of the last hour.
+    /// Dispatches of the last hour. A clock that jumped ahead has made it forget.
     pub recent: Vec<Recent>,
     /// Devices that a person has told to try again, and that were not dispatched since; in order.
     #[serde(with = "text::list")]
@@ -137,7 +137,7 @@ impl Rollout {
 
 impl Recent {
     fn counts(&self, now: UnixSeconds) -> bool {
-        self.end() > now
+        now.0.saturating_sub(self.at.0) < HOUR_S
     }
 
     fn end(&self) -> UnixSeconds {

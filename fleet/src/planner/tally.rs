@@ -95,10 +95,19 @@ impl Class {
             }
             Progress::Back => return Self::Back,
         };
-        if retrying {
+        // Who is at it again, after a clock went back, needs no second try.
+        if retrying && class.went_wrong() {
             return Self::Pending(Try::Again);
         }
         class
+    }
+
+    /// Whether a retry is for such a device.
+    pub(super) fn went_wrong(self) -> bool {
+        matches!(
+            self,
+            Self::Failed(_) | Self::Silent { .. } | Self::Unreachable { .. }
+        )
     }
 
     /// Whether the device is, or may be, in the middle of a change or broken by one: what

@@ -201,11 +201,9 @@ fn check_order(rings: &[Ring]) -> Result<(), PolicyError> {
         let earlier = rings[..at].iter().rev().map(|ring| &ring.reach);
         let shrinks = match &rings[at].reach {
             Reach::Percent(own) => earlier
-                .filter_map(|reach| matches_percent(reach))
+                .filter_map(percent_of)
                 .any(|before| before >= u8::from(*own)),
-            Reach::Count(own) => earlier
-                .filter_map(|reach| matches_count(reach))
-                .any(|before| before >= *own),
+            Reach::Count(own) => earlier.filter_map(count_of).any(|before| before >= *own),
             Reach::Selector(_) => false,
         };
         let because = "an earlier ring reaches as far";
@@ -215,14 +213,14 @@ fn check_order(rings: &[Ring]) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn matches_percent(reach: &Reach) -> Option<u8> {
+fn percent_of(reach: &Reach) -> Option<u8> {
     match reach {
         Reach::Percent(percent) => Some((*percent).into()),
         Reach::Count(_) | Reach::Selector(_) => None,
     }
 }
 
-fn matches_count(reach: &Reach) -> Option<u32> {
+fn count_of(reach: &Reach) -> Option<u32> {
     match reach {
         Reach::Count(count) => Some(*count),
         Reach::Percent(_) | Reach::Selector(_) => None,

@@ -22,6 +22,9 @@ pub(super) struct Bench {
     pub(super) now: UnixSeconds,
     /// When devices were told, each time.
     pub(super) told: Vec<(UnixSeconds, DeviceId)>,
+    /// Of those, the ones that the last hour held whenever devices were told: a clock that jumps
+    /// ahead and comes back makes a rollout forget.
+    pub(super) hour: Vec<UnixSeconds>,
 }
 
 /// A device of which only the id, the site and the version are known.
@@ -58,6 +61,7 @@ impl Bench {
             evidence: Vec::new(),
             now: START,
             told: Vec::new(),
+            hour: Vec::new(),
         }
     }
 
@@ -89,6 +93,10 @@ impl Bench {
 
     fn apply(&mut self, decisions: &Decisions) {
         self.rollout = decisions.rollout.clone();
+        if !decisions.dispatch.is_empty() {
+            let now = self.now;
+            self.hour.retain(|at| now.0.saturating_sub(at.0) < 3_600);
+        }
         for dispatch in &decisions.dispatch {
             let at = self.now;
             let facts = self.facts(&dispatch.device);
@@ -98,6 +106,7 @@ impl Bench {
                 first_contact: None,
             };
             self.told.push((at, dispatch.device.clone()));
+            self.hour.push(at);
         }
         for back in &decisions.roll_back {
             let at = self.now;
