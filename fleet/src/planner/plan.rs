@@ -3,16 +3,15 @@
 //! Immutable and numbered; a changed fleet makes a new one that names its parent. Making one moves
 //! nothing.
 
-use std::collections::BTreeSet;
-
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use super::because::{self, Because};
 use super::board;
-use super::inventory::{DeviceFacts, Inventory};
+use super::inventory::{DeviceFacts, Inventory, Progress};
 use super::members::{self, Placed};
+use super::place;
 use super::policy::{Membership, Policy, PolicyError};
 use super::rollout::{Rollout, RolloutId};
 use super::situation::Situation;
@@ -141,7 +140,8 @@ impl Plan {
             Because::counted(sentence, n, 1, all),
         );
         plan.check_sizes()?;
-        Ok(plan.previewed(&plan.opened(now), inventory, now))
+        let opened = plan.opened(now);
+        Ok(plan.previewed(&opened, inventory, now))
     }
 
     /// The plan that follows when the membership is live and the fleet has changed; none when
@@ -156,24 +156,24 @@ impl Plan {
         if self.policy.membership == Membership::Frozen || rollout.state.is_terminal() {
             return None;
         }
-        let joining = self.joining(inventory);
-        let stays = |device: &DeviceId| self.stays(inventory, device);
+        let (joining, leaving) = self.difference(inventory);
+        if joining.is_empty() && leaving.is_empty() {
+            return None;
+        }
         let mut next = self.clone();
+        let stays = |device: &DeviceId| leaving.binary_search(device).is_err();
         for ring in &mut next.rings {
             ring.devices.retain(stays);
         }
         next.not_reached.retain(stays);
-        let left = self.size() - next.size();
-        if joining.is_empty() && left == 0 {
-            return None;
-        }
+        let left = leaving.len() as u64;
         let joined = joining.len() as u64;
         next.rings.last_mut()?.devices.extend(joining);
         let sentence = format!("{joined} devices match now and join the last ring, {left} leave");
         next.parent = Some(self.number);
         next.number = PlanNumber(self.number.0.saturating_add(1));
         next.made_at = now;
-        next.because = Because::counted(sentence, joined + left as u64, 1, next.size() as u64);
+        next.because = Because::counted(sentence, joined + left, 1, next.size());
         Some(next.previewed(rollout, inventory, now))
     }
 
@@ -244,56 +244,66 @@ impl Plan {
         Rollout::begin(self, now).moved(State::FIRST, now, Because::plain("to see what moves"))
     }
 
-    fn previewed(&self, rollout: &Rollout, inventory: &Inventory, now: UnixSeconds) -> Self {
-        let situation = Situation::of(self, rollout, inventory, &[], now);
-        let standings = board::sweep(self, &situation, rollout);
-        let mut plan = self.clone();
-        let judged = self.members().zip(&standings);
-        for ((_, device), standing) in judged {
+    fn previewed(mut self, rollout: &Rollout, inventory: &Inventory, now: UnixSeconds) -> Self {
+        let situation = Situation::of(&self, rollout, inventory, &[], now);
+        let standings = board::sweep(&self, &situation, rollout);
+        let (mut moving, mut held_back) = (Vec::new(), Vec::new());
+        for ((_, device), standing) in self.members().zip(&standings) {
             match standing {
-                Standing::MovesNow { .. } => plan.next.push(device.clone()),
-                held if held.is_held_back() => plan.held_back.push(HeldBack {
+                Standing::MovesNow { .. } => moving.push(device.clone()),
+                held if held.is_held_back() => held_back.push(HeldBack {
                     device: device.clone(),
                     standing: held.clone(),
                 }),
                 _ => {}
             }
         }
-        let (next, held) = (plan.next.len(), plan.held_back.len());
+        let (next, held) = (moving.len(), held_back.len());
         let ring = self.ring_name(rollout.ring().unwrap_or_default());
         let sentence = format!(
             "up to ring {ring} the rollout is open: {} would move at once, {held} wait",
             because::devices(u32::try_from(next).unwrap_or(u32::MAX))
         );
         let n = (next + held) as u64;
-        plan.next_because = Because::counted(sentence, next as u64, n, n);
-        plan
+        self.next_because = Because::counted(sentence, next as u64, n, n);
+        (self.next, self.held_back) = (moving, held_back);
+        self
     }
 
-    fn size(&self) -> usize {
+    fn size(&self) -> u64 {
         let rings = self.rings.iter().map(|ring| ring.devices.len());
-        rings.sum::<usize>() + self.not_reached.len()
+        (rings.sum::<usize>() + self.not_reached.len()) as u64
     }
 
-    /// Devices that match and have no place yet, in the order of the hash.
-    fn joining(&self, inventory: &Inventory) -> Vec<DeviceId> {
-        let known: BTreeSet<&DeviceId> = self.members().map(|(_, device)| device).collect();
-        let new = matching(&self.policy, inventory).map(|device| &device.device);
-        let new = new.filter(|device| {
-            !known.contains(device) && self.not_reached.binary_search(device).is_err()
-        });
-        let mut new: Vec<_> = new
-            .map(|device| (super::place::hash(self.rollout, device), device.clone()))
+    /// Devices that match and have no place yet, in the order of the hash; and devices whose
+    /// place ends, in order of their ids.
+    fn difference(&self, inventory: &Inventory) -> (Vec<DeviceId>, Vec<DeviceId>) {
+        let devices = inventory.devices();
+        let mut known = vec![false; devices.len()];
+        let mut leaving = Vec::new();
+        let placed = self.members().map(|(_, device)| device);
+        for device in placed.chain(&self.not_reached) {
+            let at = inventory.at(device);
+            if let Some(at) = at {
+                known[at] = true;
+            }
+            if !at.is_some_and(|at| self.stays(&devices[at])) {
+                leaving.push(device.clone());
+            }
+        }
+        leaving.sort_unstable();
+        let new = devices.iter().zip(&known).filter(|(_, known)| !**known);
+        let new = new.filter(|(device, _)| device.is_selected_by(&self.policy.selector));
+        let mut joining: Vec<_> = new
+            .map(|(device, _)| (place::hash(self.rollout, &device.device), &device.device))
             .collect();
-        new.sort_unstable();
-        new.into_iter().map(|(_, device)| device).collect()
+        joining.sort_unstable();
+        let joining = joining.into_iter().map(|(_, device)| device.clone());
+        (joining.collect(), leaving)
     }
 
-    fn stays(&self, inventory: &Inventory, device: &DeviceId) -> bool {
-        inventory.device(device).is_some_and(|facts| {
-            facts.progress != super::Progress::NotDispatched
-                || facts.is_selected_by(&self.policy.selector)
-        })
+    fn stays(&self, facts: &DeviceFacts) -> bool {
+        facts.progress != Progress::NotDispatched || facts.is_selected_by(&self.policy.selector)
     }
 }
 

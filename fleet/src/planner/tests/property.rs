@@ -139,6 +139,15 @@ fn checked_tick(bench: &mut Bench, random: &mut Random, context: &str) -> Vec<&'
 /// Nobody loses its place, nobody who was dispatched leaves, and whoever joins comes last.
 fn check_amended(bench: &Bench, next: &Plan, context: &str) {
     assert_eq!(next.parent, Some(bench.plan.number), "{context}");
+    let placed = |device: &DeviceId| next.members().any(|(_, member)| member == device);
+    let mut shown = next
+        .next
+        .iter()
+        .chain(next.held_back.iter().map(|held| &held.device));
+    assert!(
+        shown.all(placed),
+        "{context}: the plan shows devices without a place"
+    );
     for (ring, (before, after)) in bench.plan.rings.iter().zip(&next.rings).enumerate() {
         let last = ring + 1 == next.rings.len();
         let kept: Vec<_> = after

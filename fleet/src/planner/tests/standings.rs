@@ -87,6 +87,38 @@ fn a_place_is_full_by_name() {
 }
 
 #[test]
+fn a_degraded_device_is_in_change_where_it_is_and_one_that_went_back_is_not() {
+    let rest = format!(
+        "constraints = [{{ label = \"site\", at_most = {{ count = 1 }} }}]\n{}",
+        ONE.replace(
+            "deadline_s",
+            "budget = { failed = { count = 9 } }\ndeadline_s"
+        )
+    );
+    for (failure, told) in [(Failure::Degraded, 2), (Failure::Reverted, 3)] {
+        let mut bench = Bench::new(policy(&rest), (0..6).map(device).collect());
+        bench.devices[0].progress = Progress::Failed {
+            failure,
+            code: "crashed".to_owned(),
+        };
+        assert_eq!(bench.tick().dispatch.len(), told, "{failure:?}");
+    }
+}
+
+#[test]
+fn changes_by_other_rollouts_count_where_they_are() {
+    let rest = format!(
+        "selector = \"device!=press-00\"
+        constraints = [{{ label = \"site\", at_most = {{ count = 1 }} }}]\n{ONE}"
+    );
+    let mut bench = Bench::new(policy(&rest), (0..6).map(device).collect());
+    bench.devices[0].other_change = Some(RolloutId(9));
+    bench.devices[1].other_change = Some(RolloutId(9));
+    // One place each is taken by a device that is no member, and by one that is.
+    assert_eq!(bench.tick().dispatch.len(), 1);
+}
+
+#[test]
 fn a_device_has_reasons_of_its_own() {
     check(
         "",

@@ -27,6 +27,8 @@ enum Do {
     Gate(usize, Verdict, Signed),
     /// Seconds pass.
     Wait(u64),
+    /// The controller's clock goes back so many seconds.
+    Back(u64),
     /// A person orders; it is obeyed.
     Order(Command),
     /// A person orders; it is refused.
@@ -38,8 +40,8 @@ enum Do {
 }
 
 use Do::{
-    Commit, Fail, Free, Gate, Hear, HearOne, Held, Order, Refused, Return, Supersede, Then, Told,
-    Wait,
+    Back, Commit, Fail, Free, Gate, Hear, HearOne, Held, Order, Refused, Return, Supersede, Then,
+    Told, Wait,
 };
 
 /// Two rings of two and four devices, a minute of soak each, ten minutes to the deadline.
@@ -68,9 +70,9 @@ fn gated() -> String {
     TWO.replace("GATES", "gates = [\"errors\"]\nmin_inferences = 100")
 }
 
-fn check(policy_text: &str, story: &[Do]) {
+fn check<'a>(policy_text: &str, story: impl IntoIterator<Item = &'a Do>) {
     let mut bench = Bench::new(policy(policy_text), (0..6).map(device).collect());
-    for (at, event) in story.iter().enumerate() {
+    for (at, event) in story.into_iter().enumerate() {
         happen(&mut bench, at, event);
     }
 }
@@ -127,6 +129,7 @@ fn happen(bench: &mut Bench, at: usize, event: &Do) {
             };
         }
         Wait(seconds) => bench.now.0 += seconds,
+        Back(seconds) => bench.now.0 -= seconds,
         Order(command) => {
             let obeyed = bench.order(*command);
             assert!(obeyed.is_ok(), "event {at}: {obeyed:?}");
@@ -394,6 +397,40 @@ fn retry_tells_failed_devices_again_within_their_budget() {
             Told(8),
         ],
     );
+}
+
+#[test]
+fn a_retry_is_not_for_who_has_answered_meanwhile() {
+    let hold = format!("on_halt = \"hold\"\n{}", bare());
+    let silent = [
+        Then("0 dispatching", ""),
+        Hear,
+        Wait(601),
+        Then("halted", "fell silent"),
+        Held(0, 0),
+        Held(0, 1),
+        Order(Command::Retry),
+        Then("0 soaking", ""),
+    ];
+    let committed = [
+        Commit(0, 0, 2),
+        Then("0 soaking", ""),
+        Free(0, 0),
+        Fail(0, 0, Failure::Degraded),
+        Then("0 soaking", ""),
+        Told(2),
+    ];
+    let on_time_again = [
+        Back(300),
+        Then("0 dispatching", "2 on their way"),
+        Free(0, 0),
+        Free(0, 1),
+        Then("0 dispatching", ""),
+        Told(2),
+    ];
+    for end in [committed.as_slice(), &on_time_again] {
+        check(&hold, silent.iter().chain(end));
+    }
 }
 
 #[test]
