@@ -2,7 +2,7 @@
 //!
 //! Facts only: nothing here says what follows from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use muster_protocol::id::{DeviceId, Version};
 use muster_protocol::time::UnixSeconds;
@@ -16,6 +16,8 @@ use crate::selector::{Selector, Serving, Subject};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Inventory {
     devices: Vec<DeviceFacts>,
+    /// Where each stands: a search would touch the facts of many others.
+    at: HashMap<DeviceId, usize>,
 }
 
 impl Inventory {
@@ -24,7 +26,9 @@ impl Inventory {
     pub fn new(mut devices: Vec<DeviceFacts>) -> Self {
         devices.sort_by(|one, other| one.device.cmp(&other.device));
         devices.dedup_by(|one, other| one.device == other.device);
-        Self { devices }
+        let ids = devices.iter().map(|one| one.device.clone());
+        let at = ids.enumerate().map(|(at, device)| (device, at)).collect();
+        Self { devices, at }
     }
 
     /// All of them, in the order of their ids.
@@ -36,13 +40,12 @@ impl Inventory {
     /// One of them.
     #[must_use]
     pub fn device(&self, device: &DeviceId) -> Option<&DeviceFacts> {
-        self.at(device).map(|at| &self.devices[at])
+        self.devices.get(self.at(device)?)
     }
 
     /// Where it stands in [`Inventory::devices`].
     pub(super) fn at(&self, device: &DeviceId) -> Option<usize> {
-        let found = self.devices.binary_search_by(|one| one.device.cmp(device));
-        found.ok()
+        self.at.get(device).copied()
     }
 }
 

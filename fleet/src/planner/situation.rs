@@ -4,7 +4,7 @@
 //! Made from an inventory, so that a decision can be written down with its inputs and replayed.
 //! What is not in here cannot decide.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use muster_protocol::id::Version;
 use muster_protocol::time::UnixSeconds;
@@ -117,7 +117,8 @@ impl Situation {
             .collect();
         let fact = |at: usize| {
             let device = &inventory.devices()[at];
-            Fact::of(device, plan.policy.maintenance.as_ref(), &numbered)
+            let places = numbered.iter().map(|one| one.of_device[at]).collect();
+            Fact::of(device, plan.policy.maintenance.as_ref(), places)
         };
         Self {
             rollout: rollout.clone(),
@@ -139,9 +140,8 @@ impl Fact {
     fn of(
         device: &DeviceFacts,
         maintenance: Option<&Maintenance>,
-        constraints: &[Numbered<'_>],
+        places: Vec<Option<u32>>,
     ) -> Self {
-        let places = constraints.iter().map(|one| one.place(device)).collect();
         Self {
             hold: device.hold,
             link: device.link,
@@ -163,30 +163,31 @@ fn offset(device: &DeviceFacts, maintenance: &Maintenance) -> Option<Offset> {
     own.or(maintenance.offset)
 }
 
-/// The places of one constraint, with their numbers.
+/// The places of one constraint, numbered in the order in which the inventory comes to them.
 struct Numbered<'a> {
-    label: &'a str,
-    numbers: BTreeMap<&'a str, u32>,
+    numbers: HashMap<&'a str, u32>,
     places: Vec<Place>,
+    /// By index in the inventory.
+    of_device: Vec<Option<u32>>,
 }
 
 impl<'a> Numbered<'a> {
-    fn of(constraint: &'a Constraint, inventory: &'a Inventory, is_member: &[bool]) -> Self {
+    fn of(constraint: &Constraint, inventory: &'a Inventory, is_member: &[bool]) -> Self {
         let mut this = Self {
-            label: &constraint.label,
-            numbers: BTreeMap::new(),
+            numbers: HashMap::new(),
             places: Vec::new(),
+            of_device: Vec::with_capacity(is_member.len()),
         };
         for (device, member) in inventory.devices().iter().zip(is_member) {
             let busy = !member && device.other_change.is_some();
-            if let Some(value) = device.value(this.label) {
-                this.count(value, busy);
-            }
+            let place = device.value(&constraint.label);
+            let place = place.map(|value| this.count(value, busy));
+            this.of_device.push(place);
         }
         this
     }
 
-    fn count(&mut self, value: &'a str, busy_elsewhere: bool) {
+    fn count(&mut self, value: &'a str, busy_elsewhere: bool) -> u32 {
         let next = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         let number = *self.numbers.entry(value).or_insert(next);
         if number == next {
@@ -200,9 +201,6 @@ impl<'a> Numbered<'a> {
             place.devices = place.devices.saturating_add(1);
             place.busy_elsewhere += u32::from(busy_elsewhere);
         }
-    }
-
-    fn place(&self, device: &DeviceFacts) -> Option<u32> {
-        self.numbers.get(device.value(self.label)?).copied()
+        number
     }
 }
