@@ -4,3 +4,11 @@
 //! and links nothing that has.
 
 pub mod compose;
+#[cfg(test)]
+#[path = "../../protocol/tests/fixtures/hostile.rs"]
+mod hostile;
+pub mod planner;
+#[cfg(test)]
+#[path = "../../tests/src/random.rs"]
+mod random;
+pub mod selector;

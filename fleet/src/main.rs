@@ -41,7 +41,6 @@ mod renew;
 mod replace;
 mod rollout;
 mod root;
-mod selector;
 mod serve;
 mod signing;
 #[cfg(test)]

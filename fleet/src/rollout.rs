@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use muster_fleet::selector::Selector;
 use muster_protocol::digest::Digester;
 use muster_protocol::id::{DeviceId, ModelId, Version};
 use muster_protocol::message::{Settings, Swap};
 use serde::{Deserialize, Serialize};
-
-use crate::selector::Selector;
 
 /// A device with its labels.
 pub(crate) type Labelled = (DeviceId, BTreeMap<String, String>);

@@ -1,69 +1,94 @@
-//! The selector: a query over the labels of devices, for people to write.
+//! The selector: a query over what is known of devices, for people to write.
 //!
 //! Terms separated by commas, all of which must hold: `key=a`, `key=a|b`, `key!=a`, `key`,
-//! `!key`; the empty query selects all. The key `device` stands for the id. Never looks anything
-//! up: labels are an argument.
+//! `!key`; the empty query selects all. Keys are labels, or what a device reports: `device`,
+//! `model.NAME` (the version that serves; also `<`, `<=`, `>`, `>=`, against a version or a rank),
+//! `agent` (likewise), `health`, `arch`, `hw`. What a device does not report matches nothing but
+//! `!key`. Never looks anything up: what is known is an argument.
 
+mod order;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use muster_protocol::id::DeviceId;
+use muster_protocol::id::{DeviceId, ModelId, Version};
+use serde::{Deserialize, Serialize};
 
-/// Longest query, in bytes.
-const BYTES_MAX: usize = 1024;
-/// The key that stands for the id of the device.
-const DEVICE_KEY: &str = "device";
+pub use order::by_precedence;
+pub use parse::{BadSelector, is_word};
 
 /// A query that was understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selector {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Selector {
     text: String,
     terms: Vec<Term>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Term {
-    key: String,
-    test: Test,
+/// What is known of one device; `None` is what it does not report.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its id.
+    pub device: &'a DeviceId,
+    /// What people have written on it.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Version of its agent.
+    pub agent: Option<&'a Version>,
+    /// `ok`, `degraded`, ….
+    pub health: Option<&'a str>,
+    /// Its processor.
+    pub arch: Option<&'a str>,
+    /// Its hardware class or revision.
+    pub hw: Option<&'a str>,
+    /// What serves.
+    pub models: &'a [Serving],
 }
 
+/// A version that serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Test {
-    Present,
-    Absent,
-    OneOf(Vec<String>),
-    NoneOf(Vec<String>),
-}
-
-/// A query that is not understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the selector is not understood at {term:?}: write key=value, key=a|b, key!=value, key \
-         or !key, separated by commas"
-)]
-pub(crate) struct BadSelector {
-    /// Where.
-    pub(crate) term: String,
+pub struct Serving {
+    /// The model.
+    pub model: ModelId,
+    /// The version.
+    pub version: Version,
+    /// Its rank, when its release is known.
+    pub rank: Option<u32>,
 }
 
 impl Selector {
-    /// Whether a device with these labels is meant. A device without the label passes `key!=a`.
+    /// The empty query, which selects all.
     #[must_use]
-    pub(crate) fn matches(&self, device: &DeviceId, labels: &BTreeMap<String, String>) -> bool {
-        self.terms.iter().all(|term| {
-            let value = match term.key.as_str() {
-                DEVICE_KEY => Some(device.as_str()),
-                key => labels.get(key).map(String::as_str),
-            };
-            let among = |values: &[String]| value.is_some_and(|v| values.iter().any(|w| w == v));
-            match &term.test {
-                Test::Present => value.is_some(),
-                Test::Absent => value.is_none(),
-                Test::OneOf(values) => among(values),
-                Test::NoneOf(values) => !among(values),
-            }
+    pub fn everyone() -> Self {
+        Self {
+            text: String::new(),
+            terms: Vec::new(),
+        }
+    }
+
+    /// Whether a device of which only labels are known is meant. A device without the label
+    /// passes `key!=a`.
+    #[must_use]
+    pub fn matches(&self, device: &DeviceId, labels: &BTreeMap<String, String>) -> bool {
+        self.selects(&Subject {
+            device,
+            labels,
+            agent: None,
+            health: None,
+            arch: None,
+            hw: None,
+            models: &[],
         })
+    }
+
+    /// Whether the device is meant.
+    #[must_use]
+    pub fn selects(&self, subject: &Subject<'_>) -> bool {
+        self.terms.iter().all(|term| term.holds(subject))
     }
 }
 
@@ -77,120 +102,131 @@ impl FromStr for Selector {
     type Err = BadSelector;
 
     fn from_str(text: &str) -> Result<Self, BadSelector> {
-        if text.len() > BYTES_MAX {
-            return Err(BadSelector {
-                term: text.chars().take(40).collect(),
-            });
-        }
-        let trimmed = text.trim();
-        let terms = if trimmed.is_empty() {
-            Vec::new()
-        } else {
-            trimmed.split(',').map(term).collect::<Result<_, _>>()?
-        };
         Ok(Self {
-            text: trimmed.to_owned(),
-            terms,
+            terms: parse::terms(text)?,
+            text: text.trim().to_owned(),
         })
     }
 }
 
-fn term(text: &str) -> Result<Term, BadSelector> {
-    let text = text.trim();
-    let (key, test) = if let Some(key) = text.strip_prefix('!') {
-        (key, Some(Test::Absent))
-    } else if let Some((key, values)) = text.split_once("!=") {
-        (key, words(values).map(Test::NoneOf))
-    } else if let Some((key, values)) = text.split_once('=') {
-        (key, words(values).map(Test::OneOf))
-    } else {
-        (text, Some(Test::Present))
-    };
-    let key = key.trim();
-    let test = test.filter(|_| is_word(key));
-    let test = test.ok_or_else(|| BadSelector {
-        term: text.to_owned(),
-    })?;
-    Ok(Term {
-        key: key.to_owned(),
-        test,
-    })
-}
+impl TryFrom<String> for Selector {
+    type Error = BadSelector;
 
-fn words(text: &str) -> Option<Vec<String>> {
-    let word = |word: &str| is_word(word.trim()).then(|| word.trim().to_owned());
-    text.split('|').map(word).collect()
-}
-
-/// Whether a text may be the key or the value of a label: what a selector can name.
-#[must_use]
-pub(crate) fn is_word(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
-    (1..=63).contains(&text.len()) && text.bytes().all(allowed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hostile::mutated;
-    use proptest::prelude::*;
-
-    fn check(selector: &str, expect: Option<bool>) {
-        let labels = [("site", "hall-4"), ("line", "a")];
-        let labels = labels
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into();
-        let device = DeviceId::parse("press-07").expect("valid");
-        let parsed = selector.parse::<Selector>().ok();
-        assert_eq!(
-            parsed.map(|s| s.matches(&device, &labels)),
-            expect,
-            "{selector:?}"
-        );
+    fn try_from(text: String) -> Result<Self, BadSelector> {
+        text.parse()
     }
+}
 
-    #[test]
-    fn all_terms_must_hold() {
-        for (selector, expect) in [
-            ("", Some(true)),
-            (" ", Some(true)),
-            ("site=hall-4", Some(true)),
-            ("site=hall-5", Some(false)),
-            ("site=hall-5|hall-4", Some(true)),
-            ("site!=hall-5", Some(true)),
-            ("site!=hall-5|hall-4", Some(false)),
-            ("site", Some(true)),
-            ("!site", Some(false)),
-            ("!gone", Some(true)),
-            ("gone", Some(false)),
-            ("gone=x", Some(false)),
-            ("gone!=x", Some(true)),
-            ("site=hall-4, line=a", Some(true)),
-            ("site=hall-4,line=b", Some(false)),
-            ("device=press-07", Some(true)),
-            ("device=press-08|press-07,line", Some(true)),
-            (",", None),
-            ("site=", None),
-            ("=x", None),
-            ("site=a|", None),
-            ("a b", None),
-            ("a=b=c", None),
-            ("!", None),
-        ] {
-            check(selector, expect);
-        }
-        check(&"a".repeat(BYTES_MAX + 1), None);
+impl From<Selector> for String {
+    fn from(selector: Selector) -> Self {
+        selector.text
     }
+}
 
-    proptest! {
-        #[test]
-        fn a_hostile_query_is_refused_or_printed_as_it_was(
-            bytes in mutated(b"site=a|b,line!=3,!spare,device=press-07".to_vec()),
-        ) {
-            let text = String::from_utf8_lossy(&bytes);
-            if let Ok(selector) = text.parse::<Selector>() {
-                prop_assert_eq!(selector.to_string().parse(), Ok(selector));
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    key: Key,
+    test: Test,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    Device,
+    Label(String),
+    Model(String),
+    Agent,
+    Health,
+    Arch,
+    Hw,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    Present,
+    Absent,
+    OneOf(Vec<String>),
+    NoneOf(Vec<String>),
+    Compared(Comparison, Measure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+/// What a version is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Measure {
+    Version(Version),
+    Rank(u32),
+}
+
+impl Term {
+    fn holds(&self, subject: &Subject<'_>) -> bool {
+        let value = self.key.value(subject);
+        let among = |values: &[String], value: &str| values.iter().any(|one| one == value);
+        match &self.test {
+            Test::Present => value.is_some(),
+            Test::Absent => value.is_none(),
+            Test::OneOf(values) => value.is_some_and(|value| among(values, value)),
+            // A label that nobody wrote is not `a`; what a device does not report may well be.
+            Test::NoneOf(values) => value.map_or(self.key.is_label(), |v| !among(values, v)),
+            Test::Compared(how, measure) => {
+                let ordering = self.key.compared(subject, measure);
+                ordering.is_some_and(|ordering| how.holds(ordering))
             }
+        }
+    }
+}
+
+impl Key {
+    fn is_label(&self) -> bool {
+        matches!(self, Self::Label(_) | Self::Device)
+    }
+
+    /// What a device says, or else a label of that name: fleets had labels before devices reported.
+    fn value<'a>(&self, subject: &Subject<'a>) -> Option<&'a str> {
+        let label = |key: &str| subject.labels.get(key).map(String::as_str);
+        match self {
+            Self::Device => Some(subject.device.as_str()),
+            Self::Label(key) => label(key),
+            Self::Model(name) => Some(serving(subject, name)?.version.as_str()),
+            Self::Agent => subject.agent.map(Version::as_str).or(label("agent")),
+            Self::Health => subject.health.or(label("health")),
+            Self::Arch => subject.arch.or(label("arch")),
+            Self::Hw => subject.hw.or(label("hw")),
+        }
+    }
+
+    fn compared(&self, subject: &Subject<'_>, measure: &Measure) -> Option<Ordering> {
+        match (self, measure) {
+            (Self::Model(name), Measure::Rank(rank)) => {
+                Some(serving(subject, name)?.rank?.cmp(rank))
+            }
+            (_, Measure::Rank(_)) => None,
+            (_, Measure::Version(version)) => {
+                let own = Version::parse(self.value(subject)?).ok()?;
+                Some(by_precedence(&own, version))
+            }
+        }
+    }
+}
+
+fn serving<'a>(subject: &Subject<'a>, name: &str) -> Option<&'a Serving> {
+    let mut models = subject.models.iter();
+    models.find(|serving| serving.model.as_str() == name)
+}
+
+impl Comparison {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Less => ordering.is_lt(),
+            Self::AtMost => ordering.is_le(),
+            Self::More => ordering.is_gt(),
+            Self::AtLeast => ordering.is_ge(),
         }
     }
 }

@@ -35,6 +35,8 @@ struct Cli {
 enum Bench {
     /// The local server against the bare call of the runtime, and while versions change.
     Serve,
+    /// Plans and ticks of rollouts over 100,000 devices, against their limits.
+    Planner,
 }
 
 #[derive(Subcommand)]
@@ -44,7 +46,7 @@ enum Task {
         /// What.
         #[arg(value_enum)]
         name: Bench,
-        /// Swaps between two versions under load; 0 leaves that part out.
+        /// Of `serve`: swaps between two versions under load; 0 leaves that part out.
         #[arg(long, default_value_t = 20)]
         swaps: u32,
     },
@@ -86,6 +88,10 @@ fn main() -> anyhow::Result<ExitCode> {
             name: Bench::Serve,
             swaps,
         } => return demo::overhead::run(&root, swaps),
+        Task::Bench {
+            name: Bench::Planner,
+            ..
+        } => return Ok(run::program(&root, "planner", &[])),
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Conformance(args) => return conformance::run(&args, &root),

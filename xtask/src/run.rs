@@ -92,6 +92,27 @@ pub(crate) fn command(command: &mut Command) -> Outcome {
     }
 }
 
+/// Builds and runs a program of `tests`; its exit code is ours.
+pub(crate) fn program(root: &Path, name: &str, words: &[String]) -> ExitCode {
+    // The whole workspace has one set of features: another selection would build it anew.
+    let mut build = cargo(root);
+    build.args(["build", "--workspace", "--bin", name]);
+    if let Outcome::Failed(what) = command(&mut build) {
+        eprintln!("failed to build {name}: because {what}");
+        return ExitCode::FAILURE;
+    }
+    let told = env::var_os("CARGO_TARGET_DIR");
+    let target = root.join(told.unwrap_or_else(|| "target".into()));
+    match command(Command::new(target.join("debug").join(name)).args(words)) {
+        Outcome::Passed => ExitCode::SUCCESS,
+        Outcome::Failed(what) => {
+            eprintln!("{what}");
+            ExitCode::FAILURE
+        }
+        Outcome::Skipped { .. } => ExitCode::FAILURE,
+    }
+}
+
 /// The cargo that started us, in `root`.
 ///
 /// `cargo run` tells us about *this* package in our environment. Build scripts that look there

@@ -1,10 +1,10 @@
 //! The simulated world, many seeds or one: builds the program that runs it, and starts it.
 //! It knows nothing of what happens there.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
-use crate::run::{Outcome, cargo, command};
+use crate::run;
 
 /// What `cargo xtask sim` may be told.
 #[derive(clap::Args)]
@@ -34,27 +34,7 @@ pub(crate) struct Args {
 
 /// Builds and runs it; its exit code is ours.
 pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
-    // The whole workspace has one set of features: another selection would build it anew.
-    let mut build = cargo(root);
-    build.args(["build", "--workspace", "--bin", "sim"]);
-    if let Outcome::Failed(what) = command(&mut build) {
-        eprintln!("failed to build the simulated world: because {what}");
-        return ExitCode::FAILURE;
-    }
-    match command(Command::new(program(root)).args(words(args))) {
-        Outcome::Passed => ExitCode::SUCCESS,
-        Outcome::Failed(what) => {
-            eprintln!("{what}");
-            ExitCode::FAILURE
-        }
-        Outcome::Skipped { .. } => ExitCode::FAILURE,
-    }
-}
-
-fn program(root: &Path) -> PathBuf {
-    let told = std::env::var_os("CARGO_TARGET_DIR");
-    root.join(told.unwrap_or_else(|| "target".into()))
-        .join("debug/sim")
+    run::program(root, "sim", &words(args))
 }
 
 fn words(args: &Args) -> Vec<String> {

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use muster_fleet::selector::{BadSelector, Selector};
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
-use crate::selector::{BadSelector, Selector};
 use crate::standing::{Group, Standing};
 use crate::store::{
     DeviceRow, Incident, ModelSummary, ModelSums, Presences, StandingCount, StoreError, Tx,

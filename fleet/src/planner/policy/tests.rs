@@ -1,0 +1,110 @@
+//! How policies are read, and how they are refused.
+
+use proptest::prelude::*;
+
+use super::{Allowance, Metered, Percent, Policy};
+use crate::hostile::mutated;
+
+/// The one that the documentation shows.
+fn documented() -> String {
+    let text = include_str!("../../../../docs/rollouts.md");
+    let (_, rest) = text.split_once("```toml\n").expect("it shows a policy");
+    rest.split_once("```").expect("it ends").0.to_owned()
+}
+
+#[test]
+fn the_policy_in_the_documentation_is_one() {
+    let policy = Policy::read(&documented()).expect("understood");
+    assert_eq!(policy.limits.metered, Metered::Deny);
+    assert_eq!(policy.rings[0].window_s, Some(10));
+    assert!(!policy.rings[0].gates.0.is_empty());
+}
+
+#[test]
+fn json_gives_back_what_was_read() {
+    let policy = Policy::read(&documented()).expect("understood");
+    let json = serde_json::to_string(&policy).expect("written");
+    assert_eq!(serde_json::from_str::<Policy>(&json).expect("read"), policy);
+    let bad = json.replace("\"count\":1", "\"count\":0");
+    assert!(serde_json::from_str::<Policy>(&bad).is_err(), "{bad}");
+}
+
+fn check_refused(line: &str, instead: &str, says: &[&str]) {
+    let text = documented();
+    assert!(text.contains(line), "{line}");
+    let error = Policy::read(&text.replacen(line, instead, 1)).expect_err(instead);
+    let error = error.to_string();
+    assert!(error.starts_with("failed to read the policy: "), "{error}");
+    assert!(error.contains(": hint: "), "{error}");
+    for says in says {
+        assert!(error.contains(says), "{error}: {says}");
+    }
+}
+
+#[test]
+fn errors_name_the_place_and_what_to_write() {
+    check_refused(
+        "membership = \"frozen\"",
+        "",
+        &["membership", "late joiners"],
+    );
+    check_refused("on_halt = \"rollback\"", "", &["on_halt", "\"hold\""]);
+    check_refused(
+        "model = \"bearing\"",
+        "model = \"Bearing\"",
+        &["line 1", "model id"],
+    );
+    check_refused(
+        "version = \"2.0.0\"",
+        "versoin = \"2.0.0\"",
+        &["line 2", "versoin"],
+    );
+    check_refused(
+        "site=hall-4|hall-5",
+        "site=",
+        &["line 3", "selector", "no value"],
+    );
+    check_refused("percent = 10 ", "percent = 101 ", &["between 0 and 100"]);
+    check_refused("percent = 10 ", "percent = 1000 ", &["line "]);
+    check_refused("name = \"early\"", "name = \"canary\"", &["rings", "twice"]);
+    check_refused("count = 1 }", "count = 0 }", &["constraints[0].at_most"]);
+    check_refused(
+        "window_s = 10",
+        "window_s = 9",
+        &["rings[0].window_s", "10 to"],
+    );
+    check_refused(
+        "percent = 100 }",
+        "percent = 10 }",
+        &["rings[2].reach", "larger"],
+    );
+    check_refused("\"sat\"", "\"saturday\"", &["line ", "saturday", "`sat`"]);
+    check_refused("to = \"04:00\"", "to = \"4 am\"", &["time of day", "HH:MM"]);
+    check_refused("concurrent = 50", "concurrent = 0", &["limits.concurrent"]);
+    check_refused(
+        "deadline_s = 7200",
+        "deadline_s = 1",
+        &["rings[0].deadline_s"],
+    );
+}
+
+#[test]
+fn shares_are_rounded_as_they_say() {
+    let five = Percent::try_from(5).expect("a share");
+    for (n, down, up) in [(0, 0, 0), (1, 0, 1), (19, 0, 1), (20, 1, 1), (21, 1, 2)] {
+        assert_eq!((five.of(n), five.of_rounded_up(n)), (down, up), "{n}");
+    }
+    let all = Percent::try_from(100).expect("a share");
+    assert_eq!(all.of(u32::MAX), u32::MAX);
+    assert_eq!(Allowance::Count(3).of(1), 3);
+}
+
+proptest! {
+    #[test]
+    fn a_hostile_policy_is_refused_or_read(bytes in mutated(documented().into_bytes())) {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(policy) = Policy::read(&text) {
+            prop_assert!(policy.check().is_ok());
+        }
+    }
+}
