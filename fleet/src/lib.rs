@@ -4,3 +4,4 @@
 //! and links nothing that has.
 
 pub mod compose;
+pub mod gate;

@@ -1,0 +1,1 @@
+//! Verdicts for evidence with a defect each, and what holds for any counts.
