@@ -4,12 +4,15 @@
 //! A seed is a rollout. Never judges by itself: every verdict is the gates' own.
 
 mod draw;
+mod rejected;
 mod table;
 mod world;
 
 use std::num::NonZeroU32;
 
-use muster_fleet::gate::{Approval, Budget, Facts, Gate, Outcome, Share, Tolerance, judge_all};
+use muster_fleet::gate::{
+    Approval, Budget, Evidence, Facts, Gate, Outcome, Share, Tolerance, judge_all,
+};
 
 use crate::random::Random;
 use world::{CLASSES, Group};
@@ -25,6 +28,10 @@ pub const SIZES: [u32; 6] = [5, 10, 20, 50, 100, 200];
 pub enum Change {
     /// The same as the old one.
     None,
+    /// Errors rise by half of what is tolerated: 1 % to 1.5 %.
+    ErrorsByHalfTheMargin,
+    /// Errors rise by what is tolerated: 1 % to 2 %.
+    ErrorsByTheMargin,
     /// Three times the errors: 1 % to 3 %.
     Errors,
     /// Three times the requests over the latency objective: 2 % to 6 %.
@@ -48,6 +55,19 @@ pub struct Setting {
     pub rings: u32,
     /// Windows for which a ring is looked at, once after each.
     pub windows: u32,
+    /// Who looks.
+    pub method: Method,
+}
+
+/// Who judges a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The gates of `muster`.
+    Gates,
+    /// Errors alone, by an e-process that takes every request for independent.
+    PooledRequests,
+    /// Errors alone, by a test between devices that keeps its error rate at one look.
+    RepeatedTest,
 }
 
 /// What became of a rollout.
@@ -87,25 +107,31 @@ impl Setting {
             controls: 1,
             rings: 3,
             windows: 24,
+            method: Method::Gates,
         }
     }
 }
 
-/// The gates that are judged: all that chance alone could fail.
+/// The gates that are judged: all that chance alone could fail. Without a control, the limits are
+/// the very rates of the `world`: good, and nothing to spare.
 ///
 /// # Panics
 /// Never: the shares are written here.
 #[must_use]
-pub fn gates() -> Vec<Gate> {
+pub fn gates(world: &World, controls: u32) -> Vec<Gate> {
     let share = |number: f64| Share::try_from(number).expect("invariant: it is a share");
-    let margin = |gate, number| {
-        Tolerance::new(gate, Some(share(number)), None).expect("invariant: it is a margin")
+    let tolerance = |gate, margin: f64, rate: f64| {
+        match controls {
+            0 => Tolerance::new(gate, None, Some(share(rate))),
+            _ => Tolerance::new(gate, Some(share(margin)), None),
+        }
+        .expect("invariant: one of both is there")
     };
     vec![
         Gate::SelfTestRefusals { limit: share(0.05) },
         Gate::CrashesAndReverts { limit: share(0.05) },
-        Gate::ErrorRate(margin("error_rate", 0.01)),
-        Gate::LatencyMisses(margin("latency_misses", 0.02)),
+        Gate::ErrorRate(tolerance("error_rate", 0.01, world.errors)),
+        Gate::LatencyMisses(tolerance("latency_misses", 0.02, world.misses)),
         Gate::PredictionMix {
             margin: share(0.05),
         },
@@ -145,7 +171,7 @@ fn ring(setting: &Setting, random: &mut Random) -> Story {
         windows,
         ..
     } = *setting;
-    let (gates, budget) = policy(setting.rings);
+    let (gates, budget) = policy(setting);
     let ring = Group::new(random, changed(setting), devices, windows);
     let others = Group::new(random, setting.world, devices * controls, windows);
     let mut canary = ring.evidence(random);
@@ -155,28 +181,59 @@ fn ring(setting: &Setting, random: &mut Random) -> Story {
         let shock = setting.world.oddity == Oddity::Shocks && random.below(8) == 0;
         ring.window(random, window, shock, &mut canary);
         others.window(random, window, shock, &mut control);
-        let facts = Facts {
-            canary: &canary,
-            control: Some(&control),
-            approval: Approval::Granted,
-        };
-        let verdicts = judge_all(&gates, facts, &budget);
-        let failed = verdicts.iter().find(|(_, v)| v.outcome == Outcome::Fail);
-        if let Some((gate, _)) = failed {
-            return Story::Halted {
-                gate,
-                window: window + 1,
-            };
+        match look(setting.method, &canary, &control, &gates, &budget) {
+            Look::Fails(gate) => {
+                return Story::Halted {
+                    gate,
+                    window: window + 1,
+                };
+            }
+            Look::Passes => passed = true,
+            Look::Holds => {}
         }
-        passed |= verdicts.iter().all(|(_, v)| v.outcome == Outcome::Pass);
     }
     if passed { Story::Passed } else { Story::Held }
 }
 
-fn policy(rings: u32) -> (Vec<Gate>, Budget) {
-    let gates = gates();
+/// What one look says.
+enum Look {
+    Fails(&'static str),
+    Passes,
+    Holds,
+}
+
+fn look(
+    method: Method,
+    canary: &Evidence,
+    control: &Evidence,
+    gates: &[Gate],
+    budget: &Budget,
+) -> Look {
+    let alpha = budget.of_one_gate().get();
+    match method {
+        Method::Gates => {}
+        Method::PooledRequests => return rejected::pooled_requests(canary, control, alpha),
+        Method::RepeatedTest => return rejected::repeated_test(canary, control, alpha),
+    }
+    let facts = Facts {
+        canary,
+        control: Some(control),
+        approval: Approval::Granted,
+    };
+    let verdicts = judge_all(gates, facts, budget);
+    let failed = verdicts.iter().find(|(_, v)| v.outcome == Outcome::Fail);
+    let all_pass = verdicts.iter().all(|(_, v)| v.outcome == Outcome::Pass);
+    match failed {
+        Some((gate, _)) => Look::Fails(gate),
+        None if all_pass => Look::Passes,
+        None => Look::Holds,
+    }
+}
+
+fn policy(setting: &Setting) -> (Vec<Gate>, Budget) {
+    let gates = gates(&setting.world, setting.controls);
     let allowance = Share::try_from(0.05).expect("invariant: it is a share");
-    let rings = NonZeroU32::new(rings).unwrap_or(NonZeroU32::MIN);
+    let rings = NonZeroU32::new(setting.rings).unwrap_or(NonZeroU32::MIN);
     let budget = Budget::split(allowance, rings, &gates).expect("invariant: 5 % is an allowance");
     (gates, budget)
 }
@@ -186,6 +243,8 @@ fn changed(setting: &Setting) -> World {
     let mut world = setting.world;
     match setting.change {
         Change::None => {}
+        Change::ErrorsByHalfTheMargin => world.errors *= 1.5,
+        Change::ErrorsByTheMargin => world.errors *= 2.0,
         Change::Errors => world.errors *= 3.0,
         Change::Misses => world.misses *= 3.0,
         Change::Mix => {

@@ -58,9 +58,9 @@ impl Budget {
 }
 
 impl Alpha {
-    /// How often, at most, *pass* is said of what is worse than tolerated by exactly the margin:
-    /// per gate, over all looks.
-    pub(super) const FALSE_PASS: Self = Self(0.05);
+    /// How often, at most, *pass* is ever said of a ring that is worse by exactly the margin: of one
+    /// gate, over all looks.
+    pub(super) const FALSE_PASS: Self = Self(0.1);
 
     /// The rate.
     #[must_use]

@@ -6,6 +6,7 @@ use super::arm::Arm;
 use super::sequential::{Score, ln_evidence, ln_mean};
 
 /// Effects that are looked for, as multiples of what is tolerated: one alone loses power at others.
+/// When the opposite is to be shown, the margin itself is the effect.
 const EFFECTS: [f64; 2] = [1.0, 4.0];
 
 /// With what a ring is compared.
@@ -29,7 +30,7 @@ pub(super) fn ln_evidence_below(canary: &Arm, base: &Base, effect: f64) -> f64 {
 
 /// Evidence that the true share of `canary` is below the base's plus `margin`.
 pub(super) fn ln_evidence_within(canary: &Arm, base: &Base, margin: f64) -> f64 {
-    mixed(mirrored(score(canary, base, margin)), margin)
+    ln_evidence(mirrored(score(canary, base, margin)), margin)
 }
 
 impl Base {
@@ -69,15 +70,27 @@ fn score(canary: &Arm, base: &Base, margin: f64) -> Score {
             variance: mine,
             df: my_df,
         },
-        Base::Control(control) => Score {
-            excess,
-            variance: mine + low * (1.0 - low) * control.dispersion,
-            df: satterthwaite(
-                (canary.dispersion, my_df),
-                (control.dispersion, control.effective_devices - 1.0),
-            ),
-        },
+        Base::Control(control) => {
+            let theirs = low * (1.0 - low) * control.dispersion;
+            let common = 0.5 * (low * (1.0 - low) + high * (1.0 - high));
+            Score {
+                excess,
+                variance: f64::max(mine + theirs, common * pooled(canary, control)),
+                df: satterthwaite(
+                    (canary.dispersion, my_df),
+                    (control.dispersion, control.effective_devices - 1.0),
+                ),
+            }
+        }
     }
+}
+
+/// Dispersion of the difference, had both arms the one of all devices. The larger counts: a few
+/// devices that happen to agree say little when those of the control do not.
+fn pooled(a: &Arm, b: &Arm) -> f64 {
+    let (m, n) = (a.effective_devices, b.effective_devices);
+    let within = a.dispersion * m * (m - 1.0) + b.dispersion * n * (n - 1.0);
+    within / (m + n - 2.0) * (1.0 / m + 1.0 / n)
 }
 
 fn satterthwaite((a, a_df): (f64, f64), (b, b_df): (f64, f64)) -> f64 {

@@ -4,7 +4,7 @@
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use muster_tests::power::{self, Change, Line, Tally};
+use muster_tests::power::{self, Change, Line, Method, SIZES, Tally};
 use muster_tests::random::Random;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -23,6 +23,9 @@ struct Args {
     /// From where all chance comes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only lines whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
     /// How the tables are printed.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -38,19 +41,23 @@ enum Output {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let lines = power::lines();
-    let progress = Progress::new(args.rollouts * lines.len() as u64);
     let mut seeds = Random(args.seed);
+    // Drawn for all, so that a line alone is the line among others.
+    let lines = power::lines().into_iter().map(|line| (line, seeds.draw()));
+    let lines: Vec<(Line, u64)> = lines
+        .filter(|(line, _)| line.name.contains(&args.only))
+        .collect();
+    let progress = Progress::new(args.rollouts * lines.len() as u64);
     let tallies: Vec<(Line, Tally)> = lines
         .into_iter()
-        .map(|line| {
-            let tally = run(&line, seeds.draw(), args.rollouts, &progress);
+        .map(|(line, seed)| {
+            let tally = run(&line, seed, args.rollouts, &progress);
             (line, tally)
         })
         .collect();
     progress.end();
     match args.output {
-        Output::Text => print_text(&tallies),
+        Output::Text => print_text(&tallies, args.only.is_empty()),
         Output::Json => println!("{}", as_json(&args, &tallies)),
     }
     judge(&tallies)
@@ -80,31 +87,67 @@ fn run(line: &Line, seed: u64, rollouts: u64, progress: &Progress) -> Tally {
     sum.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn print_text(tallies: &[(Line, Tally)]) {
+fn print_text(tallies: &[(Line, Tally)], is_whole: bool) {
+    if is_whole {
+        print_needed(tallies);
+    }
     println!(
-        "| what is worse | devices | halted | surely | windows, median | windows, 95 % | all rings passed |"
+        "| what is worse, or odd | devices | halted | surely | windows, median | windows, 95 % | passed |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
-    for (Line { name, setting }, tally) in tallies {
-        let (low, high) = tally.bounds();
-        let surely = match setting.change {
-            Change::None => format!("below {}", percent(high)),
-            _ => format!("above {}", percent(low)),
-        };
-        let window = |of| {
-            tally
-                .window_of(of)
-                .map_or("–".to_owned(), |w| w.to_string())
-        };
-        println!(
-            "| {name} | {} | {} | {surely} | {} | {} | {} |",
-            setting.devices,
-            percent(tally.halted_share()),
-            window(50),
-            window(95),
-            percent(tally.passed as f64 / tally.rollouts as f64),
-        );
+    for (line, tally) in tallies {
+        println!("{}", row(line, tally));
     }
+}
+
+fn print_needed(tallies: &[(Line, Tally)]) {
+    println!("| what is worse | devices needed | windows, median | windows, 95 % |");
+    println!("|---|---:|---:|---:|");
+    for change in [Change::Errors, Change::Misses, Change::Mix] {
+        println!("{}", needed(tallies, change));
+    }
+    println!();
+}
+
+/// The smallest ring that halts 95 % of rollouts.
+fn needed(tallies: &[(Line, Tally)], change: Change) -> String {
+    let of_this = tallies.iter().filter(|(l, _)| l.setting.change == change);
+    let (mut sized, mut name) = (of_this.peekable(), "");
+    if let Some((line, _)) = sized.peek() {
+        name = &line.name;
+    }
+    let enough = sized.find(|(_, tally)| tally.halted_share() >= 0.95);
+    let largest = SIZES.last().copied().unwrap_or_default();
+    match enough {
+        None => format!("| {name} | more than {largest} | – | – |"),
+        Some((line, tally)) => format!(
+            "| {name} | {} | {} | {} |",
+            line.setting.devices,
+            window(tally, 50),
+            window(tally, 95)
+        ),
+    }
+}
+
+fn row(Line { name, setting }: &Line, tally: &Tally) -> String {
+    let (low, high) = tally.bounds();
+    let surely = match setting.change {
+        Change::None => format!("at most {}", percent(high)),
+        _ => format!("at least {}", percent(low)),
+    };
+    format!(
+        "| {name} | {} | {} | {surely} | {} | {} | {} |",
+        setting.devices,
+        percent(tally.halted_share()),
+        window(tally, 50),
+        window(tally, 95),
+        percent(tally.passed as f64 / tally.rollouts as f64),
+    )
+}
+
+fn window(tally: &Tally, percent: u64) -> String {
+    let window = tally.window_of(percent);
+    window.map_or("–".to_owned(), |window| window.to_string())
 }
 
 fn percent(share: f64) -> String {
@@ -131,11 +174,12 @@ fn as_json(args: &Args, tallies: &[(Line, Tally)]) -> Value {
     json!({"rollouts": args.rollouts, "seed": args.seed, "lines": lines})
 }
 
-/// Good rollouts are stopped in at most 5 % of cases, in every line.
+/// Good rollouts are stopped in at most 5 % of cases, in every line that is ours; more is an error
+/// when it is surely more.
 fn judge(tallies: &[(Line, Tally)]) -> ExitCode {
-    let good = tallies
-        .iter()
-        .filter(|(line, _)| line.setting.change == Change::None);
+    let good = tallies.iter().filter(|(line, _)| {
+        line.setting.change == Change::None && line.setting.method == Method::Gates
+    });
     let broken: Vec<&str> = good
         .filter(|(_, tally)| tally.bounds().0 > 0.05)
         .map(|(line, _)| line.name.as_str())

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Oddity, SIZES, Setting, Story};
+use super::{Change, Method, Oddity, SIZES, Setting, Story};
 
 /// One line of a table: a kind of rollout, with its name.
 #[derive(Debug, Clone)]
@@ -27,17 +27,44 @@ pub struct Tally {
     halted_at: BTreeMap<u32, u64>,
 }
 
-/// The lines that are published: power by ring size, and good rollouts under every oddity.
+/// The lines that are published: power by ring size, small changes, good rollouts in other worlds,
+/// and what other methods would do.
 #[must_use]
 pub fn lines() -> Vec<Line> {
     let sized = [Change::None, Change::Errors, Change::Misses, Change::Mix]
         .into_iter()
         .flat_map(|change| SIZES.map(|devices| Setting::published(change, devices)));
-    let sized = sized.map(|setting| Line {
+    let small = [Change::ErrorsByHalfTheMargin, Change::ErrorsByTheMargin]
+        .into_iter()
+        .flat_map(|change| [20, 100].map(|devices| Setting::published(change, devices)));
+    let plain = sized.chain(small).map(|setting| Line {
         name: change(setting.change).to_owned(),
         setting,
     });
-    sized.chain(odd()).collect()
+    plain.chain(odd()).chain(rejected()).collect()
+}
+
+/// Good rollouts, judged otherwise.
+fn rejected() -> Vec<Line> {
+    let methods = [
+        (
+            "rejected: requests taken for independent",
+            Method::PooledRequests,
+        ),
+        (
+            "rejected: a test for one look, after every window",
+            Method::RepeatedTest,
+        ),
+    ];
+    let line = |(name, method): (&str, Method)| Line {
+        name: name.to_owned(),
+        setting: Setting {
+            method,
+            windows: 500,
+            ..Setting::published(Change::None, 20)
+        },
+    };
+    methods.into_iter().map(line).collect()
 }
 
 /// Good rollouts in worlds that are not as assumed, twenty devices in each ring.
@@ -73,7 +100,10 @@ fn odd() -> Vec<Line> {
             "the ring has a tenth of the requests",
             oddly(good, Oddity::QuietRing),
         ),
-        ("5 to 500 requests a window", oddly(good, Oddity::UnevenLoad)),
+        (
+            "5 to 500 requests a window",
+            oddly(good, Oddity::UnevenLoad),
+        ),
         ("errors 0.01 %, misses 0.02 %", rare(good)),
         ("two requests a window", asked(good, 2)),
         (
@@ -86,6 +116,27 @@ fn odd() -> Vec<Line> {
         (
             "5 devices, 100 controls that differ by twice their mean",
             five,
+        ),
+        (
+            "5 devices, 5 controls that differ by twice their mean",
+            Setting {
+                controls: 1,
+                ..five
+            },
+        ),
+        (
+            "no control, the rates at their limits",
+            Setting {
+                controls: 0,
+                ..good
+            },
+        ),
+        (
+            "5 devices without control that differ by twice their mean, the rates at their limits",
+            Setting {
+                controls: 0,
+                ..five
+            },
         ),
         ("500 windows", long),
         ("500 windows, devices all alike", differing(long, 0.0, 0.0)),
@@ -126,6 +177,8 @@ const fn asked(mut setting: Setting, requests: u64) -> Setting {
 const fn change(change: Change) -> &'static str {
     match change {
         Change::None => "nothing",
+        Change::ErrorsByHalfTheMargin => "errors 1 % to 1.5 %, half the margin",
+        Change::ErrorsByTheMargin => "errors 1 % to 2 %, the margin",
         Change::Errors => "errors 1 % to 3 %",
         Change::Misses => "latency misses 2 % to 6 %",
         Change::Mix => "prediction mix, total variation 0.1",
