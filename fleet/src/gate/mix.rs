@@ -2,7 +2,7 @@
 //!
 //! Names the class that moved most. Never compares with history: what the world shows changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
 use super::arm::{Arm, Trials};
@@ -57,27 +57,34 @@ pub(super) fn judge(facts: Facts<'_>, margin: Share, alpha: Alpha) -> Verdict {
 
 /// Every class that either arm has predicted.
 fn compared(canary: &Evidence, control: &Evidence) -> Option<Vec<Class>> {
-    let both = [canary, control];
-    let devices = both.into_iter().flat_map(Evidence::devices);
-    let classes: BTreeSet<u32> = devices
-        .flat_map(|(_, counts)| counts.classes.keys().copied())
-        .collect();
+    let (ring, others) = (devices(canary), devices(control));
+    let all = ring.iter().chain(&others);
+    let classes: BTreeSet<u32> = all.flat_map(|(_, of)| of.keys().copied()).collect();
     let compared = classes.into_iter().map(|class| {
         Some(Class {
             class,
-            canary: arm(canary, class)?,
-            control: arm(control, class)?,
+            canary: arm(&ring, class)?,
+            control: arm(&others, class)?,
         })
     });
-    compared
-        .collect::<Option<Vec<_>>>()
-        .filter(|all| !all.is_empty())
+    let compared = compared.collect::<Option<Vec<_>>>();
+    compared.filter(|all| !all.is_empty())
 }
 
-fn arm(evidence: &Evidence, class: u32) -> Option<Arm> {
-    Arm::of(evidence.devices().map(|(_, counts)| Trials {
-        hits: counts.classes.get(&class).copied().unwrap_or(0),
-        of: counts.classified(),
+/// All that a device has predicted, and of each class.
+type Predicted<'e> = (u64, &'e BTreeMap<u32, u64>);
+
+fn devices(evidence: &Evidence) -> Vec<Predicted<'_>> {
+    let devices = evidence.devices();
+    devices
+        .map(|(_, counts)| (counts.classified(), &counts.classes))
+        .collect()
+}
+
+fn arm(devices: &[Predicted<'_>], class: u32) -> Option<Arm> {
+    Arm::of(devices.iter().map(|(of, classes)| Trials {
+        hits: classes.get(&class).copied().unwrap_or(0),
+        of: *of,
     }))
 }
 

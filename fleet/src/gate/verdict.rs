@@ -2,10 +2,10 @@
 //!
 //! Never an action: what a failed gate leads to is for the rollout.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a gate says, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Pass, fail or neither.
     pub outcome: Outcome,
@@ -16,7 +16,7 @@ pub struct Verdict {
 }
 
 /// The three values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The condition is met.
@@ -28,7 +28,7 @@ pub enum Outcome {
 }
 
 /// On what a verdict rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ground {
     /// What devices signed, or what an operator said.

@@ -60,7 +60,7 @@ fn rejected() -> Vec<Line> {
         name: name.to_owned(),
         setting: Setting {
             method,
-            windows: 500,
+            windows: 200,
             ..Setting::published(Change::None, 20)
         },
     };
@@ -77,7 +77,7 @@ fn odd() -> Vec<Line> {
         ..differing(good, 2.0, 0.1)
     };
     let long = Setting {
-        windows: 500,
+        windows: 200,
         ..good
     };
     let named = [
@@ -138,8 +138,8 @@ fn odd() -> Vec<Line> {
                 ..five
             },
         ),
-        ("500 windows", long),
-        ("500 windows, devices all alike", differing(long, 0.0, 0.0)),
+        ("200 windows", long),
+        ("200 windows, devices all alike", differing(long, 0.0, 0.0)),
     ];
     named
         .into_iter()
