@@ -19,6 +19,7 @@ mod moving_address;
 mod other_processor;
 mod outages;
 mod page;
+mod power;
 mod power_cuts;
 mod renewal;
 mod replaced_controller;

@@ -272,7 +272,6 @@ mod tests {
                 false,
             ),
             ("muster restore /tmp/b --stolen --offline ./offline", true),
-            ("muster restore /tmp/b --offline ./offline", false),
             ("muster backup /tmp/b --with-offline-keys", true),
             ("muster backup", false),
             ("muster restore /tmp/b --home /tmp/h", true),

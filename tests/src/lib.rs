@@ -16,6 +16,7 @@ pub mod http;
 pub mod load;
 pub mod mosquitto;
 pub mod onnx;
+pub mod power;
 pub mod program;
 pub mod proxy;
 pub mod random;

@@ -8,6 +8,7 @@ mod cross;
 mod demo;
 mod firmware;
 mod fuzz;
+mod power;
 mod progress;
 mod run;
 mod sim;
@@ -68,6 +69,8 @@ enum Task {
     },
     /// Hostile bytes: the fuzz targets for a while, with what they reached.
     Fuzz(fuzz::Args),
+    /// Simulated rollouts: how often the gates stop good ones, and bad ones.
+    Power(power::Args),
     /// The simulated world: many devices under everything that goes wrong, seed by seed.
     Sim(sim::Args),
     /// Build the programs and run every test.
@@ -98,6 +101,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Demo(args) => return demo::run(&args, &root),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
         Task::Fuzz(args) => return fuzz::run(&args, &root),
+        Task::Power(args) => return Ok(power::run(&args, &root)),
         Task::Sim(args) => return Ok(sim::run(&args, &root)),
         Task::Test(args) => return test::run(&args, &root),
         Task::Tidy(args) => tidy::run(&args, &root, &mut report)?,
