@@ -34,6 +34,7 @@ mod content;
 mod drift;
 mod enrolment;
 mod error;
+mod executor;
 mod keys;
 mod open;
 mod overview;

@@ -24,14 +24,17 @@ mod metadata;
 mod migrations;
 mod overview;
 mod page;
+mod planned;
 mod receipts;
 mod releases;
 mod restores;
+mod ring_counts;
 mod rollouts;
 mod streams;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod told;
 mod windows;
 mod writer;
 
@@ -47,12 +50,15 @@ pub(crate) use migrations::NEWEST as NEWEST_SCHEMA;
 pub(crate) use muster_fleet::compose::{DesiredRow, StoredEntry};
 pub(crate) use overview::{ModelSums, Presences, StandingCount};
 pub(crate) use page::{ListFilter, Page, Paged};
+pub(crate) use planned::DecisionRow;
 pub(crate) use receipts::{ReceiptRow, ReceiptToStore, SignedReceipt, step_name};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use restores::RestoreRow;
+pub(crate) use ring_counts::{Arm, RingCounts, RingCountsRow};
 pub(crate) use rollouts::{RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::{DeviceSummary, ModelSummary};
+pub(crate) use told::{FactRow, Said, Told, ToldBack};
 pub(crate) use windows::{WindowRow, WindowToStore};
 
 /// Jobs that may wait for the writer: beyond it, callers wait.

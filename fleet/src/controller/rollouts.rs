@@ -150,7 +150,7 @@ fn reaches_nobody(new: &NewRollout, matched: usize) -> Error {
 }
 
 /// The next assignment of a device; what it cannot be composed for names the device.
-fn assign(
+pub(super) fn assign(
     tx: &Tx<'_>,
     director: &Director,
     device: &DeviceId,

@@ -78,6 +78,7 @@ pub(super) fn take(
     if known == Known::Not {
         let rejected = store(tx, &numbered, &stream, body, bytes, now)?;
         tx.add_document(device, stream.stream, numbered.sequence, digest, rejected)?;
+        tx.note_contact(device, now)?;
     }
     Ok(Taken::Stored(acknowledge::advance(
         tx,

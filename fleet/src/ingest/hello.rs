@@ -84,6 +84,7 @@ pub(super) fn take(
         Standing::Free | Standing::Released => {}
     }
     tx.record_hello(device, &record(&hello), now)?;
+    tx.note_contact(device, now)?;
     tell_behind(tx, &hello, now)?;
     heard.stored = streams(tx, &hello, now)?;
     if let Standing::Free | Standing::Released = standing {

@@ -82,7 +82,7 @@ impl Tx<'_> {
         attempt: u32,
     ) -> Result<(), StoreError> {
         self.0.execute(
-            "INSERT INTO rollout_devices (rollout, device) VALUES (?, ?)",
+            "INSERT OR IGNORE INTO rollout_devices (rollout, device) VALUES (?, ?)",
             params![rollout, device.as_str()],
         )?;
         self.0.execute(

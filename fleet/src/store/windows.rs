@@ -89,6 +89,7 @@ impl Tx<'_> {
             stored.document,
         ])?;
         self.count_window(stored.device, window)?;
+        self.count_for_rings(stored.device, window)?;
         self.sum_window(stored.device, window, now)
     }
 
@@ -171,7 +172,7 @@ fn errors(window: &Window<'_>) -> u64 {
 }
 
 /// Five bytes for each bucket that is not empty: bucket, count.
-fn write_latency(latency: &LatencyFold) -> Vec<u8> {
+pub(super) fn write_latency(latency: &LatencyFold) -> Vec<u8> {
     let entry = |(bucket, count): (u8, u32)| {
         let mut bytes = [bucket, 0, 0, 0, 0];
         bytes[1..].copy_from_slice(&count.to_le_bytes());
