@@ -98,15 +98,17 @@ fn published_tables_are_whole_and_keep_the_promise() {
 /// What is published of a line: percent halted, and its bound.
 fn published(name: &str, devices: u32) -> Option<[f64; 2]> {
     let start = format!("| {name} | {devices} | ");
-    let rest = PUBLISHED
+    let rows = PUBLISHED
         .lines()
-        .find_map(|line| line.strip_prefix(&start))?;
-    let mut cells = rest.split(" | ");
-    let mut percent = || {
-        let cell = cells
-            .next()?
-            .trim_start_matches(|c: char| !c.is_ascii_digit());
-        cell.trim_end_matches(" %").parse().ok()
-    };
-    Some([percent()?, percent()?])
+        .filter_map(|line| line.strip_prefix(&start));
+    rows.filter_map(percentages).next()
+}
+
+/// The first two cells; none if they are no percentages.
+fn percentages(cells: &str) -> Option<[f64; 2]> {
+    let mut percentages = cells.split(" | ").map_while(|cell| {
+        let number = cell.trim_start_matches(|c: char| !c.is_ascii_digit());
+        number.strip_suffix(" %")?.parse().ok()
+    });
+    Some([percentages.next()?, percentages.next()?])
 }
