@@ -241,26 +241,22 @@ impl Standing {
     #[must_use]
     pub fn why(&self, plan: &Plan, now: UnixSeconds) -> String {
         let ago = |since: &UnixSeconds| span(now.0.saturating_sub(since.0));
+        let name = |ring: &u32| plan.ring_name(*ring);
+        let (selector, version) = (&plan.policy.selector, &plan.policy.version);
         match self {
-            Self::NotMatched => {
-                format!(
-                    "the selector {:?} does not match it",
-                    plan.policy.selector.to_string()
-                )
-            }
+            Self::NotMatched => format!("the selector `{selector}` does not match it"),
             Self::NotReached => "it matches, but the rings end before it".to_owned(),
-            Self::JoinedLate => {
-                "it matches now, but did not when the plan was made, and membership is frozen"
-                    .into()
-            }
+            Self::JoinedLate => "it matches now, but membership was frozen before".to_owned(),
             Self::Joins => "it matches now, and membership is live".to_owned(),
             Self::Gone => "it is no longer in the fleet".to_owned(),
             Self::AwaitsPlanApproval => "the plan waits for approval".to_owned(),
-            Self::WaitsForRing { ring, open } => format!(
-                "it is in ring {}, and ring {} is open",
-                plan.ring_name(*ring),
-                plan.ring_name(*open)
-            ),
+            Self::WaitsForRing { ring, open } => {
+                format!(
+                    "it is in ring {}, and ring {} is open",
+                    name(ring),
+                    name(open)
+                )
+            }
             Self::ConcurrencyFull { n, max } => {
                 format!("{n} devices are on their way, at most {max} may be")
             }
@@ -294,11 +290,12 @@ impl Standing {
             Self::Unreachable { since } => {
                 format!("it never answered; its deadline passed {} ago", ago(since))
             }
-            Self::Installed { ring } => format!(
-                "{} serves there, and ring {} has not passed",
-                plan.policy.version,
-                plan.ring_name(*ring)
-            ),
+            Self::Installed { ring } => {
+                format!(
+                    "{version} serves there, and ring {} has not passed",
+                    name(ring)
+                )
+            }
             Self::Failed { failure, code, .. } => format!("it {}: {code}", failure.word()),
             Self::RetriesSpent {
                 failure,
@@ -311,12 +308,14 @@ impl Standing {
             ),
             Self::GoesBackNow => "the rollout is rolling back".to_owned(),
             Self::GoingBack { .. } => "it was told to go back".to_owned(),
-            Self::BackLate { since } => format!(
-                "it was told to go back, and has not said that it did; its deadline passed {} ago",
-                ago(since)
-            ),
+            Self::BackLate { since } => {
+                format!(
+                    "it has not said that it went back; its deadline passed {} ago",
+                    ago(since)
+                )
+            }
             Self::RolledBack => "it runs the version before again".to_owned(),
-            Self::Done => format!("{} serves there", plan.policy.version),
+            Self::Done => format!("{version} serves there"),
             Self::Paused => "somebody has paused the rollout".to_owned(),
             Self::Halted { cause } => format!("the rollout has halted: {}", cause.words()),
             Self::Ended { how } => format!("the rollout is {how}, and never came to it"),
