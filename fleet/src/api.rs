@@ -26,6 +26,7 @@ mod listener;
 mod metadata;
 mod page;
 mod parse;
+mod policies;
 mod rollouts;
 mod sticks;
 mod telemetry;
@@ -144,6 +145,22 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
             get(rollouts::list).post(rollouts::create),
         )
         .route("/api/v1/rollouts/{rollout}", get(rollouts::show))
+        .route("/api/v1/policies", post(policies::apply))
+        .route("/api/v1/rollouts/{rollout}/plan", get(policies::plan))
+        .route("/api/v1/rollouts/{rollout}/orders", post(policies::order))
+        .route(
+            "/api/v1/rollouts/{rollout}/explanation",
+            get(policies::explain),
+        )
+        .route(
+            "/api/v1/rollouts/{rollout}/decisions",
+            get(policies::decisions),
+        )
+        .route("/api/v1/rollouts/{rollout}/replay", get(policies::replay))
+        .route(
+            "/api/v1/devices/{device}/explanation",
+            get(policies::explain_device),
+        )
         .layer(Extension(BodyBytesMax(JSON_BYTES_MAX)))
         .merge(blobs)
         .route("/api/{*path}", any(nothing_here))

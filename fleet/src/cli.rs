@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    backup, broker, device, drift, enroll_token, enrolment, export, import, incident, init, keys,
-    receipt, restore, rollout, serve, summary, window,
+    apply, backup, broker, device, drift, enroll_token, enrolment, export, import, incident, init,
+    keys, receipt, restore, rollout, serve, summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -43,7 +43,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 a bug, 2 wrong usage, 3 bad input (model, bundle, \
 configuration), 4 refused by a check (signature, policy), 5 not reachable (API, broker), \
-6 resource (port in use, disk full, permission), 7 not found or conflict";
+6 resource (port in use, disk full, permission), 7 not found or conflict, \
+8 not ended yet (wait)";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -78,7 +79,9 @@ enum Command {
     /// The devices of the fleet and their labels.
     #[command(subcommand)]
     Device(device::Command),
-    /// Roll a release out to devices.
+    /// Roll a release out in rings, by the policy of a file.
+    Apply(apply::Args),
+    /// Roll a release out to devices; look at rollouts, and tell them what to do.
     #[command(subcommand)]
     Rollout(rollout::Command),
     /// Telemetry windows.
@@ -177,6 +180,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::EnrollToken(args) => enroll_token::run(args, context).await,
         Command::Enrolment(command) => enrolment::run(command, context).await,
         Command::Device(command) => device::run(command, context).await,
+        Command::Apply(args) => apply::run(args, context).await,
         Command::Rollout(command) => rollout::run(command, context).await,
         Command::Window(command) => window::run(command, context).await,
         Command::Receipt(command) => receipt::run(command, context).await,

@@ -3,6 +3,7 @@
 //! Commands ask the API and show what it answers; only `init`, `serve`, `broker`, `backup` and
 //! `restore` touch a home's keys.
 
+pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod broker;
 pub(crate) mod device;

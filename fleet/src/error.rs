@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     Resource = 6,
     /// Something named does not exist, or exists already.
     Missing = 7,
+    /// What was waited for has not ended: a person must say how it goes on, or time is over.
+    Pending = 8,
 }
 
 /// A failed command, in the form that every message has.

@@ -23,6 +23,9 @@ mod brokers;
 /// How often it is looked whether snapshot and timestamp must be signed anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 
+/// How often rollouts are looked at: well below the shortest window of a canary ring.
+const TICK_EVERY: Duration = Duration::from_secs(2);
+
 /// Runs the controller of a home until SIGINT or SIGTERM.
 ///
 /// # Errors
@@ -59,6 +62,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     let background = [
         tokio::spawn(brokers::publish_all(started.clone(), outgoing)),
         tokio::spawn(keep_fresh(Arc::clone(&controller))),
+        tokio::spawn(keep_rolling(Arc::clone(&controller))),
         tokio::spawn(brokers::record_presences(
             Arc::clone(&controller),
             presences,
@@ -110,6 +114,16 @@ fn warn_of_another_broker(config: &Config, controller: &Controller, port: u16) {
              hint: if that is another way to the same one, all is well; otherwise \
              `muster fleet set --mqtt` changes fleet.json"
         );
+    }
+}
+
+/// Rollouts go on by what devices say and by the time that passes.
+async fn keep_rolling(controller: Arc<Controller>) {
+    let mut rounds = tokio::time::interval(TICK_EVERY);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        controller.tick_rollouts().await;
     }
 }
 

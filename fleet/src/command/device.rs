@@ -6,6 +6,7 @@ use clap::Subcommand;
 use muster_protocol::id::{DeviceId, ModelId};
 use serde_json::{Value, json};
 
+use super::rollout::explain;
 use super::show;
 
 mod hold;
@@ -35,6 +36,11 @@ pub(crate) enum Command {
         /// Remove all labels.
         #[arg(long, conflicts_with = "labels")]
         clear: bool,
+    },
+    /// Where one stands in each rollout by policy, why, and what comes next.
+    Explain {
+        /// The device.
+        device: DeviceId,
     },
     /// Take a model off one.
     Unassign {
@@ -95,6 +101,12 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
                 .get(&what, &format!("/api/v1/devices/{device}"))
                 .await?;
             context.output.print(&device, text);
+        }
+        Command::Explain { device } => {
+            let what = format!("explain the device {device}");
+            let path = format!("/api/v1/devices/{device}/explanation");
+            let explained = client.get(&what, &path).await?;
+            context.output.print(&explained, explain::device);
         }
         // Without labels the flag was given: the list is empty, and that is what is meant.
         Command::Label {

@@ -2,19 +2,24 @@
 //!
 //! Nothing moves before a person, or `--yes`, has agreed to the plan.
 
-use std::io::{self, IsTerminal as _};
-
 use clap::Subcommand;
 use muster_protocol::id::{ModelId, Version};
 use serde_json::{Value, json};
 
 use super::show;
+use crate::agree;
 use crate::cli::Context;
 use crate::client::Client;
 use crate::error::{Exit, OperatorError};
 use crate::output::note;
 
+pub(crate) mod explain;
+mod order;
 mod plan;
+pub(crate) mod wait;
+
+use muster_fleet::planner::Command as Told;
+use wait::Until;
 
 /// What to do with rollouts.
 #[derive(Debug, Subcommand)]
@@ -28,6 +33,47 @@ pub(crate) enum Command {
         /// Its number.
         rollout: u64,
     },
+    /// Where one by policy stands, why, and what comes next.
+    #[command(visible_alias = "status")]
+    Explain {
+        /// Its number.
+        rollout: u64,
+        /// Show it again whenever it changes, until it has ended.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Wait until one by policy has ended; the exit code says how.
+    Wait {
+        /// Its number.
+        rollout: u64,
+        /// Longest to wait, seconds.
+        #[arg(long)]
+        timeout_s: Option<u64>,
+    },
+    /// What was decided about one by policy, and why.
+    Log {
+        /// Its number.
+        rollout: u64,
+    },
+    /// Decide everything about one once more from what was written down, and compare.
+    Replay {
+        /// Its number.
+        rollout: u64,
+    },
+    /// Agree to the plan of one, or to its next ring.
+    Approve(order::Args),
+    /// Let nothing move by itself.
+    Pause(order::Args),
+    /// Go on after a pause or a halt.
+    Resume(order::Args),
+    /// Open the next ring in spite of budgets, soak and gates.
+    Promote(order::Args),
+    /// End one; devices stay as they are.
+    Abort(order::Args),
+    /// Bring every device of one back to the version before.
+    Rollback(order::Args),
+    /// Tell devices that failed or fell silent once more.
+    Retry(order::Args),
 }
 
 /// A rollout as asked for.
@@ -64,29 +110,86 @@ pub(crate) struct Create {
 
 /// Runs it.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
-    let client = context.client()?;
     match command {
-        Command::Create(wanted) => return create(&wanted, &client, context).await,
-        Command::List => {
-            const COLUMNS: [&str; 6] = [
-                "rollout", "model", "version", "selector", "percent", "steps",
-            ];
-            let rollouts = client.all("list rollouts", "/api/v1/rollouts").await?;
-            context.output.print(&rollouts, |rollouts| {
-                let rollouts: Vec<_> = rollouts.iter().map(for_people).collect();
-                show::table(&rollouts, &COLUMNS)
-            });
+        Command::Create(wanted) => create(&wanted, &context.client()?, context).await,
+        Command::List => list(context).await,
+        Command::Show { rollout } => show_one(rollout, context).await,
+        Command::Explain { rollout, watch } => explain_one(rollout, watch, context).await,
+        Command::Wait { rollout, timeout_s } => {
+            wait::for_end(rollout, Until::of(timeout_s), &context.client()?, context).await
         }
-        Command::Show { rollout } => {
-            let what = format!("show the rollout {rollout}");
-            let rollout = client
-                .get(&what, &format!("/api/v1/rollouts/{rollout}"))
-                .await?;
-            context
-                .output
-                .print(&rollout, |rollout| show::record(&for_people(rollout)));
-        }
+        Command::Log { rollout } => log(rollout, context).await,
+        Command::Replay { rollout } => replay(rollout, context).await,
+        Command::Approve(args) => order::give(Told::Approve, &args, context).await,
+        Command::Pause(args) => order::give(Told::Pause, &args, context).await,
+        Command::Resume(args) => order::give(Told::Resume, &args, context).await,
+        Command::Promote(args) => order::give(Told::Promote, &args, context).await,
+        Command::Abort(args) => order::give(Told::Abort, &args, context).await,
+        Command::Rollback(args) => order::give(Told::Rollback, &args, context).await,
+        Command::Retry(args) => order::give(Told::Retry, &args, context).await,
     }
+}
+
+async fn list(context: &Context) -> Result<(), OperatorError> {
+    const COLUMNS: [&str; 7] = [
+        "rollout", "model", "version", "selector", "percent", "stands", "steps",
+    ];
+    let rollouts = context
+        .client()?
+        .all("list rollouts", "/api/v1/rollouts")
+        .await?;
+    context.output.print(&rollouts, |rollouts| {
+        let rollouts: Vec<_> = rollouts.iter().map(for_people).collect();
+        show::table(&rollouts, &COLUMNS)
+    });
+    Ok(())
+}
+
+async fn show_one(rollout: u64, context: &Context) -> Result<(), OperatorError> {
+    let what = format!("show the rollout {rollout}");
+    let path = format!("/api/v1/rollouts/{rollout}");
+    let rollout = context.client()?.get(&what, &path).await?;
+    context
+        .output
+        .print(&rollout, |rollout| show::record(&for_people(rollout)));
+    Ok(())
+}
+
+async fn explain_one(rollout: u64, watch: bool, context: &Context) -> Result<(), OperatorError> {
+    let client = context.client()?;
+    if watch {
+        return wait::watch(rollout, &client).await;
+    }
+    let explained = explain::of_rollout(&client, rollout).await?;
+    context.output.print(&explained, explain::rollout);
+    Ok(())
+}
+
+async fn log(rollout: u64, context: &Context) -> Result<(), OperatorError> {
+    const COLUMNS: [&str; 5] = ["decision", "decided_at", "plan", "kind", "because"];
+    let what = format!("show what was decided about the rollout {rollout}");
+    let path = format!("/api/v1/rollouts/{rollout}/decisions");
+    show::list(context, &what, &path, &[], &COLUMNS).await
+}
+
+async fn replay(rollout: u64, context: &Context) -> Result<(), OperatorError> {
+    let what = format!("decide about the rollout {rollout} once more");
+    let path = format!("/api/v1/rollouts/{rollout}/replay");
+    let replayed = context.client()?.get(&what, &path).await?;
+    let differ = replayed.get("differ").and_then(Value::as_array);
+    if differ.is_none_or(|differ| !differ.is_empty()) {
+        let because = format!(
+            "decisions come out differently: {}",
+            show::cell(replayed.get("differ"))
+        );
+        let hint =
+            "was it decided by another version of this program, or was the database changed?";
+        return Err(OperatorError::new(Exit::Refused, what, because, hint));
+    }
+    context.output.print(&replayed, |replayed| {
+        let n = show::cell(replayed.get("decisions"));
+        format!("{n} decisions come out as they were written down")
+    });
     Ok(())
 }
 
@@ -103,7 +206,7 @@ async fn create(wanted: &Create, client: &Client, context: &Context) -> Result<(
     }
     note(plan::text(&plan));
     if !wanted.yes {
-        agree(&what)?;
+        agree::to_begin(&what)?;
     }
     let rollout = client
         .post(&what, "/api/v1/rollouts", &with_dry_run(&mut body, false))
@@ -145,27 +248,6 @@ impl Create {
 fn with_dry_run(body: &mut Value, dry_run: bool) -> Value {
     body["dry_run"] = dry_run.into();
     body.clone()
-}
-
-fn agree(what: &str) -> Result<(), OperatorError> {
-    if !io::stdin().is_terminal() {
-        let because = "nobody is there to agree to the plan";
-        let hint = "add --yes to begin without asking, or --dry-run to see the plan only";
-        return Err(OperatorError::new(Exit::Usage, what, because, hint));
-    }
-    note("Begin? [y/N]");
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    let hint = "nothing has moved; answer y to begin";
-    Err(OperatorError::new(
-        Exit::Refused,
-        what,
-        "the plan was not agreed to",
-        hint,
-    ))
 }
 
 #[cfg(test)]

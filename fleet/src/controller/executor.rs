@@ -33,6 +33,8 @@ pub(crate) struct Explained {
     pub(crate) version: String,
     /// The plan that it follows.
     pub(crate) plan: u32,
+    /// Its state in a word, or two.
+    pub(crate) stands: &'static str,
     /// Whether nothing follows any more.
     pub(crate) ended: bool,
     /// Since when it is in its state, unix seconds.
@@ -232,6 +234,7 @@ fn explained(sight: &Sight) -> Explained {
         model: plan.policy.model.to_string(),
         version: plan.policy.version.to_string(),
         plan: plan.number.0,
+        stands: standing.state.name(),
         ended: standing.state.is_terminal(),
         since: standing.since.0,
         explanation: planner::explain_rollout(plan, &sight.situation),

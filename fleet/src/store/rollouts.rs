@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use muster_fleet::planner::Rollout;
 use muster_protocol::id::{DeviceId, ModelId, Version};
 use muster_protocol::message::{Entry, Settings};
 use muster_protocol::time::UnixSeconds;
@@ -45,6 +46,8 @@ pub(crate) struct RolloutRow {
     pub(crate) percent: u8,
     /// Unix seconds.
     pub(crate) created_at: u64,
+    /// Where it stands, in a word or two; none for one without a policy.
+    pub(crate) stands: Option<&'static str>,
     /// Devices by their last step with it; `unheard` without a receipt, `superseded` when a
     /// newer rollout of the model has the say, `unassigned` when the model was taken off, `held`
     /// when nothing is composed for the device.
@@ -167,7 +170,8 @@ impl Tx<'_> {
 
     /// One rollout.
     pub(crate) fn rollout(&self, rollout: i64) -> Result<Option<RolloutRow>, StoreError> {
-        let sql = "SELECT rollout, model, version, selector, percent, created_at FROM rollouts
+        let sql =
+            "SELECT rollout, model, version, selector, percent, created_at, standing FROM rollouts
                    WHERE rollout = ?";
         let found = self.0.query_row(sql, [rollout], read).optional()?;
         found.map(|row| self.with_steps(row)).transpose()
@@ -176,7 +180,7 @@ impl Tx<'_> {
     /// Rollouts in the order in which they were made.
     pub(crate) fn rollouts(&self, page: &Page) -> Result<Paged<RolloutRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT rollout, model, version, selector, percent, created_at FROM rollouts
+            "SELECT rollout, model, version, selector, percent, created_at, standing FROM rollouts
              WHERE rollout > ? ORDER BY rollout LIMIT ?",
         )?;
         let rows = statement.query_map(params![page.after_row(), page.limit()], read)?;
@@ -220,6 +224,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RolloutRow> {
         selector: row.get(3)?,
         percent: row.get(4)?,
         created_at: column::number(row, 5)?,
+        stands: match row.get::<_, Option<String>>(6)? {
+            Some(_) => Some(column::from_json::<Rollout>(row, 6)?.state.name()),
+            None => None,
+        },
         steps: BTreeMap::new(),
     })
 }
