@@ -35,14 +35,16 @@ mod text;
 pub use because::Because;
 pub use constraint::Place;
 pub use decision::{Change, Decisions, Dispatch, RollBack, tick};
-pub use explain::{DeviceExplanation, RolloutExplanation, explain_device, explain_rollout};
+pub use explain::{
+    DeviceExplanation, RolloutExplanation, explain_device, explain_rollout, standings,
+};
 pub use inventory::{DeviceFacts, Failure, Hold, Inventory, Link, Progress};
 pub use maintenance::{BadTime, Maintenance, Offset, TimeOfDay, Weekday, Window};
 pub use order::{BadOrder, Obeyed, Order, Refusal, obey};
 pub use plan::{CannotPlan, HeldBack, Plan, PlanNumber, PlannedRing};
 pub use policy::{
     Allowance, Approval, Budget, Constraint, Gates, Limits, Membership, Metered, OnHalt,
-    OtherChanges, Percent, Policy, PolicyError, Reach, Ring,
+    OtherChanges, Percent, Policy, PolicyError, PolicyPlace, Reach, Ring,
 };
 pub use record::{Record, replay};
 pub use rollout::{Recent, Rollout, RolloutId};

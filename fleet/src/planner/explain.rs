@@ -68,20 +68,33 @@ pub fn explain_device(
     let ring = at
         .and_then(|at| plan.members().nth(at))
         .map(|(ring, _)| ring);
-    let standing = match at {
-        Some(at) => decide(plan, situation).1.get(at).cloned(),
-        None => None,
-    };
+    let (decisions, standings) = decide(plan, situation);
+    let standing = at.and_then(|at| standings.get(at).cloned());
     let standing = standing.unwrap_or_else(|| stranger(plan, inventory, device));
     let now = situation.now;
+    let mut why = standing.why(plan, now);
+    if matches!(standing, Standing::Paused | Standing::Halted { .. }) {
+        // By whom, or for which devices.
+        why = format!("{why}: {}", decisions.rollout.because.sentence);
+    }
     DeviceExplanation {
         device: device.clone(),
         ring: ring.map(|ring| plan.ring_name(ring).to_owned()),
-        why: standing.why(plan, now),
+        why,
         next: standing.next(plan, now),
         until: standing.until(),
         standing,
     }
+}
+
+/// Where every member stands, with its ring, in the order of the plan.
+#[must_use]
+pub fn standings<'a>(plan: &'a Plan, situation: &Situation) -> Vec<(u32, &'a DeviceId, Standing)> {
+    let (_, standings) = decide(plan, situation);
+    let members = plan.members().zip(standings);
+    members
+        .map(|((ring, device), standing)| (ring, device, standing))
+        .collect()
 }
 
 /// Explains a rollout.

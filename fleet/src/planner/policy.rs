@@ -13,7 +13,7 @@ use super::maintenance::Maintenance;
 use super::text;
 use crate::selector::Selector;
 
-pub use read::PolicyError;
+pub use read::{PolicyError, PolicyPlace};
 
 /// How a version reaches devices. Written in TOML; `docs/rollouts.md` shows a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -257,24 +257,12 @@ impl Standing {
                     name(open)
                 )
             }
-            Self::ConcurrencyFull { n, max } => {
-                format!("{n} devices are on their way, at most {max} may be")
-            }
-            Self::RateLimited { n, max, .. } => {
-                format!("{n} devices were dispatched in the last hour, at most {max} may be")
-            }
-            Self::OutsideWindow { until: Some(_) } => "no maintenance window is open there".into(),
-            Self::OutsideWindow { until: None } => "its time zone is not known".to_owned(),
-            Self::Metered => "its link is metered, and the policy denies metered links".to_owned(),
-            Self::ConstraintFull {
-                label,
-                value,
-                n,
-                max,
-            } => {
-                format!("{n} devices of {label}={value} are in change, at most {max} may be")
-            }
-            Self::Held => "after a restore of the controller it has not shown what it runs".into(),
+            Self::ConcurrencyFull { .. }
+            | Self::RateLimited { .. }
+            | Self::OutsideWindow { .. }
+            | Self::Metered
+            | Self::ConstraintFull { .. }
+            | Self::Held => self.why_held_back(),
             Self::OtherChange { rollout } => format!("rollout {} is changing it", rollout.0),
             Self::OtherSay { rollout } => format!("rollout {} has the say there", rollout.0),
             Self::MovesNow { r#try: Try::First } => "its turn has come".to_owned(),
@@ -319,6 +307,31 @@ impl Standing {
             Self::Paused => "somebody has paused the rollout".to_owned(),
             Self::Halted { cause } => format!("the rollout has halted: {}", cause.words()),
             Self::Ended { how } => format!("the rollout is {how}, and never came to it"),
+        }
+    }
+
+    /// What holds it back while its ring is open.
+    fn why_held_back(&self) -> String {
+        match self {
+            Self::ConcurrencyFull { n, max } => {
+                format!("{n} devices are on their way, at most {max} may be")
+            }
+            Self::RateLimited { n, max, .. } => {
+                format!("{n} devices were dispatched in the last hour, at most {max} may be")
+            }
+            Self::OutsideWindow { until: Some(_) } => "no maintenance window is open there".into(),
+            Self::OutsideWindow { until: None } => "its time zone is not known".to_owned(),
+            Self::Metered => "its link is metered, and the policy denies metered links".to_owned(),
+            Self::ConstraintFull {
+                label,
+                value,
+                n,
+                max,
+            } => {
+                format!("{n} devices of {label}={value} are in change, at most {max} may be")
+            }
+            Self::Held => "after a restore of the controller it has not shown what it runs".into(),
+            _ => self.word().to_owned(),
         }
     }
 

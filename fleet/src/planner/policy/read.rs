@@ -31,7 +31,7 @@ const WINDOW_S_MAX: u32 = 86_400;
 #[error("failed to read the policy: {place}: because {because}: hint: {hint}")]
 pub struct PolicyError {
     /// Where.
-    pub place: Place,
+    pub place: PolicyPlace,
     /// What is wrong.
     pub because: String,
     /// What to write.
@@ -40,14 +40,14 @@ pub struct PolicyError {
 
 /// Where a policy is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum PolicyPlace {
     /// A line, from 1.
     Line(usize),
     /// A field, as `rings[1].reach`.
     Field(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PolicyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
@@ -69,7 +69,7 @@ impl Policy {
             let because = error.message().trim().replace('\n', " ");
             let hint = hint(&because).to_owned();
             PolicyError {
-                place: Place::Line(line),
+                place: PolicyPlace::Line(line),
                 because,
                 hint,
             }
@@ -167,7 +167,7 @@ fn check_rings(rings: &[Ring]) -> Result<(), PolicyError> {
     words("rings", rings.iter().map(|ring| &ring.name))?;
     for (at, ring) in rings.iter().enumerate() {
         check_ring(ring).map_err(|error| PolicyError {
-            place: Place::Field(format!("rings[{at}].{}", error.place)),
+            place: PolicyPlace::Field(format!("rings[{at}].{}", error.place)),
             ..error
         })?;
     }
@@ -256,7 +256,7 @@ fn refuse(
         return Ok(());
     }
     Err(PolicyError {
-        place: Place::Field(field.into()),
+        place: PolicyPlace::Field(field.into()),
         because: because.to_owned(),
         hint: hint.to_owned(),
     })

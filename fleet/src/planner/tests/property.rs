@@ -11,9 +11,9 @@ use super::bench::Bench;
 use super::world;
 use crate::planner::decision::decide;
 use crate::planner::{
-    Command, Decisions, DeviceFacts, Dispatch, Failure, Hold, Link, Metered, OnHalt, OtherChanges,
-    Phase, Plan, Progress, Record, Signed, Standing, State, Try, Verdict, explain_device,
-    explain_rollout, replay,
+    Command, Decisions, DeviceExplanation, DeviceFacts, Dispatch, Failure, Hold, Link, Metered,
+    OnHalt, OtherChanges, Phase, Plan, Progress, Record, Signed, Standing, State, Try, Verdict,
+    explain_device, explain_rollout, replay, standings as explained_standings,
 };
 use crate::random::Random;
 
@@ -201,8 +201,14 @@ fn check_explanations(
             let explained = explain_device(&bench.plan, &situation, &inventory, device);
             assert_eq!(explained.standing, *standing, "{context}: {device}");
             assert!(!explained.why.is_empty() && !explained.next.is_empty());
+            let written = serde_json::to_string(&explained).expect("written");
+            let read: DeviceExplanation = serde_json::from_str(&written).expect("read");
+            assert_eq!(read, explained, "{context}");
         }
     }
+    let all = explained_standings(&bench.plan, &situation);
+    let all: Vec<_> = all.into_iter().map(|(_, _, standing)| standing).collect();
+    assert_eq!(all, standings, "{context}");
     let explained = explain_rollout(&bench.plan, &situation);
     assert_eq!(explained.state, decisions.rollout.state, "{context}");
     let counted: u32 = explained.standings.values().sum();
@@ -215,6 +221,9 @@ fn check_record(bench: &Bench, context: &str) {
     let written = serde_json::to_string(&record).expect("written");
     let read: Record = serde_json::from_str(&written).expect("read");
     assert_eq!(read, record, "{context}");
+    let plan = serde_json::to_string(&bench.plan).expect("written");
+    let plan: Plan = serde_json::from_str(&plan).expect("read");
+    assert_eq!(plan, bench.plan, "{context}");
     let replayed = replay(&bench.plan, &read).expect("the plan of the record");
     let bytes = |decisions: &Decisions| serde_json::to_vec(decisions).expect("written");
     assert_eq!(bytes(&replayed), bytes(&record.decisions), "{context}");

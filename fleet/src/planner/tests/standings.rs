@@ -260,6 +260,22 @@ fn a_halted_rollout_says_so_at_every_device_that_waits() {
 }
 
 #[test]
+fn a_paused_rollout_says_by_whom() {
+    let mut bench = Bench::new(
+        policy(&format!("limits = {{ concurrent = 1 }}\n{ONE}")),
+        (0..6).map(device).collect(),
+    );
+    bench.tick();
+    assert!(bench.order(Command::Pause).is_ok());
+    let device = bench.member(0, 5);
+    let explained = explain_device(&bench.plan, &bench.situation(), &bench.inventory(), &device);
+    assert_eq!(
+        explained.why,
+        "somebody has paused the rollout: pause by alice: because I say so"
+    );
+}
+
+#[test]
 fn a_rollout_says_what_it_waits_for() {
     let mut bench = Bench::new(policy(ONE), (0..6).map(device).collect());
     bench.tick();

@@ -292,6 +292,22 @@ fn no_data_holds_for_ever_and_never_fails() {
 }
 
 #[test]
+fn a_gate_that_says_nothing_holds() {
+    check(
+        &TWO.replace("GATES", "gates = [\"errors\"]"),
+        &[
+            Then("0 dispatching", ""),
+            Commit(0, 0, 2),
+            Then("0 soaking", ""),
+            Wait(100_000),
+            Then("0 soaking", ""),
+            Gate(0, GOOD, Signed::Yes),
+            Then("1 dispatching", ""),
+        ],
+    );
+}
+
+#[test]
 fn a_device_that_falls_silent_halts_its_ring_by_name_and_nothing_goes_back() {
     check(
         &bare(),
