@@ -25,6 +25,7 @@ mod renewal;
 mod replaced_controller;
 mod restore;
 mod revoked;
+mod rings;
 mod signing;
 mod simulated;
 mod sneakernet;
