@@ -192,7 +192,12 @@ fn a_device_that_is_dead_halts_the_ring_and_is_named() {
     fleet.release(&bundles::of_fixture("crash_later", "score", "2.0.0"));
     let file = policy(&fleet, "2.0.0", 2, "");
     let plan = fleet.json(&["apply", "-f", &file, "--dry-run"]);
-    let canary = |nth: usize| plan["rings"][0]["devices"][nth].as_str().expect("two").to_owned();
+    let canary = |nth: usize| {
+        plan["rings"][0]["devices"][nth]
+            .as_str()
+            .expect("two")
+            .to_owned()
+    };
     let (dead, well) = (canary(0), canary(1));
     let by_id = |devices: &[Device], id: &str| devices.iter().position(|one| one.id == id);
     let at = by_id(&devices, &dead).expect("one of ours");

@@ -12,6 +12,9 @@ use crate::blobs::BlobError;
 use crate::controller;
 use crate::store::StoreError;
 
+/// Between what happened and what to do, in a sentence of ours.
+const HINT: &str = ": hint: ";
+
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -143,11 +146,14 @@ impl ApiError {
     /// The body of the answer.
     fn problem(&self) -> Problem {
         let (status, kind, hint) = self.row();
+        let detail = self.to_string();
+        // Whoever refuses may know better what to do.
+        let (detail, hint) = detail.split_once(HINT).unwrap_or((&detail, hint));
         Problem {
             kind: format!("muster:{kind}"),
             title: kind.replace('-', " "),
             status: status.as_u16(),
-            detail: self.to_string(),
+            detail: detail.to_owned(),
             hint: hint.to_owned(),
         }
     }

@@ -38,7 +38,15 @@ pub(super) fn first_plan(
         return Err(Error::NotFound { what });
     }
     let inventory = inventory(tx, id_of(rollout), &policy.model, &policy.version)?;
-    Plan::make(id_of(rollout), policy, &inventory, now).map_err(|error| refused(error.to_string()))
+    let made = Plan::make(id_of(rollout), policy, &inventory, now);
+    made.map_err(|error| refused(sentence(&error.to_string()).to_owned()))
+}
+
+/// Without its beginning: the command that was given says what failed.
+fn sentence(error: &str) -> &str {
+    error
+        .split_once(": because ")
+        .map_or(error, |(_, because)| because)
 }
 
 /// Begins a rollout; nothing moves before the first tick.
