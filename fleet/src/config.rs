@@ -13,8 +13,10 @@ use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 
 mod brokers;
+mod retention;
 
 pub(crate) use brokers::{BrokerPlace, Brokers};
+pub(crate) use retention::{Days, Retention};
 
 /// First levels of all topics when nothing else is configured.
 const TOPIC_PREFIX: &str = "muster/v1";
@@ -49,6 +51,9 @@ pub(crate) struct Config {
     pub(crate) device_certificate_days: NonZeroU16,
     /// Host names and addresses that the server's certificate carries; devices use the first.
     pub(crate) host_names: Vec<String>,
+    /// How long what devices said is kept.
+    #[serde(skip_serializing_if = "Retention::is_default")]
+    pub(crate) retention: Retention,
 }
 
 fn is_default_life(days: &NonZeroU16) -> bool {
@@ -67,6 +72,7 @@ impl Default for Config {
             topic_prefix: TOPIC_PREFIX.to_owned(),
             device_certificate_days: DEVICE_CERTIFICATE_DAYS,
             host_names: vec!["localhost".to_owned()],
+            retention: Retention::default(),
         }
     }
 }

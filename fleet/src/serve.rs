@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::addresses::Addresses;
 use crate::api;
 use crate::broker::Broker;
-use crate::config::{BrokerPlace, Config};
+use crate::config::{BrokerPlace, Config, Retention};
 use crate::controller::{Controller, Endpoints};
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -22,6 +22,9 @@ mod brokers;
 
 /// How often it is looked whether snapshot and timestamp must be signed anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// How often it is looked what is older than it is kept.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// How often rollouts are looked at: well below the shortest window of a canary ring.
 const TICK_EVERY: Duration = Duration::from_secs(2);
@@ -63,6 +66,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
         tokio::spawn(brokers::publish_all(started.clone(), outgoing)),
         tokio::spawn(keep_fresh(Arc::clone(&controller))),
         tokio::spawn(keep_rolling(Arc::clone(&controller))),
+        tokio::spawn(forget(Arc::clone(&controller), config.retention)),
         tokio::spawn(brokers::record_presences(
             Arc::clone(&controller),
             presences,
@@ -114,6 +118,19 @@ fn warn_of_another_broker(config: &Config, controller: &Controller, port: u16) {
              hint: if that is another way to the same one, all is well; otherwise \
              `muster fleet set --mqtt` changes fleet.json"
         );
+    }
+}
+
+/// What is older than it is kept goes.
+async fn forget(controller: Arc<Controller>, retention: Retention) {
+    let mut rounds = tokio::time::interval(FORGET_EVERY);
+    loop {
+        rounds.tick().await;
+        match controller.forget(retention).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "removed what is older than muster.toml keeps it"),
+            Err(error) => tracing::error!("failed to remove what is old: because {error}"),
+        }
     }
 }
 

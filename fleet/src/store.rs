@@ -28,6 +28,7 @@ mod planned;
 mod receipts;
 mod releases;
 mod restores;
+mod retention;
 mod ring_counts;
 mod rollouts;
 mod streams;

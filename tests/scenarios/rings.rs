@@ -93,6 +93,11 @@ fn a_good_model_goes_through_its_rings() {
     );
 
     let rollout = apply(&fleet, &file);
+    assert_eq!(
+        apply(&fleet, &file),
+        rollout,
+        "the same file begins nothing new"
+    );
     wait_stands(&fleet, &rollout, "awaiting approval");
     fleet
         .cli(&["rollout", "wait", &rollout])

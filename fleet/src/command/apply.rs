@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
     let rollout = begun.get("rollout").and_then(Value::as_u64);
     if args.wait {
         note(format_args!(
-            "rollout {} began",
+            "rollout {} follows this policy",
             rollout.unwrap_or_default()
         ));
         let until = Until::of(args.timeout_s);
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
     }
     context.output.print(&begun, |begun| {
         format!(
-            "rollout {} of {} began: `muster rollout explain` says where it stands",
+            "rollout {} of {} follows this policy: `muster rollout explain` says where it stands",
             show::cell(begun.get("rollout")),
             policy.model
         )

@@ -229,15 +229,16 @@ impl Sight {
 
 fn explained(sight: &Sight) -> Explained {
     let (plan, standing) = (&sight.plan, &sight.standing);
+    let explanation = planner::explain_rollout(plan, &sight.situation);
     Explained {
         rollout: standing.id.0,
         model: plan.policy.model.to_string(),
         version: plan.policy.version.to_string(),
         plan: plan.number.0,
-        stands: standing.state.name(),
-        ended: standing.state.is_terminal(),
+        stands: explanation.state.name(),
+        ended: explanation.state.is_terminal(),
         since: standing.since.0,
-        explanation: planner::explain_rollout(plan, &sight.situation),
+        explanation,
         gates: sight.situation.evidence.clone(),
     }
 }

@@ -1,4 +1,5 @@
-//! What people look at: devices, telemetry, incidents. Nothing here changes anything but labels.
+//! What people look at: devices, telemetry, incidents. Nothing here changes anything but labels,
+//! and what is older than it is kept.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +7,30 @@ use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
+use crate::clock;
+use crate::config::Retention;
 use crate::store::{
     DeviceRow, DeviceSummary, EnrolmentRow, Incident, ListFilter, Page, Paged, ReceiptRow,
-    RestoreRow, SignedReceipt, WindowRow,
+    RestoreRow, SignedReceipt, Tx, WindowRow,
 };
 
 impl Controller {
+    /// Removes what is older than it is kept, a little at a time.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn forget(&self, retention: Retention) -> Result<usize, Error> {
+        let now = clock::now();
+        let mut gone = 0;
+        loop {
+            let work = move |tx: &Tx<'_>| Ok::<_, Error>(tx.forget(&retention, now)?);
+            match self.store.write(work).await? {
+                0 => return Ok(gone),
+                rows => gone += rows,
+            }
+        }
+    }
+
     /// Devices by name.
     ///
     /// # Errors
@@ -25,7 +44,7 @@ impl Controller {
     /// # Errors
     /// [`Error::NotFound`].
     pub(crate) async fn device(&self, device: DeviceId) -> Result<DeviceSummary, Error> {
-        let work = move |tx: &crate::store::Tx<'_>| {
+        let work = move |tx: &Tx<'_>| {
             let missing = || Error::NotFound {
                 what: format!("the device {device}"),
             };

@@ -17,6 +17,9 @@ use crate::controller::Error;
 use crate::dispatch::Director;
 use crate::store::{RolloutRow, RolloutToStore, Told, ToldBack, Tx};
 
+/// Devices that a line of the log names.
+const NAMED_MAX: usize = 5;
+
 /// What a rollout's absence is called.
 pub(super) fn unplanned(rollout: i64) -> Error {
     Error::NotFound {
@@ -49,8 +52,16 @@ fn sentence(error: &str) -> &str {
         .map_or(error, |(_, because)| because)
 }
 
-/// Begins a rollout; nothing moves before the first tick.
+/// Begins a rollout; nothing moves before the first tick. A policy that a rollout follows already
+/// begins no second one: whoever applies the files of a repository may do so again and again.
 pub(super) fn begin(tx: &Tx<'_>, policy: Policy, now: UnixSeconds) -> Result<RolloutRow, Error> {
+    for standing in tx.planned_that_go_on(Some(&policy.model))? {
+        let rollout = standing.id.0.cast_signed();
+        let plan = tx.plan(rollout, None)?;
+        if plan.is_some_and(|plan| plan.policy == policy) {
+            return tx.rollout(rollout)?.ok_or_else(|| unplanned(rollout));
+        }
+    }
     let rollout = tx.add_rollout(&wanted(&policy, &policy.version, None), now)?;
     let plan = first_plan(tx, rollout, policy, now)?;
     tx.begin_planned(&plan, &Rollout::begin(&plan, now))?;
@@ -160,17 +171,31 @@ fn because(record: &Record) -> String {
         .iter()
         .map(|change| format!("{}: {}", change.to.name(), change.because.sentence))
         .collect();
-    let told = decisions.dispatch.first();
-    parts.extend(told.map(|first| {
-        let n = decisions.dispatch.len();
-        format!("{n} told: {}", first.because.sentence)
-    }));
-    let back = decisions.roll_back.first();
-    parts.extend(back.map(|first| {
-        let n = decisions.roll_back.len();
-        format!("{n} go back: {}", first.because.sentence)
-    }));
+    let told = decisions.dispatch.iter().map(|told| &told.device);
+    parts.extend(
+        decisions
+            .dispatch
+            .first()
+            .map(|first| format!("told {}: {}", few(told), first.because.sentence)),
+    );
+    let back = decisions.roll_back.iter().map(|back| &back.device);
+    parts.extend(
+        decisions
+            .roll_back
+            .first()
+            .map(|first| format!("told {} to go back: {}", few(back), first.because.sentence)),
+    );
     parts.join("; ")
+}
+
+/// The first few of them; the record has them all.
+fn few<'a>(devices: impl ExactSizeIterator<Item = &'a DeviceId>) -> String {
+    let more = devices.len().saturating_sub(NAMED_MAX);
+    let named: Vec<&str> = devices.take(NAMED_MAX).map(DeviceId::as_str).collect();
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 fn inventory(

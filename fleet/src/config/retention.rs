@@ -1,0 +1,46 @@
+//! How long what devices said is kept, table by table.
+//!
+//! Never shorter than a day. Which device is owed what, and which numbers were taken, is no matter of
+//! age and is not here.
+
+use serde::{Deserialize, Serialize};
+
+/// Days; 0 keeps for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Days(pub(crate) u32);
+
+/// The table `[retention]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retention {
+    /// Windows as they were signed; their sums stay.
+    pub(crate) windows_days: Days,
+    /// Sums by the hour, from which drift is measured.
+    pub(crate) feature_hours_days: Days,
+    /// Receipts as they were signed: evidence.
+    pub(crate) receipts_days: Days,
+    /// Documents that could not be read.
+    pub(crate) quarantine_days: Days,
+    /// Records of decisions of rollouts that have ended.
+    pub(crate) decisions_days: Days,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            windows_days: Days(90),
+            feature_hours_days: Days(800),
+            receipts_days: Days(0),
+            quarantine_days: Days(90),
+            decisions_days: Days(730),
+        }
+    }
+}
+
+impl Retention {
+    /// Whether nothing else is configured.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

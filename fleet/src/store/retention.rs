@@ -1,0 +1,137 @@
+//! What is older than it is kept goes, a little at a time.
+//!
+//! Never a sum that something still adds to, never the numbers that were taken: what a device sends
+//! again is known for ever.
+
+use muster_protocol::time::UnixSeconds;
+use rusqlite::params;
+
+use super::column::bits;
+use super::{StoreError, Tx};
+use crate::config::{Days, Retention};
+
+/// Rows that go in one transaction: whoever waits for the store waits for no more. Rows lie in the
+/// order in which they came, so the oldest are found without a search.
+const ROWS_MAX: u32 = 2000;
+const DAY_S: u64 = 86_400;
+const HOUR_S: u64 = 3600;
+
+impl Tx<'_> {
+    /// Removes some of what is too old; how many rows.
+    pub(crate) fn forget(
+        &self,
+        retention: &Retention,
+        now: UnixSeconds,
+    ) -> Result<usize, StoreError> {
+        let by_row = |days, sql| self.forget_by(days, sql, now);
+        let tables = [
+            by_row(
+                retention.windows_days,
+                "DELETE FROM windows WHERE received_at < ?1 AND window IN
+                 (SELECT window FROM windows ORDER BY window LIMIT ?2)",
+            )?,
+            by_row(
+                retention.receipts_days,
+                "DELETE FROM receipts WHERE received_at < ?1 AND receipt IN
+                 (SELECT receipt FROM receipts ORDER BY receipt LIMIT ?2)",
+            )?,
+            by_row(
+                retention.decisions_days,
+                "DELETE FROM decisions WHERE decision IN
+                 (SELECT decision FROM decisions JOIN rollouts USING (rollout)
+                  WHERE ended = 1 AND decided_at < ?1 ORDER BY decision LIMIT ?2)",
+            )?,
+            by_row(
+                retention.quarantine_days,
+                "DELETE FROM quarantine WHERE (device, stream, sequence) IN
+                 (SELECT device, stream, sequence FROM quarantine WHERE received_at < ?1 LIMIT ?2)",
+            )?,
+            self.forget_hours(retention.feature_hours_days, now)?,
+        ];
+        Ok(tables.iter().sum())
+    }
+
+    fn forget_by(&self, days: Days, sql: &str, now: UnixSeconds) -> Result<usize, StoreError> {
+        let Some(oldest) = oldest_s(days, now) else {
+            return Ok(0);
+        };
+        Ok(self.0.execute(sql, params![bits(oldest), ROWS_MAX])?)
+    }
+
+    fn forget_hours(&self, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
+        let Some(oldest) = oldest_s(days, now) else {
+            return Ok(0);
+        };
+        let sql = "DELETE FROM feature_hours WHERE hour < ?1 AND rowid IN
+                   (SELECT rowid FROM feature_hours ORDER BY rowid LIMIT ?2)";
+        Ok(self
+            .0
+            .execute(sql, params![bits(oldest / HOUR_S), ROWS_MAX])?)
+    }
+}
+
+/// From when on things are kept; none for ever, nor while the clock is at the beginning of time.
+fn oldest_s(days: Days, now: UnixSeconds) -> Option<u64> {
+    let kept_s = u64::from(days.0) * DAY_S;
+    (days.0 > 0)
+        .then(|| now.0.saturating_sub(kept_s))
+        .filter(|oldest| *oldest > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_old_goes_and_the_rest_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("muster.db")).expect("a new file");
+        let now = UnixSeconds(1_800_000_000);
+        let fill = move |tx: &Tx<'_>| -> Result<(), StoreError> {
+            for days in [1_u64, 89, 91, 400] {
+                let at = bits(now.0 - days * DAY_S);
+                tx.0.execute(
+                    "INSERT INTO windows (device, stream, sequence, model, bundle, boot,
+                     started_ms, ended_ms, closed_windows, calls, errors, received_at, document)
+                     VALUES ('a', x'00', ?1, 'm', x'00', x'00', 0, 0, 1, 1, 0, ?2, x'00')",
+                    params![bits(1000 - days), at],
+                )?;
+                tx.0.execute(
+                    "INSERT INTO quarantine VALUES ('a', x'00', ?1, 1, ?2, x'00')",
+                    params![bits(days), at],
+                )?;
+            }
+            Ok(())
+        };
+        store.write(fill).await.expect("filled");
+        let forget = move |tx: &Tx<'_>| -> Result<usize, StoreError> {
+            tx.forget(&Retention::default(), now)
+        };
+        let gone = store.write(forget).await;
+        // The windows of the test lie as they came: the youngest first hides none of the others.
+        assert_eq!(gone.expect("removed"), 4);
+        assert_eq!(store.write(forget).await.expect("removed"), 0);
+        let left = store.read(|tx| -> Result<(i64, i64), StoreError> {
+            let count = |sql: &str| tx.0.query_row(sql, [], |row| row.get(0));
+            Ok((
+                count("SELECT count(*) FROM windows")?,
+                count("SELECT count(*) FROM quarantine")?,
+            ))
+        });
+        assert_eq!(left.await.expect("counted"), (2, 2));
+    }
+
+    #[test]
+    fn nothing_is_too_old_for_ever_or_at_the_beginning_of_time() {
+        for (days, now_s, expect) in [
+            (0, 1_800_000_000, None),
+            (90, 90 * DAY_S, None),
+            (90, 5, None),
+            (90, 90 * DAY_S + 7, Some(7)),
+            (u32::MAX, 1_800_000_000, None),
+        ] {
+            assert_eq!(oldest_s(Days(days), UnixSeconds(now_s)), expect, "{days}");
+        }
+    }
+}
