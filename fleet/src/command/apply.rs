@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use muster_fleet::planner::{Plan, Policy};
 use serde_json::{Value, json};
 
-use super::rollout::wait::{self, Until};
+use super::rollout::wait;
 use super::show;
 use crate::agree;
 use crate::cli::Context;
@@ -68,8 +68,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
             "rollout {} follows this policy",
             rollout.unwrap_or_default()
         ));
-        let until = Until::of(args.timeout_s);
-        return wait::for_end(rollout.unwrap_or_default(), until, &client, context).await;
+        return wait::for_end(
+            rollout.unwrap_or_default(),
+            args.timeout_s,
+            &client,
+            context,
+        )
+        .await;
     }
     context.output.print(&begun, |begun| {
         format!(

@@ -19,7 +19,6 @@ mod plan;
 pub(crate) mod wait;
 
 use muster_fleet::planner::Command as Told;
-use wait::Until;
 
 /// What to do with rollouts.
 #[derive(Debug, Subcommand)]
@@ -116,7 +115,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         Command::Show { rollout } => show_one(rollout, context).await,
         Command::Explain { rollout, watch } => explain_one(rollout, watch, context).await,
         Command::Wait { rollout, timeout_s } => {
-            wait::for_end(rollout, Until::of(timeout_s), &context.client()?, context).await
+            wait::for_end(rollout, timeout_s, &context.client()?, context).await
         }
         Command::Log { rollout } => log(rollout, context).await,
         Command::Replay { rollout } => replay(rollout, context).await,

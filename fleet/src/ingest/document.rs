@@ -159,6 +159,7 @@ fn store(
                 document: bytes,
             };
             tx.add_window(&stored, now)?;
+            tx.count_for_rings(device, window)?;
             return Ok(None);
         }
         (Ok((_, Body::Gap(gap))), Kind::Receipts | Kind::Windows) => {

@@ -66,7 +66,7 @@ pub(crate) struct RingCountsRow {
 
 impl Tx<'_> {
     /// Adds a window to every ring that it says something about.
-    pub(super) fn count_for_rings(
+    pub(crate) fn count_for_rings(
         &self,
         device: &DeviceId,
         window: &Window<'_>,

@@ -89,7 +89,6 @@ impl Tx<'_> {
             stored.document,
         ])?;
         self.count_window(stored.device, window)?;
-        self.count_for_rings(stored.device, window)?;
         self.sum_window(stored.device, window, now)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Only looks. A rollout that needs a person is not waited for: nobody may come.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -15,32 +15,34 @@ use crate::output::note;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long to wait.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Until(Option<Instant>);
-
-impl Until {
-    /// So many seconds from now, or for ever.
-    pub(crate) fn of(timeout_s: Option<u64>) -> Self {
-        Self(timeout_s.and_then(|s| Instant::now().checked_add(Duration::from_secs(s))))
-    }
-
-    fn is_over(self) -> bool {
-        self.0.is_some_and(|end| Instant::now() >= end)
-    }
-}
-
-/// Waits, with a line for each change.
+/// Waits, with a line for each change; so many seconds, or for ever.
 ///
 /// # Errors
 /// It ended otherwise than completed, needs a person, or time is over.
 pub(crate) async fn for_end(
     rollout: u64,
-    until: Until,
+    timeout_s: Option<u64>,
     client: &Client,
     context: &Context,
 ) -> Result<(), OperatorError> {
-    let what = format!("wait for the rollout {rollout}");
+    let waits = follow(rollout, client, context);
+    let Some(timeout_s) = timeout_s else {
+        return waits.await;
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(timeout_s), waits).await;
+    in_time.unwrap_or_else(|_| {
+        let because = format!("it goes on after {timeout_s} s");
+        let hint = "wait longer with --timeout-s, or look at it with `muster rollout explain`";
+        Err(OperatorError::new(
+            Exit::Pending,
+            what(rollout),
+            because,
+            hint,
+        ))
+    })
+}
+
+async fn follow(rollout: u64, client: &Client, context: &Context) -> Result<(), OperatorError> {
     let mut told = String::new();
     loop {
         let explained = explain::of_rollout(client, rollout).await?;
@@ -50,7 +52,6 @@ pub(crate) async fn for_end(
             told = line;
         }
         let stands = explained.get("stands").and_then(Value::as_str);
-        let because = told.as_str();
         match stands.unwrap_or_default() {
             "completed" => {
                 context.output.print(&explained, explain::rollout);
@@ -59,19 +60,19 @@ pub(crate) async fn for_end(
             "dispatching" | "soaking" | "rolling back" => {}
             "halted" | "rolled back" | "aborted" | "superseded" => {
                 let hint = format!("`muster rollout explain {rollout}` says which devices");
-                return Err(OperatorError::new(Exit::Refused, what, because, hint));
+                return Err(OperatorError::new(Exit::Refused, what(rollout), told, hint));
             }
             _ => {
                 let hint = "`muster rollout approve` or `resume`, then wait again";
-                return Err(OperatorError::new(Exit::Pending, what, because, hint));
+                return Err(OperatorError::new(Exit::Pending, what(rollout), told, hint));
             }
-        }
-        if until.is_over() {
-            let hint = "wait longer with --timeout-s, or look at it with `muster rollout explain`";
-            return Err(OperatorError::new(Exit::Pending, what, because, hint));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn what(rollout: u64) -> String {
+    format!("wait for the rollout {rollout}")
 }
 
 /// Shows a rollout again whenever something of it has changed.

@@ -1,7 +1,7 @@
 -- Rollouts by policy: numbered plans, where each stands, whom it told, what the field says of it,
 -- and the record of every decision. A rollout without a policy has none of them.
 
--- As JSON; none: it reached all of its devices when it was made.
+-- As JSON. None: it reached all of its devices when it was made.
 ALTER TABLE rollouts ADD COLUMN standing TEXT;
 -- Whether the standing is one in which nothing follows by itself or by command.
 ALTER TABLE rollouts ADD COLUMN ended INTEGER NOT NULL DEFAULT 1;
@@ -31,7 +31,7 @@ CREATE TABLE told (
     since_epoch INTEGER NOT NULL,
     since_generation INTEGER NOT NULL,
     retries INTEGER NOT NULL DEFAULT 0,
-    -- What it ran before; none: nothing of this model.
+    -- What it ran before. None: nothing of this model.
     previous TEXT,
     back_at INTEGER,
     back_contact_at INTEGER,
@@ -46,7 +46,7 @@ CREATE INDEX told_of_device ON told (device, model);
 CREATE TABLE ring_counts (
     rollout INTEGER NOT NULL,
     ring INTEGER NOT NULL,
-    -- 0: the ring; 1: its control.
+    -- 0: the ring. 1: its control.
     arm INTEGER NOT NULL,
     device TEXT NOT NULL,
     bundle BLOB NOT NULL,
