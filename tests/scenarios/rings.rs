@@ -224,3 +224,59 @@ fn a_device_that_is_dead_halts_the_ring_and_is_named() {
     wait_stands(&fleet, &rollout, "completed");
     replays(&fleet, &rollout);
 }
+
+#[test]
+fn a_model_that_devices_revert_by_themselves_is_rolled_back_everywhere() {
+    let fleet = Fleet::start();
+    let strict = Settings::default().with("probation_s", 8);
+    let ids = ["press-01", "press-02", "press-03"];
+    let devices = ids.map(|id| Device::start_new(&fleet, id, &strict));
+    fleet.ship(&bundles::of_fixture("good", "score", "1.0.0"));
+    for device in &devices {
+        fleet.wait_receipt(&device.id, "1.0.0", "committed", wait::LATER);
+    }
+    fleet.release(&bundles::of_fixture("crash_later", "score", "2.0.0"));
+    let file = policy(&fleet, "2.0.0", 2, "");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for device in &devices {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _dead = device.scores("score", &BAD);
+                    thread::sleep(std::time::Duration::from_millis(50));
+                }
+            });
+        }
+        let rollout = apply(&fleet, &file);
+        wait_stands(&fleet, &rollout, "rolled back");
+        over.store(true, Ordering::Relaxed);
+        let log = fleet.cli(&["rollout", "log", &rollout]).ok();
+        assert!(log.contains("rolling back: "), "{log}");
+        replays(&fleet, &rollout);
+    });
+    for device in &devices {
+        device.wait_serves("score", "1.0.0", wait::SOON);
+    }
+}
+
+#[test]
+fn a_first_version_that_fails_is_taken_off_again() {
+    let fleet = Fleet::start();
+    let settings = patient().with("hello_s", 300);
+    let ids = ["press-01", "press-02", "press-03"];
+    let devices = ids.map(|id| Device::start_new(&fleet, id, &settings));
+    fleet.release(&bundles::of_fixture("good", "score", "1.0.0"));
+    let file = policy(&fleet, "1.0.0", 2, "approval = 'manual'");
+    let rollout = apply(&fleet, &file);
+    wait_stands(&fleet, &rollout, "awaiting approval");
+    let order = ["rollout", "rollback", &rollout, "--reason", "not wanted"];
+    fleet.cli(&order).ok();
+    wait_stands(&fleet, &rollout, "rolled back");
+    let explained = fleet.json(&["rollout", "explain", &rollout]);
+    assert_eq!(explained["rings"][0][1]["back"], 2, "{explained}");
+    for device in &devices {
+        wait::until_true("the model to be gone", wait::SOON, || {
+            device.scores("score", &GOOD).is_err()
+        });
+    }
+}

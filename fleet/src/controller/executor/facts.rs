@@ -82,7 +82,7 @@ fn progress(
 }
 
 /// A device is back when it has said so of the version before; where there was none, when it has
-/// accepted the assignment without the model.
+/// removed the model, or has accepted the assignment without it.
 fn going_back(
     told: &Told,
     back: ToldBack,
@@ -90,7 +90,11 @@ fn going_back(
     accepted: Option<EpochGeneration>,
 ) -> Progress {
     let is_back = match &told.previous {
-        None => accepted.is_some_and(|accepted| accepted >= back.since),
+        None => {
+            let removed = said.filter(|said| said.step == "removed");
+            let removed = removed.is_some_and(|said| said.since >= told.since);
+            removed || accepted.is_some_and(|accepted| accepted >= back.since)
+        }
         Some(previous) => said.is_some_and(|said| {
             let settled = matches!(said.step.as_str(), "active" | "committed" | "recovered");
             settled && said.since >= back.since && said.version == *previous
@@ -193,5 +197,7 @@ mod tests {
         check(Some("1.0.0"), Some(said("committed", "1.0.0", 9)), 9, true);
         check(None, None, 8, false);
         check(None, None, 9, true);
+        check(None, Some(said("removed", "2.0.0", 5)), 8, true);
+        check(None, Some(said("removed", "2.0.0", 4)), 8, false);
     }
 }

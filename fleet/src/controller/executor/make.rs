@@ -158,14 +158,18 @@ pub(super) fn tick(
         made.extend(executor.roll_back(back)?);
     }
     tx.set_standing(&decisions.rollout)?;
-    tx.add_decision(rollout, "tick", &because(&record), &record, now)?;
+    tx.add_decision(rollout, "tick", &because(&plan, &record), &record, now)?;
     log(rollout, &record, now);
     Ok(made)
 }
 
-/// In a line: each change, and how many devices were told.
-fn because(record: &Record) -> String {
+/// In a line: each change, and who was told.
+fn because(plan: &Plan, record: &Record) -> String {
     let decisions = &record.decisions;
+    if decisions.is_empty() {
+        let number = plan.number.0;
+        return format!("plan {number}: {}", plan.because.sentence);
+    }
     let mut parts: Vec<String> = decisions
         .changes
         .iter()
