@@ -23,5 +23,6 @@ pub mod random;
 pub mod settings;
 pub mod sim;
 pub mod skip;
+pub mod stories;
 pub mod team;
 pub mod wait;
