@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Allowance, Metered, Percent, Policy};
+use crate::gate::Gate;
 use crate::hostile::mutated;
 
 /// The one that the documentation shows.
@@ -17,7 +18,9 @@ fn the_policy_in_the_documentation_is_one() {
     let policy = Policy::read(&documented()).expect("understood");
     assert_eq!(policy.limits.metered, Metered::Deny);
     assert_eq!(policy.rings[0].window_s, Some(10));
-    assert!(!policy.rings[0].gates.0.is_empty());
+    let gates = policy.rings.iter().flat_map(|ring| &ring.gates.0);
+    let read: Result<Vec<Gate>, _> = gates.cloned().map(serde_json::from_value).collect();
+    assert_eq!(read.expect("gates").len(), 3);
 }
 
 #[test]
