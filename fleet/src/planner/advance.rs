@@ -3,16 +3,19 @@
 //! Looks at what devices and gates have said; never at limits, which hold devices back but change
 //! no state. Silence may halt, and only what devices have signed rolls back.
 
-use muster_protocol::id::DeviceId;
-use muster_protocol::time::UnixSeconds;
+mod waits;
 
-use super::because::{self, Because, span};
+use muster_protocol::id::DeviceId;
+
+use super::because::{self, Because};
 use super::plan::Plan;
 use super::policy::{Allowance, Approval, OnHalt, Ring};
 use super::rollout::Rollout;
 use super::situation::{GateVerdict, Situation, Verdict};
 use super::state::{Cause, CauseKind, Phase, Signed, State};
 use super::tally::{Class, Counts, Tally};
+
+pub(super) use waits::holds;
 
 /// The next state, with its reason and the devices that it rests on.
 pub(super) struct Step {
@@ -59,25 +62,21 @@ pub(super) fn step(
     }
 }
 
-/// Why the ring does not go on, in a sentence with its numbers; none when it does.
-pub(super) fn holds(
+/// Whether what halted a rollout is still so: if not, it may just go on.
+pub(super) fn is_still_wrong(
     plan: &Plan,
     situation: &Situation,
     rollout: &Rollout,
     tally: &Tally,
-) -> Option<Because> {
+) -> bool {
     let view = View {
         plan,
         situation,
         rollout,
         tally,
     };
-    let ring = rollout.ring()?;
-    match rollout.phase()? {
-        Phase::Dispatching => view.unsettled(ring),
-        Phase::Soaking => view.soaking(ring),
-        Phase::AwaitingApproval => Some(Because::plain("the next ring waits for approval")),
-    }
+    let ring = rollout.ring();
+    ring.is_some_and(|ring| view.finding(ring).is_some())
 }
 
 struct View<'a> {
@@ -102,9 +101,12 @@ impl View<'_> {
         ))
     }
 
+    fn going_back(&self) -> u32 {
+        self.tally.to_go_back + self.tally.sum(|ring| ring.going_back)
+    }
+
     fn rolled_back(&self) -> Option<Step> {
-        let pending = self.tally.to_go_back + self.tally.sum(|ring| ring.going_back);
-        if pending > 0 {
+        if self.going_back() > 0 {
             return None;
         }
         let (back, silent) = (
@@ -117,7 +119,7 @@ impl View<'_> {
             0 => String::new(),
             _ => format!("; past the deadline: {}", because::names(&devices)),
         };
-        let sentence = format!("{back} of {all} devices run the version before again{named}");
+        let sentence = format!("back as they were: {back} of {all} devices{named}");
         Some(Step {
             to: State::RolledBack,
             because: Because::counted(sentence, back.into(), all, all),
@@ -235,7 +237,7 @@ impl View<'_> {
     }
 
     fn settled(&self, ring: u32) -> Option<Step> {
-        if self.unsettled(ring).is_some() {
+        if !self.is_settled(ring) {
             return None;
         }
         let counts = self.tally.ring(ring);
@@ -256,32 +258,6 @@ impl View<'_> {
         ))
     }
 
-    /// Devices that the ring waits for. The last ring waits for those of all rings, also for the
-    /// ones that something outside the rollout holds back.
-    fn unsettled(&self, ring: u32) -> Option<Because> {
-        let last = ring.saturating_add(1) >= self.plan.rings_len();
-        let counts = self.tally.ring(ring);
-        let (on_their_way, waiting, members) = if last {
-            (
-                self.tally.sum(|ring| ring.in_flight),
-                self.tally.sum(|ring| ring.waiting + ring.blocked),
-                self.tally.sum(|ring| ring.members),
-            )
-        } else {
-            (counts.in_flight, counts.waiting, counts.members)
-        };
-        let n = on_their_way + waiting;
-        if n == 0 {
-            return None;
-        }
-        let sentence = format!(
-            "ring {} has not settled: {on_their_way} on their way and {waiting} not told, of {}",
-            self.plan.ring_name(ring),
-            because::devices(members)
-        );
-        Some(Because::counted(sentence, n.into(), 0, members.into()))
-    }
-
     fn passed(&self, ring: u32) -> Option<Step> {
         if self.soaking(ring).is_some() {
             return None;
@@ -299,47 +275,21 @@ impl View<'_> {
             State::beyond(ring, self.plan.rings_len())
         };
         let (committed, members) = (counts.committed.into(), counts.members.into());
+        let gates = match self.policy(ring).map_or(0, |ring| ring.gates.0.len()) {
+            0 => String::new(),
+            1 => ", and its gate passed".to_owned(),
+            n => format!(", and its {n} gates passed"),
+        };
         let sentence = format!(
-            "ring {} has passed: {} of {} committed, {} gates passed",
+            "ring {} has passed: {} of {} committed{gates}",
             self.plan.ring_name(ring),
             counts.committed,
             because::devices(counts.members),
-            self.policy(ring).map_or(0, |ring| ring.gates.0.len())
         );
         Some(Step::plain(
             to,
             Because::counted(sentence, committed, members, members),
         ))
-    }
-
-    /// Why a settled ring has not passed. A ring without devices has nothing to prove.
-    fn soaking(&self, ring: u32) -> Option<Because> {
-        let (policy, counts) = (self.policy(ring)?, self.tally.ring(ring));
-        if counts.members == 0 {
-            return None;
-        }
-        still_soaking(policy, self.rollout.since, self.situation.now)
-            .or_else(|| too_few(policy, &counts))
-            .or_else(|| self.no_verdict(ring, policy))
-    }
-
-    fn no_verdict(&self, ring: u32, policy: &Ring) -> Option<Because> {
-        let evidence = self.situation.evidence_of(ring);
-        let (seen, needed) = (evidence.inferences, policy.min_inferences);
-        if seen < needed {
-            let sentence = format!("{seen} inferences were seen, {needed} are needed");
-            return Some(Because::counted(sentence, seen, needed, seen));
-        }
-        let undecided = |one: &&GateVerdict| one.verdict != Verdict::Pass;
-        if let Some(one) = evidence.verdicts.iter().find(undecided) {
-            let sentence = format!("the gate {} is inconclusive: {}", one.gate, one.because);
-            return Some(Because::plain(sentence));
-        }
-        let (have, want) = (evidence.verdicts.len() as u64, policy.gates.0.len() as u64);
-        (have < want).then(|| {
-            let sentence = format!("{have} of {want} gates have said something");
-            Because::counted(sentence, have, want, want)
-        })
     }
 
     fn policy(&self, ring: u32) -> Option<&Ring> {
@@ -373,7 +323,7 @@ fn budgeted(kind: CauseKind, counts: &Counts, ring: &Ring) -> (u32, Allowance, &
         CauseKind::Unreachable => (
             counts.unreachable,
             ring.budget.unreachable,
-            "were never heard of within the deadline",
+            "never answered within the deadline",
         ),
         CauseKind::Failed | CauseKind::Gate => (counts.failed, ring.budget.failed, "failed"),
     }
@@ -385,34 +335,4 @@ fn class_counts_as(class: Class, kind: CauseKind) -> bool {
         CauseKind::Unreachable => matches!(class, Class::Unreachable { .. }),
         CauseKind::Failed | CauseKind::Gate => matches!(class, Class::Failed(_)),
     }
-}
-
-fn still_soaking(ring: &Ring, since: UnixSeconds, now: UnixSeconds) -> Option<Because> {
-    let soaked = now.0.saturating_sub(since.0);
-    (soaked < ring.soak_s).then(|| {
-        let sentence = format!(
-            "ring {} soaks for {} more of {}",
-            ring.name,
-            span(ring.soak_s - soaked),
-            span(ring.soak_s)
-        );
-        Because::counted(sentence, soaked, ring.soak_s, 1)
-    })
-}
-
-fn too_few(ring: &Ring, counts: &Counts) -> Option<Because> {
-    let (committed, needed) = (counts.committed, ring.min_devices);
-    (committed < needed).then(|| {
-        let sentence = format!(
-            "{} of ring {} committed, {needed} are needed",
-            because::devices(committed),
-            ring.name
-        );
-        Because::counted(
-            sentence,
-            committed.into(),
-            needed.into(),
-            counts.members.into(),
-        )
-    })
 }

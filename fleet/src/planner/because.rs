@@ -43,14 +43,13 @@ impl Because {
     }
 }
 
-/// The first few of them, and how many more.
+/// The first few of them, and how many more: never one more, which is shorter named.
 pub(super) fn names(devices: &[DeviceId]) -> String {
-    let first: Vec<&str> = devices
-        .iter()
-        .take(NAMED_MAX)
-        .map(DeviceId::as_str)
-        .collect();
-    match devices.len().saturating_sub(NAMED_MAX) {
+    let all = devices.len();
+    let named = if all == NAMED_MAX + 1 { all } else { NAMED_MAX };
+    let first = devices.iter().take(named).map(DeviceId::as_str);
+    let first: Vec<&str> = first.collect();
+    match all.saturating_sub(named) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
     }
@@ -62,6 +61,15 @@ pub(super) fn devices(n: u32) -> String {
         "1 device".to_owned()
     } else {
         format!("{n} devices")
+    }
+}
+
+/// `once`, `2 times`.
+pub(super) fn times(n: u8) -> String {
+    if n == 1 {
+        "once".to_owned()
+    } else {
+        format!("{n} times")
     }
 }
 
@@ -86,6 +94,18 @@ pub(super) fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_devices_are_named_and_the_others_counted() {
+        for (n, expect) in [
+            (1, "a-1"),
+            (6, "a-1, a-2, a-3, a-4, a-5, a-6"),
+            (7, "a-1, a-2, a-3, a-4, a-5 and 2 more"),
+        ] {
+            let devices = (1..=n).map(|n| DeviceId::parse(&format!("a-{n}")).expect("valid"));
+            assert_eq!(names(&devices.collect::<Vec<_>>()), expect);
+        }
+    }
 
     #[test]
     fn spans_are_read_in_two_units() {

@@ -14,6 +14,7 @@ use super::decision::decide;
 use super::inventory::Inventory;
 use super::plan::Plan;
 use super::policy::Membership;
+use super::rollout::Rollout;
 use super::situation::Situation;
 use super::standing::Standing;
 use super::state::{Phase, State};
@@ -112,7 +113,7 @@ pub fn explain_rollout(plan: &Plan, situation: &Situation) -> RolloutExplanation
         state: rollout.state,
         because: rollout.because.clone(),
         waits: advance::holds(plan, situation, rollout, &tally),
-        next: next(plan, rollout.state),
+        next: next(plan, situation, rollout, &tally),
         rings: names.zip(tally.rings).collect(),
         standings,
     }
@@ -136,12 +137,12 @@ fn stranger(plan: &Plan, inventory: &Inventory, device: &DeviceId) -> Standing {
     }
 }
 
-fn next(plan: &Plan, state: State) -> String {
+fn next(plan: &Plan, situation: &Situation, rollout: &Rollout, tally: &Tally) -> String {
     let beyond = |ring: u32| match State::beyond(ring, plan.rings_len()) {
         State::Running { ring, .. } => format!("ring {} opens", plan.ring_name(ring)),
         _ => "the rollout is completed".to_owned(),
     };
-    match state {
+    match rollout.state {
         State::Draft => "approve the plan, or abort it".to_owned(),
         State::Running { phase, ring } => match phase {
             Phase::Dispatching => {
@@ -151,6 +152,9 @@ fn next(plan: &Plan, state: State) -> String {
             Phase::AwaitingApproval => format!("once approved, {}", beyond(ring)),
         },
         State::Paused { .. } => "resume goes on where it was".to_owned(),
+        State::Halted { .. } if !advance::is_still_wrong(plan, situation, rollout, tally) => {
+            "what halted it is no longer so: resume goes on".to_owned()
+        }
         State::Halted { .. } => {
             "retry the devices, promote in spite of them, roll back or abort".to_owned()
         }

@@ -128,10 +128,10 @@ impl Plan {
         let placed = members::place(&policy, rollout, &matched);
         let n = matched.len() as u64;
         let all = inventory.devices().len() as u64;
-        let sentence = format!(
-            "{n} of {all} devices match {:?}",
-            policy.selector.to_string()
-        );
+        let sentence = match policy.selector.to_string() {
+            every if every.is_empty() => format!("it is for every device of the fleet, {all}"),
+            selector => format!("{n} of {all} devices match {selector:?}"),
+        };
         let plan = Self::of(
             rollout,
             policy,
@@ -169,7 +169,7 @@ impl Plan {
         let left = leaving.len() as u64;
         let joined = joining.len() as u64;
         next.rings.last_mut()?.devices.extend(joining);
-        let sentence = format!("{joined} devices match now and join the last ring, {left} leave");
+        let sentence = moves(joined, left);
         next.parent = Some(self.number);
         next.number = PlanNumber(self.number.0.saturating_add(1));
         next.made_at = now;
@@ -305,6 +305,22 @@ impl Plan {
     fn stays(&self, facts: &DeviceFacts) -> bool {
         facts.progress != Progress::NotDispatched || facts.is_selected_by(&self.policy.selector)
     }
+}
+
+/// Who joins and who leaves, in a sentence.
+fn moves(joined: u64, left: u64) -> String {
+    let join = match joined {
+        0 => None,
+        1 => Some("1 device matches now and joins the last ring".to_owned()),
+        n => Some(format!("{n} devices match now and join the last ring")),
+    };
+    let leave = match left {
+        0 => None,
+        1 => Some("1 device that was not told leaves".to_owned()),
+        n => Some(format!("{n} devices that were not told leave")),
+    };
+    let both: Vec<String> = join.into_iter().chain(leave).collect();
+    both.join(", ")
 }
 
 fn matching<'a>(

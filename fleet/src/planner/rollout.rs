@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::because::Because;
 use super::plan::Plan;
 use super::policy::Approval;
-use super::state::{Phase, State};
+use super::state::State;
 use super::text;
 
 /// The span of the limit of dispatches, seconds.
@@ -122,15 +122,6 @@ impl Rollout {
             | State::Aborted
             | State::Completed
             | State::Superseded => None,
-        }
-    }
-
-    /// The phase it is in while it runs.
-    #[must_use]
-    pub(super) fn phase(&self) -> Option<Phase> {
-        match self.state {
-            State::Running { phase, .. } => Some(phase),
-            _ => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
-use super::because::span;
+use super::because::{devices, span, times};
 use super::inventory::Failure;
 use super::plan::Plan;
 use super::rollout::RolloutId;
@@ -291,8 +291,10 @@ impl Standing {
                 n,
                 max,
             } => format!(
-                "it {}: {code}, and was told to try again {n} times of {max}",
-                failure.word()
+                "it {}: {code}, and was told to try again {}, at most {}",
+                failure.word(),
+                times(*n),
+                times(*max)
             ),
             Self::GoesBackNow => "the rollout is rolling back".to_owned(),
             Self::GoingBack { .. } => "it was told to go back".to_owned(),
@@ -302,7 +304,7 @@ impl Standing {
                     ago(since)
                 )
             }
-            Self::RolledBack => "it runs the version before again".to_owned(),
+            Self::RolledBack => "it is back as it was".to_owned(),
             Self::Done => format!("{version} serves there"),
             Self::Paused => "somebody has paused the rollout".to_owned(),
             Self::Halted { cause } => format!("the rollout has halted: {}", cause.words()),
@@ -314,10 +316,13 @@ impl Standing {
     fn why_held_back(&self) -> String {
         match self {
             Self::ConcurrencyFull { n, max } => {
-                format!("{n} devices are on their way, at most {max} may be")
+                format!("{} on the way, at most {max} may be", devices(*n))
             }
             Self::RateLimited { n, max, .. } => {
-                format!("{n} devices were dispatched in the last hour, at most {max} may be")
+                format!(
+                    "{} told in the last hour, at most {max} may be",
+                    devices(*n)
+                )
             }
             Self::OutsideWindow { until: Some(_) } => "no maintenance window is open there".into(),
             Self::OutsideWindow { until: None } => "its time zone is not known".to_owned(),
@@ -328,7 +333,8 @@ impl Standing {
                 n,
                 max,
             } => {
-                format!("{n} devices of {label}={value} are in change, at most {max} may be")
+                let n = devices(*n);
+                format!("{n} of {label}={value} in change, at most {max} may be")
             }
             Self::Held => "after a restore of the controller it has not shown what it runs".into(),
             _ => self.word().to_owned(),
@@ -380,7 +386,7 @@ impl Standing {
             }
             | Self::RetriesSpent { .. } => "nothing: it may not be told to try again".to_owned(),
             Self::Failed { retries_left, .. } => {
-                format!("retry lets it try again, up to {retries_left} times")
+                format!("retry lets it try again, {} at most", times(*retries_left))
             }
             Self::GoesBackNow => "it gets the version before now".to_owned(),
             Self::GoingBack { until } => {
@@ -401,7 +407,7 @@ impl CauseKind {
         match self {
             Self::Failed => "more devices failed than may",
             Self::Silent => "more devices fell silent than may",
-            Self::Unreachable => "more devices were never heard of than may",
+            Self::Unreachable => "more devices never answered than may",
             Self::Gate => "a gate failed",
         }
     }

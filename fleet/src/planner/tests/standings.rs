@@ -50,7 +50,7 @@ fn shared_limits_hold_back_whoever_comes_late() {
         "limits = { concurrent = 5 }\n",
         nothing,
         &Standing::ConcurrencyFull { n: 5, max: 5 },
-        "5 devices are on their way, at most 5 may be",
+        "5 devices on the way, at most 5 may be",
         "it is told when one of them has ended",
     );
     check(
@@ -61,7 +61,7 @@ fn shared_limits_hold_back_whoever_comes_late() {
             max: 4,
             until: UnixSeconds(START.0 + 3600),
         },
-        "4 devices were dispatched in the last hour, at most 4 may be",
+        "4 devices told in the last hour, at most 4 may be",
         "one more may in 1 h",
     );
 }
@@ -235,7 +235,7 @@ fn what_devices_did_is_told_with_their_reason() {
     assert_eq!(bench.standing(&device), spent);
     assert_eq!(
         spent.why(&bench.plan, START),
-        "it reverted: too slow, and was told to try again 1 times of 1"
+        "it reverted: too slow, and was told to try again once, at most once"
     );
 }
 
@@ -247,7 +247,7 @@ fn a_halted_rollout_says_so_at_every_device_that_waits() {
     bench.now.0 += 601;
     bench.tick();
     let explained = explain_rollout(&bench.plan, &bench.situation());
-    assert!(explained.because.sentence.contains("were never heard of"));
+    assert!(explained.because.sentence.contains("never answered"));
     assert_eq!(explained.waits, None);
     assert_eq!(explained.standings["halted"], 5);
     assert_eq!(explained.standings["unreachable"], 1);
@@ -286,7 +286,8 @@ fn a_rollout_says_what_it_waits_for() {
     let (why, next) = waits(&bench);
     assert_eq!(
         why,
-        "ring all has not settled: 6 on their way and 0 not told, of 6 devices"
+        "ring all has not settled: 6 on the way and 0 not told, of 6 devices: \
+         press-00, press-01, press-02, press-03, press-04, press-05"
     );
     assert_eq!(next, "when all have settled, ring all soaks");
     for one in &mut bench.devices {
@@ -297,4 +298,37 @@ fn a_rollout_says_what_it_waits_for() {
     let (why, next) = waits(&bench);
     assert_eq!(why, "ring all soaks for 40 s more of 1 min");
     assert_eq!(next, "when it has passed, the rollout is completed");
+}
+
+#[test]
+fn a_rollback_says_whom_it_waits_for() {
+    let mut bench = Bench::new(policy(ONE), (0..6).map(device).collect());
+    bench.tick();
+    assert!(bench.order(Command::Rollback).is_ok());
+    bench.tick();
+    for one in &mut bench.devices[1..] {
+        one.progress = Progress::Back;
+    }
+    let explained = explain_rollout(&bench.plan, &bench.situation());
+    assert_eq!(
+        explained.waits.expect("it waits").sentence,
+        "it waits for 1 device to go back: press-00"
+    );
+}
+
+#[test]
+fn a_halt_whose_cause_has_gone_says_that_resume_goes_on() {
+    let mut bench = Bench::new(policy(ONE), (0..6).map(device).collect());
+    bench.tick();
+    bench.now.0 += 601;
+    bench.tick();
+    let next = |bench: &Bench| explain_rollout(&bench.plan, &bench.situation()).next;
+    assert!(next(&bench).starts_with("retry the devices"));
+    for one in &mut bench.devices {
+        one.progress = Progress::Committed;
+    }
+    assert!(next(&bench).contains("resume goes on"));
+    assert!(bench.order(Command::Resume).is_ok());
+    let changes = bench.tick().changes;
+    assert!(changes.iter().all(|change| change.to.name() == "soaking"));
 }

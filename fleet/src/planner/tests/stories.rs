@@ -248,7 +248,7 @@ fn the_bad_model_that_installs_perfectly_goes_back() {
             Gate(0, BAD, Signed::Yes),
             Then("rolling back", "errors of ring canary failed: 4.0 %"),
             Return,
-            Then("rolled back", "2 of 2 devices run the version before"),
+            Then("rolled back", "back as they were: 2 of 2 devices"),
             Told(2),
             Refused(Command::Resume, "it was rolled back"),
         ],
@@ -286,7 +286,7 @@ fn no_data_holds_for_ever_and_never_fails() {
             Wait(100_000_000),
             Then("0 soaking", ""),
             Gate(0, GOOD, Signed::Yes),
-            Then("1 dispatching", "1 gates passed"),
+            Then("1 dispatching", "its gate passed"),
         ],
     );
 }
@@ -349,10 +349,7 @@ fn a_device_that_is_never_heard_of_has_a_budget_of_its_own() {
         &[
             Then("0 dispatching", ""),
             Wait(601),
-            Then(
-                "halted",
-                "2 of 2 devices of ring canary were never heard of",
-            ),
+            Then("halted", "2 of 2 devices of ring canary never answered"),
         ],
     );
 }
@@ -438,7 +435,7 @@ fn a_retry_is_not_for_who_has_answered_meanwhile() {
     ];
     let on_time_again = [
         Back(300),
-        Then("0 dispatching", "2 on their way"),
+        Then("0 dispatching", "2 on the way"),
         Free(0, 0),
         Free(0, 1),
         Then("0 dispatching", ""),
@@ -551,7 +548,7 @@ fn a_rollback_ends_without_devices_that_stay_silent() {
             Wait(1),
             Then(
                 "rolled back",
-                "0 of 2 devices run the version before again; past the deadline",
+                "back as they were: 0 of 2 devices; past the deadline",
             ),
         ],
     );
