@@ -28,6 +28,7 @@ label lathe-01 site=hall-4
 explain lathe-01
 at 6 min
 label all#1,canary#1 site=hall-9
+explain press-01
 at 30 min
 explain rollout
 join press-06 site=hall-4 runs bearing 1.0.0

@@ -46,6 +46,7 @@ explain press-03
 at 30 min
 explain rollout
 explain press-13
+on 2.0.0 press-12 commits
 press-12 returns
 at 40 min
 explain rollout

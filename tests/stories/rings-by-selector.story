@@ -1,4 +1,4 @@
-story The spare presses first, then a tenth of each hall, then the rest of what is reached
+story The spare presses first, then a tenth of each hall, then half; the others are not reached
 device spare-01..02 site=hall-4 spare=yes runs bearing 1.0.0
 device press-01..10 site=hall-4 runs bearing 1.0.0
 device press-11..20 site=hall-5 runs bearing 1.0.0
@@ -26,6 +26,8 @@ end
 
 at 0 s
 alice applies bearing-2
+at 5 min
+explain press-02
 at 45 min
 explain rollout
 join press-21 site=hall-5 runs bearing 1.0.0

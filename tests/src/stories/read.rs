@@ -45,7 +45,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Script, BadStory> {
         };
         taken.map_err(|wrong| wrong.at(file, number))?;
     }
-    let last = text.lines().count();
+    let last = text.lines().count().max(1);
     reader.finish().map_err(|wrong| wrong.at(file, last))
 }
 
@@ -155,11 +155,12 @@ impl Reader {
 
     fn finish(self) -> Result<Script, Wrong> {
         let begins = self.begins();
+        let title = self.title.ok_or_else(|| Wrong::new("it is empty", HEAD))?;
         let ends = self
             .at
             .ok_or_else(|| Wrong::new("nothing happens in it", HEAD))?;
         Ok(Script {
-            title: self.title.ok_or_else(|| Wrong::new("it is empty", HEAD))?,
+            title,
             begins,
             devices: self.devices,
             policies: self.policies,

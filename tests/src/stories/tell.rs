@@ -273,8 +273,13 @@ fn moment(now: UnixSeconds) -> String {
 fn names(devices: &[DeviceId]) -> String {
     let mut names: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
     names.sort_unstable();
-    let more = names.len().saturating_sub(NAMED_MAX);
-    let first = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>();
+    // One more is shorter named than counted.
+    let named = match names.len() {
+        n if n == NAMED_MAX + 1 => n,
+        _ => NAMED_MAX,
+    };
+    let more = names.len().saturating_sub(named);
+    let first = names.iter().take(named).copied().collect::<Vec<_>>();
     match more {
         0 if names.is_empty() => "nobody".to_owned(),
         0 => first.join(", "),

@@ -205,11 +205,13 @@ impl Unit {
     }
 
     fn accept(&mut self, model: &ModelId, now: UnixSeconds, end: impl Fn(&Version) -> End) {
-        let Some(entry) = self.told.remove(model) else {
+        // Kept until it has ended: who loses power before begins anew.
+        let Some(entry) = self.told.get(model).cloned() else {
             return;
         };
         self.unsaid.push(Word::Accepted(entry.since));
         let Some(version) = entry.version.clone() else {
+            self.told.remove(model);
             self.serves.remove(model);
             self.accepted.remove(model);
             return;
@@ -239,6 +241,7 @@ impl Unit {
             Outcome::Reverts(code) => ("reverted", Some(code)),
             Outcome::Degrades(code) => ("degraded", Some(code)),
         };
+        self.told.remove(model);
         match step {
             "committed" | "degraded" => self.serve(model, &version, since),
             "reverted" => self.serve_before(model, &version),

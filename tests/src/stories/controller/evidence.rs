@@ -51,13 +51,16 @@ pub(super) fn open_ring(standing: &Rollout) -> Option<u32> {
 /// # Errors
 /// A sentence that says which, because of what.
 pub(super) fn gates(policy: &Policy) -> Result<Vec<Vec<Gate>>, String> {
-    let read = |gate: &serde_json::Value| {
-        let gate: Result<Gate, _> = serde_json::from_value(gate.clone());
-        gate.map_err(|error| error.to_string())
-    };
-    let rings = policy.rings.iter();
+    let rings = policy.rings.iter().enumerate();
     rings
-        .map(|ring| ring.gates.0.iter().map(read).collect())
+        .map(|(at, ring)| {
+            let gates = ring.gates.0.iter().enumerate();
+            let read = gates.map(|(nth, gate)| {
+                let gate: Result<Gate, _> = serde_json::from_value(gate.clone());
+                gate.map_err(|error| format!("rings[{at}].gates[{nth}]: {error}"))
+            });
+            read.collect()
+        })
         .collect()
 }
 
