@@ -1,4 +1,4 @@
-story Whoever runs an old version is a member: who was told stays, who was changed by hand leaves
+story Whoever runs an older version is a member, and stays one once it was told
 device press-01..04 runs bearing 1.0.0
 device press-05 runs bearing 2.0.0
 policy bearing-2

@@ -119,7 +119,7 @@ impl View<'_> {
             0 => String::new(),
             _ => format!("; past the deadline: {}", because::names(&devices)),
         };
-        let sentence = format!("back as they were: {back} of {all} devices{named}");
+        let sentence = format!("{back} of {all} devices back as they were{named}");
         Some(Step {
             to: State::RolledBack,
             because: Because::counted(sentence, back.into(), all, all),

@@ -129,7 +129,7 @@ impl Plan {
         let n = matched.len() as u64;
         let all = inventory.devices().len() as u64;
         let sentence = match policy.selector.to_string() {
-            every if every.is_empty() => format!("it is for every device of the fleet, {all}"),
+            every if every.is_empty() => format!("all devices of the fleet match: {all}"),
             selector => format!("{n} of {all} devices match {selector:?}"),
         };
         let plan = Self::of(

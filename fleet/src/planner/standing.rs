@@ -286,15 +286,11 @@ impl Standing {
             }
             Self::Failed { failure, code, .. } => format!("it {}: {code}", failure.word()),
             Self::RetriesSpent {
-                failure,
-                code,
-                n,
-                max,
+                failure, code, n, ..
             } => format!(
-                "it {}: {code}, and was told to try again {}, at most {}",
+                "it {}: {code}, and was told to try again {}, as often as may be",
                 failure.word(),
-                times(*n),
-                times(*max)
+                times(*n)
             ),
             Self::GoesBackNow => "the rollout is rolling back".to_owned(),
             Self::GoingBack { .. } => "it was told to go back".to_owned(),

@@ -386,9 +386,7 @@ impl Controller {
         };
         let previous = match &before {
             Some(told) => told.previous.clone(),
-            None => desired
-                .filter(|row| row.version != policy.version)
-                .map(|row| row.version),
+            None => desired.map(|row| row.version),
         };
         let wanted = Desired {
             rollout,

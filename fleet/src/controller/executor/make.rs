@@ -254,9 +254,8 @@ impl Executor<'_> {
         let made = assign(tx, self.director, device, self.now)?;
         let previous = match &before {
             Some(told) => told.previous.clone(),
-            None => desired
-                .filter(|row| row.version != policy.version)
-                .map(|row| row.version.clone()),
+            // Also this very version: going back must not take away what was there.
+            None => desired.map(|row| row.version.clone()),
         };
         let again = u8::from(dispatch.r#try == Try::Again);
         let told = Told {

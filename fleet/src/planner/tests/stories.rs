@@ -248,7 +248,7 @@ fn the_bad_model_that_installs_perfectly_goes_back() {
             Gate(0, BAD, Signed::Yes),
             Then("rolling back", "errors of ring canary failed: 4.0 %"),
             Return,
-            Then("rolled back", "back as they were: 2 of 2 devices"),
+            Then("rolled back", "2 of 2 devices back as they were"),
             Told(2),
             Refused(Command::Resume, "it was rolled back"),
         ],
@@ -548,7 +548,7 @@ fn a_rollback_ends_without_devices_that_stay_silent() {
             Wait(1),
             Then(
                 "rolled back",
-                "back as they were: 0 of 2 devices; past the deadline",
+                "0 of 2 devices back as they were; past the deadline",
             ),
         ],
     );
