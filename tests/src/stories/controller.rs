@@ -5,21 +5,23 @@
 
 mod evidence;
 mod facts;
+mod heard;
+mod make;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_fleet::gate::DeviceCounts;
 use muster_fleet::planner::{
-    self, Decisions, DeviceExplanation, Dispatch, Inventory, Order, Plan, Policy, Refusal,
-    RollBack, Rollout, RolloutExplanation, RolloutId, Situation, Standing, Try,
+    self, Decisions, DeviceExplanation, Inventory, Order, Plan, Policy, Refusal, Rollout,
+    RolloutExplanation, RolloutId, Situation, Standing,
 };
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
 use muster_protocol::time::UnixSeconds;
 
 use super::planted::Planted;
 use super::script::NewDevice;
-use super::unit::{Entry, Word};
-use evidence::{Arm, CountedFor};
+use super::unit::Entry;
+use evidence::CountedFor;
 
 /// An entry for a device, to be sent.
 pub(super) type Sent = (DeviceId, ModelId, Entry);
@@ -300,43 +302,6 @@ impl Controller {
         self.going_on().map(one).collect()
     }
 
-    /// Takes what a device has signed; an entry follows when it was held until now.
-    pub(super) fn take(&mut self, device: &DeviceId, word: Word, now: UnixSeconds) -> Vec<Sent> {
-        if !self.enrolled.contains_key(device) {
-            return Vec::new();
-        }
-        self.note_contact(device, now);
-        match word {
-            Word::Hello(accepted) if self.held.remove(device) => {
-                return self.adopt(device, &accepted);
-            }
-            Word::Hello(_) => {}
-            Word::Accepted(since) => drop(self.accepted.insert(device.clone(), since)),
-            Word::Receipt {
-                model,
-                version,
-                step,
-                reason,
-                since,
-            } => self.receipt(
-                (device.clone(), model),
-                Said {
-                    version,
-                    step,
-                    reason,
-                    since,
-                },
-            ),
-            Word::Window {
-                model,
-                version,
-                since,
-                counts,
-            } => self.count(device, &model, &version, since, &counts),
-        }
-        Vec::new()
-    }
-
     fn planned(&self, rollout: RolloutId) -> Option<&Planned> {
         let mut rollouts = self.rollouts.iter();
         rollouts.find(|one| one.plan.rollout == rollout)
@@ -365,201 +330,6 @@ impl Controller {
             plan,
             inventory,
             situation,
-        }
-    }
-
-    fn dispatch(
-        &mut self,
-        rollout: RolloutId,
-        policy: &Policy,
-        dispatch: &Dispatch,
-        now: UnixSeconds,
-    ) -> Option<Sent> {
-        let key = (dispatch.device.clone(), policy.model.clone());
-        let before = self.told.get(&(rollout, dispatch.device.clone())).cloned();
-        let desired = self.desired.get(&key).cloned();
-        let same = desired.as_ref().filter(|row| row.version == policy.version);
-        let attempt = match (same, dispatch.r#try) {
-            (None, _) => 0,
-            (Some(row), Try::First) => row.attempt,
-            (Some(row), Try::Again) => row.attempt.saturating_add(1),
-        };
-        let previous = match &before {
-            Some(told) => told.previous.clone(),
-            None => desired.map(|row| row.version),
-        };
-        let wanted = Desired {
-            rollout,
-            version: policy.version.clone(),
-            attempt,
-        };
-        self.desired.insert(key.clone(), wanted);
-        let sent = self.assign(&key);
-        let again = u8::from(dispatch.r#try == Try::Again);
-        let told = Told {
-            ring: dispatch.ring,
-            at: now,
-            contact_at: None,
-            since: self
-                .entries
-                .get(&key)
-                .map_or_else(Default::default, |e| e.since),
-            retries: before.map_or(0, |told| told.retries.saturating_add(again)),
-            previous,
-            back: None,
-        };
-        self.told.insert((rollout, dispatch.device.clone()), told);
-        sent
-    }
-
-    fn roll_back(
-        &mut self,
-        rollout: RolloutId,
-        model: &ModelId,
-        back: &RollBack,
-        now: UnixSeconds,
-    ) -> Option<Sent> {
-        let key = (back.device.clone(), model.clone());
-        match &back.to {
-            Some(version) => {
-                let wanted = Desired {
-                    rollout,
-                    version: version.clone(),
-                    attempt: 0,
-                };
-                self.desired.insert(key.clone(), wanted);
-            }
-            None => drop(self.desired.remove(&key)),
-        }
-        let sent = self.assign(&key);
-        let newest = self.newest_at.get(&back.device).copied();
-        let entry = self.entries.get(&key).map(|entry| entry.since);
-        let since = entry.or(newest).unwrap_or_default();
-        if let Some(told) = self.told.get_mut(&(rollout, back.device.clone())) {
-            told.back = Some(Back {
-                at: now,
-                contact_at: None,
-                since,
-            });
-        }
-        sent
-    }
-
-    /// The next entry of a device; none when nothing changes, or while it is held.
-    fn assign(&mut self, key: &(DeviceId, ModelId)) -> Option<Sent> {
-        let (device, model) = key;
-        if self.held.contains(device) {
-            return None;
-        }
-        let desired = self.desired.get(key);
-        let stands = self.entries.get(key);
-        let same = match (desired, stands) {
-            (None, None) => true,
-            (Some(want), Some(has)) => {
-                has.version.as_ref() == Some(&want.version) && has.attempt == want.attempt
-            }
-            (None, Some(_)) | (Some(_), None) => false,
-        };
-        if same {
-            return None;
-        }
-        let newest = self.newest_at.get(device).copied().unwrap_or_default();
-        let since = EpochGeneration::new(self.epoch, newest.generation.0 + 1);
-        self.newest_at.insert(device.clone(), since);
-        let entry = Entry {
-            version: desired.map(|row| row.version.clone()),
-            attempt: desired.map_or(0, |row| row.attempt),
-            since,
-        };
-        match &entry.version {
-            Some(_) => drop(self.entries.insert(key.clone(), entry.clone())),
-            None => drop(self.entries.remove(key)),
-        }
-        Some((device.clone(), model.clone(), entry))
-    }
-
-    /// What a device has accepted becomes what it shall run, but for what was asked of it since
-    /// the restore.
-    fn adopt(&mut self, device: &DeviceId, accepted: &BTreeMap<ModelId, Entry>) -> Vec<Sent> {
-        let before = self.rollouts_before;
-        let newer = |row: &Desired| row.rollout.0 > before;
-        self.desired.retain(|(own, model), row| {
-            own != device || newer(row) || accepted.contains_key(model)
-        });
-        self.entries.retain(|(own, _), _| own != device);
-        for (model, entry) in accepted {
-            let key = (device.clone(), model.clone());
-            let newest = self.newest_at.entry(device.clone()).or_default();
-            *newest = entry.since.max(*newest);
-            self.entries.insert(key.clone(), entry.clone());
-            let Some(version) = &entry.version else {
-                continue;
-            };
-            let row = self.desired.get(&key);
-            let stays = row.is_some_and(|row| newer(row) || row.version == *version);
-            if !stays {
-                self.desired.insert(key, adopted(version));
-            }
-        }
-        let own = self.desired.keys().filter(|(own, _)| own == device);
-        let own: Vec<_> = own.cloned().collect();
-        own.iter().filter_map(|key| self.assign(key)).collect()
-    }
-
-    fn note_contact(&mut self, device: &DeviceId, now: UnixSeconds) {
-        let told = self.told.iter_mut();
-        for (_, told) in told.filter(|((_, own), _)| own == device) {
-            told.contact_at.get_or_insert(now);
-            if let Some(back) = &mut told.back {
-                back.contact_at.get_or_insert(now);
-            }
-        }
-    }
-
-    fn receipt(&mut self, key: (DeviceId, ModelId), said: Said) {
-        match said.step {
-            "committed" => drop(self.serving.insert(key.clone(), said.version.clone())),
-            "degraded" | "refused" | "reverted" => {}
-            _ => return,
-        }
-        self.said.insert(key, said);
-    }
-
-    fn count(
-        &mut self,
-        device: &DeviceId,
-        model: &ModelId,
-        version: &Version,
-        since: EpochGeneration,
-        counts: &DeviceCounts,
-    ) {
-        let going_on = self
-            .going_on()
-            .filter(|one| one.plan.policy.model == *model);
-        let places = going_on.filter_map(|one| {
-            let rollout = one.plan.rollout;
-            let released = one.plan.policy.version == *version;
-            let told = self.told.get(&(rollout, device.clone()));
-            let (ring, arm) = match told {
-                Some(told) if released && since >= told.since => (told.ring, Arm::Ring),
-                None if !released => (evidence::open_ring(&one.standing)?, Arm::Control),
-                _ => return None,
-            };
-            let device = device.clone();
-            let bundle = evidence::bundle(model, version);
-            Some((rollout, ring, arm, device, bundle))
-        });
-        for place in places.collect::<Vec<_>>() {
-            let (known, sums) = self
-                .counts
-                .entry(place)
-                .or_insert_with(|| (since, DeviceCounts::default()));
-            if since > *known {
-                (*known, *sums) = (since, DeviceCounts::default());
-            }
-            if since == *known {
-                sums.add(counts);
-            }
         }
     }
 }

@@ -118,12 +118,12 @@ impl Planted {
 
     /// Decisions that follow another rule.
     pub(super) fn decisions(self, plan: &Plan, mut decisions: Decisions) -> Decisions {
-        if self == Self::SilenceRollsBack && plan.policy.on_halt == OnHalt::Rollback {
-            if let State::Halted { ring, cause, .. } = decisions.rollout.state
-                && cause.signed == Signed::No
-            {
-                decisions.rollout.state = State::RollingBack { ring };
-            }
+        if let State::Halted { ring, cause, .. } = decisions.rollout.state
+            && self == Self::SilenceRollsBack
+            && plan.policy.on_halt == OnHalt::Rollback
+            && cause.signed == Signed::No
+        {
+            decisions.rollout.state = State::RollingBack { ring };
         }
         decisions
     }

@@ -219,8 +219,9 @@ impl<'a> Play<'a> {
         let answer = self.controller.obey(rollout, &order, self.clock());
         match answer.ok_or_else(|| self.no_rollout(line))? {
             Ok(Some(change)) => {
-                let plan = self.controller.plan(rollout);
-                plan.map(|plan| self.transcript.changed(self.now, plan, &change));
+                if let Some(plan) = self.controller.plan(rollout) {
+                    self.transcript.changed(self.now, plan, &change);
+                }
             }
             Ok(None) => {
                 self.transcript.note(self.now, &line.text);

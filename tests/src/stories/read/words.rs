@@ -97,7 +97,7 @@ impl<'a> Words<'a> {
                 unit => return Err(Wrong::new(format!("{unit:?} is no unit of time"), SPAN)),
             };
             all = all.saturating_add(n.saturating_mul(unit));
-            if !self.peek().is_some_and(|next| next.parse::<u64>().is_ok()) {
+            if self.peek().is_none_or(|next| next.parse::<u64>().is_err()) {
                 return Ok(all);
             }
         }
