@@ -101,23 +101,20 @@ impl View<'_> {
         ))
     }
 
-    fn going_back(&self) -> u32 {
-        self.tally.to_go_back + self.tally.sum(|ring| ring.going_back)
-    }
-
     fn rolled_back(&self) -> Option<Step> {
         if self.going_back() > 0 {
             return None;
         }
-        let (back, silent) = (
-            self.tally.sum(|ring| ring.back),
-            self.tally.sum(|ring| ring.back_silent),
-        );
-        let all = u64::from(back) + u64::from(silent);
-        let devices = self.devices(None, |class| matches!(class, Class::BackSilent { .. }));
-        let named = match silent {
-            0 => String::new(),
-            _ => format!("; past the deadline: {}", because::names(&devices)),
+        let back = self.tally.sum(|ring| ring.back);
+        // Who can still go back is held, and was waited for long enough.
+        let devices = self.devices(None, |class| {
+            class.can_go_back() || matches!(class, Class::BackSilent { .. })
+        });
+        let all = u64::from(back) + devices.len() as u64;
+        let named = if devices.is_empty() {
+            String::new()
+        } else {
+            format!("; past the deadline: {}", because::names(&devices))
         };
         let sentence = format!("{back} of {all} devices back as they were{named}");
         Some(Step {

@@ -4,6 +4,7 @@
 //! A sweep visits members in the order in which they come to their turn, and counts as it goes.
 
 use super::constraint::Occupancy;
+use super::inventory::Hold;
 use super::plan::Plan;
 use super::rollout::Rollout;
 use super::situation::{Fact, Situation};
@@ -87,7 +88,10 @@ impl<'a> Board<'a> {
 
     fn judge(&self, ring: u32, fact: &Fact, class: Class) -> Standing {
         if matches!(self.rollout.state, State::RollingBack { .. }) && class.can_go_back() {
-            return Standing::GoesBackNow;
+            return match fact.hold {
+                Hold::Free => Standing::GoesBackNow,
+                Hold::AfterRestore => Standing::Held,
+            };
         }
         match class {
             Class::Gone => Standing::Gone,

@@ -247,8 +247,10 @@ pub struct Tally {
     pub rings: Vec<Counts>,
     /// Of each member, in the order of the plan.
     pub(super) classes: Vec<Class>,
-    /// Devices that a rollback has still to tell.
+    /// Devices that a rollback has still to tell, and may.
     pub(super) to_go_back: u32,
+    /// By ring, devices that a rollback has still to tell, once they are held no longer.
+    pub(super) held_to_go_back: Vec<u32>,
 }
 
 impl Tally {
@@ -259,6 +261,7 @@ impl Tally {
             rings: vec![Counts::default(); plan.policy.rings.len()],
             classes: Vec::with_capacity(situation.facts.len()),
             to_go_back: 0,
+            held_to_go_back: vec![0; plan.policy.rings.len()],
         };
         for ((ring, device), fact) in plan.members().zip(&situation.facts) {
             let retrying = rollout.retrying.binary_search(device).is_ok();
@@ -272,10 +275,20 @@ impl Tally {
             if let Some(counts) = tally.rings.get_mut(ring as usize) {
                 counts.count(class, block.is_some());
             }
-            tally.to_go_back += u32::from(class.can_go_back());
+            if class.can_go_back() {
+                tally.count_to_go_back(ring, block == Some(Block::Held));
+            }
             tally.classes.push(class);
         }
         tally
+    }
+
+    fn count_to_go_back(&mut self, ring: u32, is_held: bool) {
+        let held = self.held_to_go_back.get_mut(ring as usize);
+        match held.filter(|_| is_held) {
+            Some(held) => *held += 1,
+            None => self.to_go_back += 1,
+        }
     }
 
     /// One ring.

@@ -39,6 +39,19 @@ pub(in crate::planner) fn holds(
 }
 
 impl View<'_> {
+    /// How many devices a rollback waits for: for those that are held as long as for one that it
+    /// has told when it began.
+    pub(super) fn going_back(&self) -> u32 {
+        let rings = self.plan.policy.rings.iter();
+        let held = rings.zip(&self.tally.held_to_go_back);
+        let held = held.filter(|(ring, _)| {
+            let until = self.rollout.since.0.saturating_add(ring.deadline_s);
+            self.situation.now.0 <= until
+        });
+        let held: u32 = held.map(|(_, n)| n).sum();
+        self.tally.to_go_back + self.tally.sum(|ring| ring.going_back) + held
+    }
+
     /// Devices that a rollback waits for.
     fn not_back(&self) -> Option<Because> {
         let pending = self.going_back();

@@ -332,3 +332,37 @@ fn a_halt_whose_cause_has_gone_says_that_resume_goes_on() {
     let changes = bench.tick().changes;
     assert!(changes.iter().all(|change| change.to.name() == "soaking"));
 }
+
+#[test]
+fn a_held_device_goes_back_when_it_is_free_and_is_not_waited_for_beyond_its_deadline() {
+    let rolled_back = |free: bool| {
+        let mut bench = Bench::new(policy(ONE), (0..6).map(device).collect());
+        bench.tick();
+        for one in &mut bench.devices {
+            one.progress = Progress::Committed;
+        }
+        bench.devices[0].hold = Hold::AfterRestore;
+        assert!(bench.order(Command::Rollback).is_ok());
+        assert_eq!(bench.tick().roll_back.len(), 5);
+        let device = bench.devices[0].device.clone();
+        assert_eq!(bench.standing(&device), Standing::Held);
+        for one in &mut bench.devices[1..] {
+            one.progress = Progress::Back;
+        }
+        bench.now.0 += 600;
+        assert!(bench.tick().changes.is_empty());
+        if free {
+            bench.devices[0].hold = Hold::Free;
+            assert_eq!(bench.tick().roll_back.len(), 1);
+            bench.devices[0].progress = Progress::Back;
+        }
+        bench.now.0 += 1;
+        bench.tick();
+        bench.rollout.because.sentence
+    };
+    assert_eq!(rolled_back(true), "6 of 6 devices back as they were");
+    assert_eq!(
+        rolled_back(false),
+        "5 of 6 devices back as they were; past the deadline: press-00"
+    );
+}
