@@ -268,10 +268,11 @@ impl Controller {
                 let is_window = matches!(standing, Standing::OutsideWindow { .. });
                 Some(UnixSeconds(until.0 + u64::from(!is_window)))
             });
-            let soaks = one.plan.policy.rings.iter().map(|ring| ring.soak_s);
             let since = one.standing.since.0;
-            let soaked = soaks.map(move |soak_s| UnixSeconds(since + soak_s));
-            untils.chain(soaked).collect::<Vec<_>>()
+            let rings = one.plan.policy.rings.iter();
+            let spans = rings.flat_map(|ring| [ring.soak_s, ring.deadline_s + 1]);
+            let from_here = spans.map(|span_s| UnixSeconds(since + span_s));
+            untils.chain(from_here).collect::<Vec<_>>()
         });
         times.filter(|at| *at > now).min()
     }
