@@ -254,8 +254,13 @@ impl Executor<'_> {
         let made = assign(tx, self.director, device, self.now)?;
         let previous = match &before {
             Some(told) => told.previous.clone(),
-            // Also this very version: going back must not take away what was there.
-            None => desired.map(|row| row.version.clone()),
+            // What it last ran well: what it shall run it may have refused. Also this very version:
+            // going back must not take away what was there.
+            None => {
+                let (active, committed) = tx.serving(device, &policy.model)?;
+                let ran = committed.or(active);
+                ran.or_else(|| desired.map(|row| row.version.clone()))
+            }
         };
         let again = u8::from(dispatch.r#try == Try::Again);
         let told = Told {

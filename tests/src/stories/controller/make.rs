@@ -28,7 +28,11 @@ impl Controller {
         };
         let previous = match &before {
             Some(told) => told.previous.clone(),
-            None => desired.map(|row| row.version),
+            None => self
+                .serving
+                .get(&key)
+                .cloned()
+                .or(desired.map(|row| row.version)),
         };
         let wanted = Desired {
             rollout,
