@@ -46,8 +46,8 @@ pub struct Plan {
     pub features: Features,
     /// When it has failed.
     pub budget: crate::config::BudgetConfig,
-    /// The card's latency, microseconds.
-    pub latency_us_max: Option<u64>,
+    /// The card's latency, microseconds; none that no count could tell apart.
+    pub latency_objective_us: Option<u32>,
     /// Milliseconds of one window.
     pub window_ms: u64,
     /// Milliseconds between two checkpoints.
@@ -61,6 +61,7 @@ impl Plan {
             bundle: self.release.bundle,
             since: self.release.since,
             reference: self.features.reference(),
+            latency_objective_us: self.latency_objective_us,
         }
     }
 }

@@ -6,7 +6,7 @@ use muster_protocol::cbor::List;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, ModelId};
 use muster_protocol::limits::{ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
-use muster_protocol::message::{ErrorCount, FeatureWindow, LatencyCount, Window};
+use muster_protocol::message::{ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Window};
 use muster_protocol::stats::{FeatureFold, LatencyFold};
 use muster_protocol::time::{Millis, UnixSeconds};
 
@@ -21,6 +21,18 @@ pub struct Subject {
     pub since: EpochGeneration,
     /// The reference that features are counted against.
     pub reference: Option<Digest>,
+    /// The latency that its card allows, microseconds for each row of a batch; without one, no
+    /// misses are counted.
+    pub latency_objective_us: Option<u32>,
+}
+
+/// How a request's latency lies to the objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Within it, or there is none.
+    Within,
+    /// Over it.
+    Over,
 }
 
 /// The open window of one model over storage `F`, one fold for each feature of its reference.
@@ -31,6 +43,7 @@ pub struct WindowFold<F> {
     calls: u64,
     errors: heapless::Vec<ErrorCount, ERROR_CODES_MAX>,
     latency: LatencyFold,
+    latency_misses: u32,
     features: F,
 }
 
@@ -43,6 +56,7 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
             calls: 0,
             errors: heapless::Vec::new(),
             latency: LatencyFold::default(),
+            latency_misses: 0,
             features,
         }
     }
@@ -68,9 +82,23 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
     }
 
     /// Counts one answered request of `rows` rows.
-    pub fn answered(&mut self, rows: u32, latency_us: u32) {
+    pub fn answered(&mut self, rows: u32, latency_us: u32) -> Pace {
+        self.answered_batch(rows, 1, latency_us)
+    }
+
+    /// Counts one answered request of `rows` rows, which may take `batch` times as long as one
+    /// row. Latencies above 71 minutes count as such.
+    pub fn answered_batch(&mut self, rows: u32, batch: u32, latency_us: u32) -> Pace {
         self.calls = self.calls.saturating_add(u64::from(rows));
         self.latency.fold(latency_us);
+        let allowed_us = |us: u32| u64::from(us) * u64::from(batch.max(1));
+        match self.subject.latency_objective_us.map(allowed_us) {
+            Some(allowed_us) if u64::from(latency_us) > allowed_us => {
+                self.latency_misses = self.latency_misses.saturating_add(1);
+                Pace::Over
+            }
+            Some(_) | None => Pace::Within,
+        }
     }
 
     /// Counts one failed request. Codes beyond the room are counted under the last one.
@@ -123,6 +151,15 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
             errors: List::of(&self.errors),
             latency: List::of(&latency),
             features: List::of(&features),
+            latency_misses: self.latency_misses(),
+        })
+    }
+
+    fn latency_misses(&self) -> Option<LatencyMisses> {
+        let objective_us = self.subject.latency_objective_us?;
+        Some(LatencyMisses {
+            objective_us,
+            count: self.latency_misses,
         })
     }
 
@@ -132,6 +169,7 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         self.calls = 0;
         self.errors.clear();
         self.latency.reset();
+        self.latency_misses = 0;
         self.features
             .as_mut()
             .iter_mut()
@@ -154,6 +192,7 @@ mod tests {
             bundle: Digest([1; 32]),
             since: EpochGeneration::new(1, since),
             reference: Some(Digest([2; 32])),
+            latency_objective_us: Some(99),
         }
     }
 
@@ -228,6 +267,57 @@ mod tests {
             cbor::decode(&b).expect("valid"),
         );
         assert_eq!(Merged::of(&a, &b).err(), Some(CannotMerge::Entry));
+    }
+
+    #[test]
+    fn misses_are_what_took_longer_than_the_objective() {
+        let check = |objective: Option<u32>, requests: &[(u32, u32)], expect: Option<u32>| {
+            let subject = Subject {
+                latency_objective_us: objective,
+                ..subject(1)
+            };
+            let mut fold = WindowFold::new(subject, Vec::new(), Millis(0));
+            let paces = requests
+                .iter()
+                .map(|(batch, latency_us)| fold.answered_batch(*batch, *batch, *latency_us));
+            let over = paces.filter(|pace| *pace == Pace::Over).count();
+            let misses = fold.with_window(Millis(1), None, |window| window.latency_misses);
+            assert_eq!(misses.map(|misses| misses.count), expect, "{requests:?}");
+            assert_eq!(over, expect.unwrap_or(0) as usize, "{requests:?}");
+            assert_eq!(misses.map(|misses| misses.objective_us), objective);
+            fold.reset(Millis(1));
+            let after = fold.with_window(Millis(2), None, |window| window.latency_misses);
+            assert_eq!(after.map(|misses| misses.count), expect.map(|_| 0));
+        };
+        check(None, &[(1, 0), (1, u32::MAX)], None);
+        check(Some(100), &[], Some(0));
+        check(Some(100), &[(1, 100), (1, 101), (1, 99)], Some(1));
+        check(Some(100), &[(4, 400), (4, 401), (0, 101)], Some(2));
+        check(Some(0), &[(1, 0), (u32::MAX, 1)], Some(1));
+        check(Some(u32::MAX), &[(u32::MAX, u32::MAX)], Some(0));
+    }
+
+    #[test]
+    fn windows_of_different_objectives_never_merge() {
+        let of = |objective: Option<u32>| {
+            let subject = Subject {
+                latency_objective_us: objective,
+                ..subject(1)
+            };
+            bytes(&WindowFold::new(subject, Vec::new(), Millis(5)), 9)
+        };
+        let check = |one: Option<u32>, other: Option<u32>, expect: Option<CannotMerge>| {
+            let (a, b) = (of(one), of(other));
+            let (a, b): (Window<'_>, Window<'_>) = (
+                cbor::decode(&a).expect("valid"),
+                cbor::decode(&b).expect("valid"),
+            );
+            assert_eq!(Merged::of(&a, &b).err(), expect, "{one:?} {other:?}");
+        };
+        check(Some(5), Some(5), None);
+        check(None, None, None);
+        check(Some(5), Some(6), Some(CannotMerge::Objective));
+        check(Some(5), None, Some(CannotMerge::Objective));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 const LATENCY_BYTES: usize = 4;
 const FEATURE_BYTES: usize = 5;
 const ROW_MS: u64 = 100;
+/// As in `firmware/board/main.rs`.
+const LATENCY_OBJECTIVE_US: u32 = 1000;
 
 fn path(name: &str) -> PathBuf {
     let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -35,6 +37,7 @@ fn subject(reference: &[u8]) -> Subject {
         bundle: statement.bundle,
         since: entry.since,
         reference: Some(Digest::of(reference)),
+        latency_objective_us: Some(LATENCY_OBJECTIVE_US),
     }
 }
 
@@ -73,6 +76,8 @@ fn the_window_of_the_firmware_is_that_of_linux() {
 fn check_reach(bytes: &[u8]) {
     let window: Window<'_> = cbor::decode(bytes).expect("a window");
     assert!(window.calls > 100 && window.latency.len() > 10);
+    let misses = window.latency_misses.map_or(0, |misses| misses.count);
+    assert!(misses > 0 && u64::from(misses) < window.calls, "{misses}");
     for feature in window.features.iter() {
         assert!(feature.bins.iter().all(|bin| bin > 0), "every bin");
         assert!(feature.missing > 0 && feature.non_finite > 0 && feature.out_of_range > 0);

@@ -31,6 +31,8 @@ const MODEL_BYTES: (u64, u64) = (32 * 1024, 64 * 1024);
 const FILE_BYTES_MAX: usize = NODE_DOCUMENT_BYTES_MAX + 1;
 /// Largest window that is written.
 const WINDOW_BYTES_MAX: usize = 8 * 1024;
+/// What the card of the model in the fixtures would allow, for each prediction.
+const LATENCY_OBJECTIVE_US: u32 = 1000;
 /// Longest command line.
 const COMMAND_BYTES_MAX: usize = 1024;
 
@@ -109,7 +111,7 @@ impl Session {
             Task::Assignment => node.assignment(bytes, now),
             Task::Statement => node.statement(bytes, now).map(drop),
             Task::Reference => {
-                let subject = node.subject(bytes).ok_or(Verdict::Usage)?;
+                let subject = node.subject(bytes, Some(LATENCY_OBJECTIVE_US)).ok_or(Verdict::Usage)?;
                 self.counting = Some(Counting::open(subject, bytes)?);
                 Ok(())
             }

@@ -190,9 +190,10 @@ impl<const MODELS: usize> Node<MODELS> {
         drain(updater, &facts, now)?.ok_or(Verdict::StatementNotNamed)
     }
 
-    /// Whose predictions are counted, once a statement was judged good.
+    /// Whose predictions are counted, once a statement was judged good, and the latency that the
+    /// card of its bundle allows: a node reads no JSON, so that its host must know it.
     #[must_use]
-    pub fn subject(&self, reference: &[u8]) -> Option<Subject> {
+    pub fn subject(&self, reference: &[u8], latency_objective_us: Option<u32>) -> Option<Subject> {
         let mut states = self.updaters.iter().map(Updater::state);
         let (model, release) =
             states.find_map(|state| Some((&state.model, state.candidate.as_ref()?)))?;
@@ -201,6 +202,7 @@ impl<const MODELS: usize> Node<MODELS> {
             bundle: release.bundle,
             since: release.since,
             reference: Some(Digest::of(reference)),
+            latency_objective_us,
         })
     }
 }

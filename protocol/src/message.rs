@@ -28,4 +28,4 @@ pub use provision::Provision;
 pub use receipt::{Measured, Reason, Receipt, Step};
 pub use statement::{Requirements, Statement, statement_name};
 pub use time::{Show, SignedTime};
-pub use window::{ErrorCount, FeatureWindow, LatencyCount, Window};
+pub use window::{ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Window};

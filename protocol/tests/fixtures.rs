@@ -306,6 +306,34 @@ fn document_with_window() {
 }
 
 #[test]
+fn document_with_a_window_that_counts_misses() {
+    let features = sample::features();
+    let value = Document {
+        window: Some(sample::window_with_misses(&features)),
+        ..sample::document()
+    };
+    check_document(
+        "document-window-misses",
+        &value,
+        expect![[r#"
+            5
+            5.3
+            5.6
+            5.9
+            5.10
+            5.11
+            5.12
+            5.11.0.1
+            5.11.0.2
+            5.11.0.3
+            5.11.1.1
+            5.11.1.2
+            5.11.1.3
+        "#]],
+    );
+}
+
+#[test]
 fn document_with_gap() {
     let gap = Gap {
         model: Some(model()),

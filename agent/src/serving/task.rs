@@ -12,7 +12,7 @@ use crate::store::blobs::verify_file;
 use crate::tensor::Tensor;
 use crate::worker::{Loading, Worker, WorkerFault};
 use muster_device::backoff::Backoff;
-use muster_device::fold::WindowFold;
+use muster_device::fold::{Pace, WindowFold};
 use muster_device::updater::Verdict;
 use muster_protocol::cbor;
 use muster_protocol::message::Reason;
@@ -223,13 +223,11 @@ impl Task {
             Ok((outputs, _)) => {
                 let latency_us = clock::monotonic_us().saturating_sub(started);
                 let broken = finite_inputs && !finite(&outputs);
-                let rows = self.count(&inputs, &outputs, latency_us);
+                let pace = self.count(&inputs, &outputs, latency_us);
                 let version = self.plan.release.version.to_string();
                 // A client that has gone still counts: the model answered.
                 let _ = job.reply.send(Ok(Answer { outputs, version }));
-                let worker = self.worker.as_ref();
-                let batch = worker.map_or(1, |worker| batch_of(worker.signature(), rows));
-                self.judge(latency_us / u64::from(batch), broken).await;
+                self.judge(pace, broken).await;
             }
             Err(fault) => {
                 let _ = job.reply.send(Err(failure(&fault)));
@@ -238,24 +236,21 @@ impl Task {
         }
     }
 
-    fn count(&mut self, inputs: &[Tensor], outputs: &[Tensor], latency_us: u64) -> u32 {
+    /// A request of many rows may take as long as they would one by one.
+    fn count(&mut self, inputs: &[Tensor], outputs: &[Tensor], latency_us: u64) -> Pace {
         let rows = self.plan.features.count(&mut self.fold, inputs, outputs);
-        self.fold
-            .answered(rows, u32::try_from(latency_us).unwrap_or(u32::MAX));
+        let worker = self.worker.as_ref();
+        let batch = worker.map_or(1, |worker| batch_of(worker.signature(), rows));
         self.dirty = true;
-        rows
+        let latency_us = u32::try_from(latency_us).unwrap_or(u32::MAX);
+        self.fold.answered_batch(rows, batch, latency_us)
     }
 
-    /// A request of many rows may take as long as they would one by one.
-    async fn judge(&mut self, row_latency_us: u64, broken: bool) {
-        let slow = self
-            .plan
-            .latency_us_max
-            .is_some_and(|max| row_latency_us > max);
-        let how = match (broken, slow) {
+    async fn judge(&mut self, pace: Pace, broken: bool) {
+        let how = match (broken, pace) {
             (true, _) => Answered::NotANumber,
-            (false, true) => Answered::Slowly,
-            (false, false) => Answered::Well,
+            (false, Pace::Over) => Answered::Slowly,
+            (false, Pace::Within) => Answered::Well,
         };
         if let Some(verdict) = self.budget.answered(how) {
             return self.give_up(verdict).await;

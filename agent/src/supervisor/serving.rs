@@ -93,7 +93,7 @@ impl Supervisor {
             },
             features: staged.features,
             budget: self.config.budget.clone(),
-            latency_us_max: staged.card.latency_us_max,
+            latency_objective_us: staged.card.latency_objective_us(),
             window_ms: self.window_ms(model),
             checkpoint_ms: self.config.checkpoint_s * 1000,
         })

@@ -28,6 +28,8 @@ pub struct MergeClass {
     pub since: EpochGeneration,
     /// The reference.
     pub reference: Option<Digest>,
+    /// The latency objective, microseconds.
+    pub latency_objective_us: Option<u32>,
 }
 
 /// Whether a body may be sent as it is.

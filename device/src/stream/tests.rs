@@ -25,6 +25,7 @@ fn pending(body: u64, class: Option<u64>, readiness: Readiness, closed_windows: 
         bundle: Digest([1; 32]),
         since: EpochGeneration::new(1, generation),
         reference: None,
+        latency_objective_us: None,
     });
     Pending {
         body: Handle(body),

@@ -12,7 +12,7 @@ use minicbor::Decoder;
 use std::path::{Path, PathBuf};
 
 /// Fixture and number of its kind in `messages`.
-const KINDS: [(&str, u8); 20] = [
+const KINDS: [(&str, u8); 21] = [
     ("assignment", 0),
     ("statement", 1),
     ("ack", 2),
@@ -24,6 +24,7 @@ const KINDS: [(&str, u8); 20] = [
     ("piece-not-found", 5),
     ("document-receipt", 6),
     ("document-window", 6),
+    ("document-window-misses", 6),
     ("document-gap", 6),
     ("signed-time", 7),
     ("signed-time-show", 7),

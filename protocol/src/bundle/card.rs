@@ -21,6 +21,8 @@ use serde_json::value::RawValue;
 pub const FORMAT: u32 = 1;
 /// Most inputs, and most outputs, of a model.
 pub const TENSORS_MAX: usize = 64;
+/// Longest objective of a latency that windows count against, microseconds: an hour.
+pub const OBJECTIVE_US_MAX: u32 = 3_600_000_000;
 /// Most dimensions of a tensor.
 pub const RANK_MAX: usize = 16;
 
@@ -157,6 +159,14 @@ impl Card {
         Ok(bytes)
     }
 
+    /// The objective against which windows count latencies, microseconds; none above an hour,
+    /// where latencies are no longer told apart.
+    #[must_use]
+    pub fn latency_objective_us(&self) -> Option<u32> {
+        let objective = self.latency_us_max.and_then(|us| u32::try_from(us).ok());
+        objective.filter(|us| *us <= OBJECTIVE_US_MAX)
+    }
+
     fn check(&self) -> Result<(), BadCard> {
         check_tensors("inputs", &self.inputs)?;
         check_tensors("outputs", &self.outputs)?;
@@ -288,6 +298,24 @@ mod tests {
     #[test]
     fn a_card_is_read_as_it_was_written() {
         assert_eq!(Card::parse(written().as_bytes()), Ok(sample()));
+    }
+
+    #[test]
+    fn an_objective_is_one_that_windows_can_count() {
+        for (max, expect) in [
+            (None, None),
+            (Some(0), Some(0)),
+            (Some(20_000), Some(20_000)),
+            (Some(u64::from(OBJECTIVE_US_MAX)), Some(OBJECTIVE_US_MAX)),
+            (Some(u64::from(OBJECTIVE_US_MAX) + 1), None),
+            (Some(u64::MAX), None),
+        ] {
+            let card = Card {
+                latency_us_max: max,
+                ..sample()
+            };
+            assert_eq!(card.latency_objective_us(), expect, "{max:?}");
+        }
     }
 
     #[test]

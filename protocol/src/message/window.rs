@@ -58,6 +58,9 @@ pub struct Window<'b> {
     #[b(11)]
     #[cbor(default)]
     pub features: List<'b, FeatureWindow<'b>, FEATURES_MAX>,
+    /// Requests over the objective of the bundle; absent without one.
+    #[n(12)]
+    pub latency_misses: Option<LatencyMisses>,
 }
 
 /// Failed requests of one kind.
@@ -78,6 +81,17 @@ pub struct LatencyCount {
     #[n(0)]
     pub bucket: u8,
     /// How many.
+    #[n(1)]
+    pub count: u32,
+}
+
+/// Requests over the latency objective of their bundle, counted exactly, unlike by the buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct LatencyMisses {
+    /// The objective, microseconds for each row of a batch: a request over it was too slow.
+    #[n(0)]
+    pub objective_us: u32,
+    /// How many, of all whose latency was measured; ends at its maximum.
     #[n(1)]
     pub count: u32,
 }

@@ -84,6 +84,7 @@ fn window(minute: u64) -> Vec<u8> {
         errors: List::default(),
         latency: List::default(),
         features: List::of(&features),
+        latency_misses: None,
     };
     let device = DeviceId::parse("d").expect("valid");
     bodies::encode(bodies::Content::Window(window), &device, BootId([1; 8]))

@@ -103,6 +103,7 @@ fn class_of(window: &Window<'_>) -> MergeClass {
         bundle: window.bundle,
         since: window.since,
         reference: window.reference,
+        latency_objective_us: window.latency_misses.map(|misses| misses.objective_us),
     }
 }
 

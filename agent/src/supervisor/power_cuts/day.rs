@@ -258,6 +258,7 @@ fn subject(fleet: &Fleet<'_>) -> Subject {
         bundle: fleet.bundle(),
         since: EpochGeneration::new(1, 1),
         reference: Some(Digest([9; 32])),
+        latency_objective_us: None,
     }
 }
 
@@ -278,6 +279,7 @@ fn window(fleet: &Fleet<'_>, started: Millis, ended: Millis, calls: u64) -> Vec<
         errors: List::default(),
         latency: List::default(),
         features: List::of(&features),
+        latency_misses: None,
     })
 }
 

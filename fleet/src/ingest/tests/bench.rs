@@ -177,6 +177,7 @@ fn window(calls: u64) -> Window<'static> {
         errors: List::default(),
         latency: List::default(),
         features: List::default(),
+        latency_misses: None,
     }
 }
 

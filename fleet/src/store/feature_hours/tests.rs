@@ -58,6 +58,7 @@ fn say(store: &InMemory, said: &[Said]) {
             errors: List::default(),
             latency: List::default(),
             features: List::of(features),
+            latency_misses: None,
         };
         let (device, stream, boot) = (id(said.device), StreamId([2; 8]), BootId([4; 8]));
         let document = Document {

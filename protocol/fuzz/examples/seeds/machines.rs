@@ -78,14 +78,17 @@ fn fleet_document() -> Vec<u8> {
     .into_bytes()
 }
 
-/// The window in the committed document, merged with itself.
+/// The windows in the committed documents, each merged with itself.
 fn windows() -> Vec<(&'static str, String, Vec<u8>)> {
-    let document = fixture("document-window");
-    let window = field(payload(&document), 5);
-    let windows = [&[0][..], &part(&window), &part(&window), &part(&window)].concat();
+    let of = |name| {
+        let document = fixture(name);
+        let window = part(&field(payload(&document), 5));
+        [&[0][..], &window, &window, &window].concat()
+    };
     let some: Vec<u8> = (0..60_u8).map(|n| n % 19).collect();
     vec![
-        ("stats", "windows".into(), windows),
+        ("stats", "windows".into(), of("document-window")),
+        ("stats", "windows-misses".into(), of("document-window-misses")),
         ("stats", "counts".into(), [&[1, 3][..], &some].concat()),
         (
             "stats",

@@ -59,6 +59,7 @@ fn pending(body: u64, input: &mut Reader<'_>) -> Pending {
             bundle: Digest([class; 32]),
             since: EpochGeneration::new(1, 1),
             reference: None,
+            latency_objective_us: None,
         }),
         readiness: if readiness == 0 {
             Readiness::Ready

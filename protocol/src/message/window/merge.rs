@@ -2,7 +2,7 @@
 //!
 //! Needs room for one feature, not for a window; never merges what was counted differently.
 
-use super::{ErrorCount, FeatureWindow, LatencyCount, Window};
+use super::{ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Window};
 use crate::limits::ERROR_CODES_MAX;
 use crate::stats::LatencyFold;
 use crate::time::Millis;
@@ -25,6 +25,8 @@ pub enum CannotMerge {
     Entry,
     /// The reference, or the number of its features or bins.
     Reference,
+    /// The latency objective, or only one of them has one.
+    Objective,
 }
 
 impl fmt::Display for CannotMerge {
@@ -32,6 +34,7 @@ impl fmt::Display for CannotMerge {
         f.write_str(match self {
             Self::Entry => "the windows belong to different entries",
             Self::Reference => "the windows were counted against different references",
+            Self::Objective => "the windows were counted against different latency objectives",
         })
     }
 }
@@ -50,15 +53,19 @@ impl<'w, 'b> Merged<'w, 'b> {
         let alike = earlier.features.len() == later.features.len()
             && bins(earlier).eq(bins(later))
             && earlier.reference == later.reference;
-        if alike {
-            Ok(Self {
-                earlier,
-                later,
-                started: earlier.started,
-            })
-        } else {
-            Err(CannotMerge::Reference)
+        if !alike {
+            return Err(CannotMerge::Reference);
         }
+        // Of a sum with another objective, or with none, nobody could say which requests it counts.
+        let objective = |w: &Window<'b>| w.latency_misses.map(|misses| misses.objective_us);
+        if objective(earlier) != objective(later) {
+            return Err(CannotMerge::Objective);
+        }
+        Ok(Self {
+            earlier,
+            later,
+            started: earlier.started,
+        })
     }
 
     /// The windows are of two boots, whose monotonic clocks have nothing in common: the merged
@@ -89,6 +96,14 @@ impl<'w, 'b> Merged<'w, 'b> {
         sum
     }
 
+    fn latency_misses(&self) -> Option<LatencyMisses> {
+        let both = self.earlier.latency_misses.zip(self.later.latency_misses);
+        both.map(|(earlier, later)| LatencyMisses {
+            count: earlier.count.saturating_add(later.count),
+            ..earlier
+        })
+    }
+
     fn latency(&self) -> LatencyFold {
         let mut sum = LatencyFold::default();
         let both = self.earlier.latency.iter().chain(self.later.latency.iter());
@@ -100,10 +115,10 @@ impl<'w, 'b> Merged<'w, 'b> {
 impl Encode<()> for Merged<'_, '_> {
     fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut ()) -> Result<(), Error<W::Error>> {
         let (a, b) = (self.earlier, self.later);
-        let (errors, latency) = (self.errors(), self.latency());
+        let (errors, latency, misses) = (self.errors(), self.latency(), self.latency_misses());
         let unix = b.unix.or(a.unix);
-        let optional = u64::from(a.reference.is_some()) + u64::from(unix.is_some());
-        e.map(10 + optional)?;
+        let optional = [a.reference.is_some(), unix.is_some(), misses.is_some()];
+        e.map(10 + optional.into_iter().map(u64::from).sum::<u64>())?;
         e.u8(0)?
             .encode(&a.model)?
             .u8(1)?
@@ -131,6 +146,9 @@ impl Encode<()> for Merged<'_, '_> {
             let mut counts = a.counts();
             counts.merge(&b.counts());
             FeatureWindow::of(&counts, a.bins.len()).encode(e, ctx)?;
+        }
+        if let Some(misses) = misses {
+            e.u8(12)?.encode(misses)?;
         }
         Ok(())
     }

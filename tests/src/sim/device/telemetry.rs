@@ -192,6 +192,7 @@ fn subject(model: &ModelId, bundle: Digest, since: EpochGeneration) -> Subject {
         bundle,
         since,
         reference: Some(bundle),
+        latency_objective_us: None,
     }
 }
 

@@ -37,6 +37,7 @@ pub(in crate::supervisor::outbox) fn window(
         errors: List::default(),
         latency: List::default(),
         features: List::of(&features),
+        latency_misses: None,
     };
     encode(
         Content::Window(window),
