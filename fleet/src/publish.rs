@@ -15,6 +15,7 @@ use crate::controller::{Controller, Error};
 use crate::store::{StoreError, Tx};
 
 mod apart;
+mod countable;
 mod files;
 mod online;
 mod stage;
@@ -170,6 +171,11 @@ fn store(
     }
     for release in releases {
         tx.add_release(&release.statement, &release.signed, &release.reaches, now)?;
+        tx.set_countable(
+            &release.statement.model,
+            &release.statement.version,
+            &release.countable,
+        )?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod evidence;
 mod facts;
 mod make;
+mod measurable;
 
 use muster_fleet::planner::{
     self, DeviceExplanation, Order, Plan, Policy, Record, Rollout, RolloutExplanation, RolloutId,

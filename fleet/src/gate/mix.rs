@@ -27,7 +27,7 @@ pub(super) fn judge(facts: Facts<'_>, margin: Share, alpha: Alpha) -> Verdict {
     let Some(classes) = facts.control.and_then(|c| compared(facts.canary, c)) else {
         return Verdict::missing(
             "prediction mix: fewer than two devices of the ring or of its control have predicted \
-             classes"
+             classes that are counted alike"
                 .to_owned(),
         );
     };

@@ -18,10 +18,10 @@ use muster_protocol::tuf::fleet_document::PATH;
 
 use super::online::refused;
 use super::stage::Staged;
-use super::{Publication, files};
+use super::{Publication, countable, files};
 use crate::blobs::Blobs;
 use crate::controller::{Controller, Error};
-use crate::store::Tx;
+use crate::store::{Countable, Tx};
 
 /// A release that is not published yet.
 pub(super) struct NewRelease {
@@ -30,6 +30,8 @@ pub(super) struct NewRelease {
     pub(super) signed: Vec<u8>,
     /// Digests of card, hash list and layers.
     pub(super) reaches: Vec<Digest>,
+    /// What gates can count of it.
+    pub(super) countable: Countable,
 }
 
 impl NewRelease {
@@ -73,7 +75,7 @@ impl Controller {
     async fn with_blobs(&self, statement: Statement, signed: Vec<u8>) -> Result<NewRelease, Error> {
         let blobs = self.blobs().clone();
         let checked = tokio::task::spawn_blocking(move || {
-            let reaches = reaches(&blobs, &statement)?;
+            let (manifest, reaches) = reaches(&blobs, &statement)?;
             blobs
                 .put(Digest::of(&signed), &signed)
                 .map_err(Error::Blob)?;
@@ -81,6 +83,7 @@ impl Controller {
                 statement,
                 signed,
                 reaches,
+                countable: countable::countable(&blobs, &manifest),
             })
         });
         checked.await.map_err(|_| Error::Stopping)?
@@ -205,8 +208,8 @@ fn check_ranks(tx: &Tx<'_>, new: &[(Statement, Vec<u8>)]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Card, hash list and layers of a bundle; all must be here.
-fn reaches(blobs: &Blobs, statement: &Statement) -> Result<Vec<Digest>, Error> {
+/// The manifest of a bundle with its card, hash list and layers; all must be here.
+fn reaches(blobs: &Blobs, statement: &Statement) -> Result<(Manifest, Vec<Digest>), Error> {
     let missing = |what: &str, digest: Digest| Error::Refused {
         why: format!(
             "{what} {digest} of {} {} is missing",
@@ -249,5 +252,5 @@ fn reaches(blobs: &Blobs, statement: &Statement) -> Result<Vec<Digest>, Error> {
         let list: HashList<'_> = cbor::decode(&bytes).map_err(refused)?;
         manifest.check_hash_list(&list).map_err(refused)?;
     }
-    Ok(reaches)
+    Ok((manifest, reaches))
 }

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::column::{self, bits};
-use super::{StoreError, Tx};
+use super::{Countable, StoreError, Tx};
 
 /// A release as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,6 +63,52 @@ impl Tx<'_> {
             insert.execute(params![digest.0, reached.0])?;
         }
         Ok(())
+    }
+
+    /// Keeps what gates can count of a release.
+    pub(crate) fn set_countable(
+        &self,
+        model: &ModelId,
+        version: &Version,
+        countable: &Countable,
+    ) -> Result<(), StoreError> {
+        self.0.execute(
+            "UPDATE releases SET countable = ? WHERE model = ? AND version = ?",
+            params![
+                column::to_cbor(countable),
+                model.as_str(),
+                version.as_str()
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// What gates can count of a release; none when it was published before there was such.
+    pub(crate) fn countable(
+        &self,
+        model: &ModelId,
+        version: &Version,
+    ) -> Result<Option<Countable>, StoreError> {
+        let sql = "SELECT countable FROM releases
+                   WHERE model = ? AND version = ? AND countable IS NOT NULL";
+        let mut statement = self.0.prepare_cached(sql)?;
+        let row = |row: &Row<'_>| column::from_cbor(row, 0);
+        let found = statement.query_row([model.as_str(), version.as_str()], row);
+        Ok(found.optional()?)
+    }
+
+    /// The same of the release that brought a bundle.
+    pub(super) fn countable_of_bundle(
+        &self,
+        model: &ModelId,
+        bundle: &Digest,
+    ) -> Result<Option<Countable>, StoreError> {
+        let sql = "SELECT countable FROM releases
+                   WHERE model = ? AND bundle = ? AND countable IS NOT NULL";
+        let mut statement = self.0.prepare_cached(sql)?;
+        let row = |row: &Row<'_>| column::from_cbor(row, 0);
+        let found = statement.query_row(params![model.as_str(), bundle.0], row);
+        Ok(found.optional()?)
     }
 
     /// Digest and size of the signed statement of a release.

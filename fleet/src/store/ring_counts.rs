@@ -9,12 +9,10 @@ use muster_fleet::planner::State;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
 use muster_protocol::message::Window;
-use muster_protocol::stats::LatencyFold;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
-use super::windows::{read_latency, write_latency};
-use super::{StoreError, Tx};
+use super::{Countable, StoreError, Tx};
 
 /// On which side of a comparison a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +43,22 @@ pub(crate) struct RingCounts {
     pub(crate) calls: u64,
     /// Failed requests by code.
     pub(crate) errors: BTreeMap<u8, u64>,
-    /// Latencies of requests.
-    pub(crate) latency: LatencyFold,
+    /// Requests whose latency was measured, of windows that count against the objective of the
+    /// release that the rollout brings.
+    pub(crate) latencies: u64,
+    /// Of those, requests over it.
+    pub(crate) latency_misses: u64,
+    /// Predictions by bin of the release's first output, of bundles whose bins mean the same.
+    pub(crate) classes: BTreeMap<u32, u64>,
+}
+
+/// What a rollout brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Released {
+    /// The bundle.
+    pub(crate) bundle: Digest,
+    /// What gates can count of it.
+    pub(crate) countable: Countable,
 }
 
 /// Sums of one device with what they are of.
@@ -73,34 +85,57 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         for standing in self.planned_that_go_on(Some(&window.model))? {
             let rollout = standing.id.0.cast_signed();
-            let Some(released) = self.bundle_of_rollout(rollout)? else {
+            let Some(released) = self.released_by(rollout)? else {
                 continue;
             };
             let told = self.told(rollout, device)?;
             let place = match told {
-                Some(told) if window.bundle == released && window.since >= told.since => {
+                Some(told) if window.bundle == released.bundle && window.since >= told.since => {
                     Some((told.ring, Arm::Ring))
                 }
-                None if window.bundle != released => match standing.state {
+                None if window.bundle != released.bundle => match standing.state {
                     State::Running { ring, .. } => Some((ring, Arm::Control)),
                     _ => None,
                 },
                 _ => None,
             };
             if let Some((ring, arm)) = place {
-                self.count_for_ring(rollout, ring, arm, device, window)?;
+                let countable = self.countable_in(window, &released)?;
+                let counts = RingCounts::of(window, &countable);
+                self.count_for_ring(rollout, ring, arm, device, window, &counts)?;
             }
         }
         Ok(())
     }
 
-    /// The bundle of the release that a rollout brings, once it is published.
-    pub(crate) fn bundle_of_rollout(&self, rollout: i64) -> Result<Option<Digest>, StoreError> {
-        let sql = "SELECT r.bundle FROM rollouts o
+    /// What of a window can be compared with those of a release.
+    fn countable_in(
+        &self,
+        window: &Window<'_>,
+        released: &Released,
+    ) -> Result<Countable, StoreError> {
+        if window.bundle == released.bundle {
+            return Ok(released.countable);
+        }
+        let other = self.countable_of_bundle(&window.model, &window.bundle)?;
+        Ok(released.countable.shared_with(&other.unwrap_or_default()))
+    }
+
+    /// The release that a rollout brings, once it is published.
+    pub(crate) fn released_by(&self, rollout: i64) -> Result<Option<Released>, StoreError> {
+        let sql = "SELECT r.bundle, r.countable IS NULL, r.countable FROM rollouts o
                    JOIN releases r ON r.model = o.model AND r.version = o.version
                    WHERE o.rollout = ?";
         let mut statement = self.0.prepare_cached(sql)?;
-        let found = statement.query_row([rollout], |row| column::digest(row, 0));
+        let found = statement.query_row([rollout], |row| {
+            Ok(Released {
+                bundle: column::digest(row, 0)?,
+                countable: match row.get(1)? {
+                    true => Countable::default(),
+                    false => column::from_cbor(row, 2)?,
+                },
+            })
+        });
         Ok(found.optional()?)
     }
 
@@ -111,6 +146,7 @@ impl Tx<'_> {
         arm: Arm,
         device: &DeviceId,
         window: &Window<'_>,
+        counts: &RingCounts,
     ) -> Result<(), StoreError> {
         let key = params![
             rollout,
@@ -120,22 +156,22 @@ impl Tx<'_> {
             window.bundle.0
         ];
         let mut select = self.0.prepare_cached(
-            "SELECT since_epoch, since_generation, closed_windows, soaked_ms, calls, errors, latency
-             FROM ring_counts
+            "SELECT since_epoch, since_generation, closed_windows, soaked_ms, calls, errors, latencies,
+             latency_misses, classes FROM ring_counts
              WHERE rollout = ? AND ring = ? AND arm = ? AND device = ? AND bundle = ?",
         )?;
-        let before = select.query_row(key, |row| Ok((column::pair(row, 0)?, counts(row, 2)?)));
+        let before = select.query_row(key, |row| Ok((column::pair(row, 0)?, read(row, 2)?)));
         let (since, mut sums) = match before.optional()? {
             // A deliberate retry begins anew.
             Some((since, sums)) if since == window.since => (since, sums),
             Some((since, _)) if since > window.since => return Ok(()),
             Some(_) | None => (window.since, RingCounts::default()),
         };
-        sums.add(window);
+        sums.add(counts);
         let mut upsert = self.0.prepare_cached(
             "INSERT OR REPLACE INTO ring_counts (rollout, ring, arm, device, bundle, since_epoch,
-             since_generation, closed_windows, soaked_ms, calls, errors, latency)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             since_generation, closed_windows, soaked_ms, calls, errors, latencies, latency_misses,
+             classes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         upsert.execute(params![
             rollout,
@@ -149,7 +185,9 @@ impl Tx<'_> {
             bits(sums.soaked_ms),
             bits(sums.calls),
             column::to_json(&sums.errors)?,
-            write_latency(&sums.latency),
+            bits(sums.latencies),
+            bits(sums.latency_misses),
+            column::to_json(&sums.classes)?,
         ])?;
         Ok(())
     }
@@ -162,7 +200,7 @@ impl Tx<'_> {
     ) -> Result<Vec<RingCountsRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT arm, device, bundle, since_epoch, since_generation, closed_windows, soaked_ms,
-             calls, errors, latency FROM ring_counts WHERE rollout = ? AND ring = ?
+             calls, errors, latencies, latency_misses, classes FROM ring_counts WHERE rollout = ? AND ring = ?
              ORDER BY arm, device, bundle",
         )?;
         let rows = statement.query_map(params![rollout, ring], |row| {
@@ -174,7 +212,7 @@ impl Tx<'_> {
                 device: column::id(row, 1)?,
                 bundle: column::digest(row, 2)?,
                 since: column::pair(row, 3)?,
-                counts: counts(row, 5)?,
+                counts: read(row, 5)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -182,32 +220,65 @@ impl Tx<'_> {
 }
 
 impl RingCounts {
-    fn add(&mut self, window: &Window<'_>) {
-        let add = |mine: &mut u64, more: u64| *mine = mine.saturating_add(more);
-        add(&mut self.closed_windows, window.closed_windows.into());
-        add(
-            &mut self.soaked_ms,
-            window.ended.0.saturating_sub(window.started.0),
-        );
-        add(&mut self.calls, window.calls);
+    /// What one window counts.
+    fn of(window: &Window<'_>, countable: &Countable) -> Self {
+        let latencies = countable.latencies(window);
+        let mut counts = Self {
+            closed_windows: window.closed_windows.into(),
+            soaked_ms: window.ended.0.saturating_sub(window.started.0),
+            calls: window.calls,
+            latencies: latencies.measured,
+            latency_misses: latencies.misses,
+            ..Self::default()
+        };
         for error in window.errors.iter() {
-            add(
-                self.errors.entry(error.code).or_default(),
-                error.count.into(),
-            );
+            add(&mut counts.errors, error.code, error.count.into());
         }
-        for count in window.latency.iter() {
-            self.latency.add(count.bucket, count.count);
+        let bins = countable.output(window).map(|output| output.bins);
+        for (bin, count) in (0..).zip(bins.iter().flat_map(|bins| bins.iter())) {
+            add(&mut counts.classes, bin, count.into());
+        }
+        counts
+    }
+
+    fn add(&mut self, more: &Self) {
+        for (mine, more) in [
+            (&mut self.closed_windows, more.closed_windows),
+            (&mut self.soaked_ms, more.soaked_ms),
+            (&mut self.calls, more.calls),
+            (&mut self.latencies, more.latencies),
+            (&mut self.latency_misses, more.latency_misses),
+        ] {
+            *mine = mine.saturating_add(more);
+        }
+        for (code, count) in &more.errors {
+            add(&mut self.errors, *code, *count);
+        }
+        for (bin, count) in &more.classes {
+            add(&mut self.classes, *bin, *count);
         }
     }
 }
 
-fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<RingCounts> {
+/// What was not counted takes no room.
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64) {
+    if more > 0 {
+        let count = counts.entry(key).or_default();
+        *count = count.saturating_add(more);
+    }
+}
+
+fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<RingCounts> {
     Ok(RingCounts {
         closed_windows: column::number(row, first)?,
         soaked_ms: column::number(row, first + 1)?,
         calls: column::number(row, first + 2)?,
         errors: column::from_json(row, first + 3)?,
-        latency: read_latency(&row.get::<_, Vec<u8>>(first + 4)?),
+        latencies: column::number(row, first + 4)?,
+        latency_misses: column::number(row, first + 5)?,
+        classes: column::from_json(row, first + 6)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,7 +171,7 @@ fn errors(window: &Window<'_>) -> u64 {
 }
 
 /// Five bytes for each bucket that is not empty: bucket, count.
-pub(super) fn write_latency(latency: &LatencyFold) -> Vec<u8> {
+fn write_latency(latency: &LatencyFold) -> Vec<u8> {
     let entry = |(bucket, count): (u8, u32)| {
         let mut bytes = [bucket, 0, 0, 0, 0];
         bytes[1..].copy_from_slice(&count.to_le_bytes());

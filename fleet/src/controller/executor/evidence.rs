@@ -32,7 +32,7 @@ pub(super) fn gates(policy: &Policy) -> Result<Vec<Vec<Gate>>, String> {
                 .map(|(nth, gate)| {
                     let read: Result<Gate, _> = serde_json::from_value(gate.clone());
                     let gate = read.map_err(|error| error.to_string());
-                    gate.and_then(measurable)
+                    gate.and_then(written_here)
                         .map_err(|error| format!("rings[{at}].gates[{nth}]: {error}"))
                 })
                 .collect()
@@ -40,18 +40,9 @@ pub(super) fn gates(policy: &Policy) -> Result<Vec<Vec<Gate>>, String> {
         .collect()
 }
 
-/// What this controller has no counts for is refused, and not held for ever.
-fn measurable(gate: Gate) -> Result<Gate, String> {
+/// A ring has its approval elsewhere.
+fn written_here(gate: Gate) -> Result<Gate, String> {
     match gate {
-        Gate::PredictionMix { .. } => Err(
-            "devices do not report predicted classes yet: hint: leave the gate prediction_mix away"
-                .to_owned(),
-        ),
-        Gate::LatencyMisses(_) => Err(
-            "devices do not count misses of an objective yet: hint: leave the gate latency_misses \
-             away; latency_us_max of the card holds on each device"
-                .to_owned(),
-        ),
         Gate::ManualApproval => {
             Err("hint: write approval = \"manual\" into the ring instead".to_owned())
         }
@@ -167,7 +158,9 @@ fn of_counts(counts: &RingCounts) -> DeviceCounts {
         soaked_ms: counts.soaked_ms,
         ok: counts.calls,
         errors: counts.errors.clone(),
-        latencies: counts.latency.n(),
+        latencies: counts.latencies,
+        latency_misses: counts.latency_misses,
+        classes: counts.classes.clone(),
         ..DeviceCounts::default()
     }
 }

@@ -12,7 +12,7 @@ use muster_protocol::message::Settings;
 use muster_protocol::time::UnixSeconds;
 
 use super::super::rollouts::assign;
-use super::{Made, Sight, evidence, facts, id_of, log};
+use super::{Made, Sight, evidence, facts, id_of, log, measurable};
 use crate::controller::Error;
 use crate::dispatch::Director;
 use crate::store::{RolloutRow, RolloutToStore, Told, ToldBack, Tx};
@@ -35,12 +35,13 @@ pub(super) fn first_plan(
     now: UnixSeconds,
 ) -> Result<Plan, Error> {
     let refused = |why: String| Error::Refused { why };
-    evidence::gates(&policy).map_err(refused)?;
+    let gates = evidence::gates(&policy).map_err(refused)?;
     if tx.statement(&policy.model, &policy.version)?.is_none() {
         let what = format!("the release {} {}", policy.model, policy.version);
         return Err(Error::NotFound { what });
     }
     let inventory = inventory(tx, id_of(rollout), &policy.model, &policy.version)?;
+    measurable::check(tx, &policy, &gates, &inventory)?;
     let made = Plan::make(id_of(rollout), policy, &inventory, now);
     made.map_err(|error| refused(sentence(&error.to_string()).to_owned()))
 }
@@ -96,9 +97,8 @@ pub(super) fn sight(tx: &Tx<'_>, rollout: i64, now: UnixSeconds) -> Result<Sight
     let policy = &plan.policy;
     let inventory = inventory(tx, plan.rollout, &policy.model, &policy.version)?;
     let plan = plan.amended(&standing, &inventory, now).unwrap_or(plan);
-    let bundle = tx.bundle_of_rollout(rollout)?;
-    let evidence = match bundle {
-        Some(bundle) => evidence::of_rings(tx, &plan, bundle, &inventory)?,
+    let evidence = match tx.released_by(rollout)? {
+        Some(released) => evidence::of_rings(tx, &plan, released.bundle, &inventory)?,
         None => Vec::new(),
     };
     let situation = Situation::of(&plan, &standing, &inventory, &evidence, now);

@@ -10,6 +10,9 @@ CREATE INDEX rollouts_that_go_on ON rollouts (rollout) WHERE ended = 0;
 -- When anything that the device has signed was taken last.
 ALTER TABLE devices ADD COLUMN last_contact INTEGER;
 
+-- What gates can count of its windows, as CBOR. None: it was published before there was such.
+ALTER TABLE releases ADD COLUMN countable BLOB;
+
 CREATE TABLE plans (
     rollout INTEGER NOT NULL,
     plan INTEGER NOT NULL,
@@ -57,7 +60,11 @@ CREATE TABLE ring_counts (
     calls INTEGER NOT NULL,
     -- JSON: by code.
     errors TEXT NOT NULL,
-    latency BLOB NOT NULL,
+    -- Requests of windows that count against the objective of the release, and those over it.
+    latencies INTEGER NOT NULL,
+    latency_misses INTEGER NOT NULL,
+    -- JSON: by bin of the first output, of bundles whose bins mean the same.
+    classes TEXT NOT NULL,
     PRIMARY KEY (rollout, ring, arm, device, bundle)
 ) STRICT, WITHOUT ROWID;
 

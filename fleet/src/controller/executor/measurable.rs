@@ -1,0 +1,231 @@
+//! Which gates could ever be judged of a release: what nothing is counted for is refused when a
+//! policy is applied, and not held for ever.
+//!
+//! Never looks at counts, only at what the bundles say that is counted.
+
+use std::collections::BTreeMap;
+
+use muster_fleet::gate::{Gate, Tolerance};
+use muster_fleet::planner::{Inventory, Policy};
+use muster_protocol::id::Version;
+
+use crate::controller::Error;
+use crate::store::{Countable, Tx};
+
+/// What the version that a policy brings counts, and the one before it.
+struct Versions<'a> {
+    model: &'a str,
+    new: &'a Version,
+    counts: Countable,
+    /// What most devices run, and what that counts, if it is known.
+    before: Option<(&'a Version, Option<Countable>)>,
+}
+
+/// Refuses gates for which devices count nothing.
+///
+/// # Errors
+/// [`Error::Refused`] with a sentence that says which, because of what, and what to do.
+pub(super) fn check(
+    tx: &Tx<'_>,
+    policy: &Policy,
+    gates: &[Vec<Gate>],
+    inventory: &Inventory,
+) -> Result<(), Error> {
+    let counts = tx.countable(&policy.model, &policy.version)?;
+    let before = match version_before(policy, inventory) {
+        Some(version) => Some((version, tx.countable(&policy.model, version)?)),
+        None => None,
+    };
+    let versions = Versions {
+        model: policy.model.as_str(),
+        new: &policy.version,
+        counts: counts.unwrap_or_default(),
+        before,
+    };
+    for (ring, gates) in gates.iter().enumerate() {
+        for (nth, gate) in gates.iter().enumerate() {
+            let checked = versions.check(gate);
+            checked.map_err(|why| Error::Refused {
+                why: format!("rings[{ring}].gates[{nth}]: {why}"),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What most devices have of the model: the control of the first ring.
+fn version_before<'a>(policy: &Policy, inventory: &'a Inventory) -> Option<&'a Version> {
+    let mut devices: BTreeMap<&Version, usize> = BTreeMap::new();
+    let previous = inventory.devices().iter();
+    let previous = previous.filter_map(|facts| facts.previous.as_ref());
+    for version in previous.filter(|version| **version != policy.version) {
+        *devices.entry(version).or_default() += 1;
+    }
+    let most = devices.into_iter().max_by_key(|(_, devices)| *devices);
+    most.map(|(version, _)| version)
+}
+
+impl Versions<'_> {
+    fn check(&self, gate: &Gate) -> Result<(), String> {
+        match gate {
+            Gate::LatencyMisses(tolerance) => self.check_latency(tolerance),
+            Gate::PredictionMix { .. } => self.check_mix(),
+            Gate::InstalledShare { .. }
+            | Gate::SelfTestRefusals { .. }
+            | Gate::CrashesAndReverts { .. }
+            | Gate::ErrorRate(_)
+            | Gate::SoakTime { .. }
+            | Gate::MinimumDevices { .. }
+            | Gate::MinimumInferences { .. }
+            | Gate::ManualApproval => Ok(()),
+        }
+    }
+
+    fn check_latency(&self, tolerance: &Tolerance) -> Result<(), String> {
+        let Self { model, new, .. } = self;
+        let Some(objective_us) = self.counts.latency_objective_us else {
+            return Err(format!(
+                "latency misses of {model} {new} are not counted: because its card has no \
+                 latency_us_max, or it was published before they were: hint: build it with \
+                 --latency-ms-max, or leave the gate latency_misses away"
+            ));
+        };
+        match self.before {
+            Some((before, Some(counts)))
+                if tolerance.limit().is_none()
+                    && counts.latency_objective_us != Some(objective_us) =>
+            {
+                Err(format!(
+                    "latency misses of {model} {new} cannot be compared with those of {before}: \
+                     because their cards have different latency_us_max: hint: give the gate \
+                     latency_misses a limit"
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_mix(&self) -> Result<(), String> {
+        let Self { model, new, .. } = self;
+        if self.counts.classes.is_none() {
+            return Err(format!(
+                "classes that {model} {new} predicts are not counted: because its reference counts \
+                 no output, or it was published before they were: hint: build it with --reference, \
+                 or leave the gate prediction_mix away"
+            ));
+        }
+        match self.before {
+            Some((before, counts)) if !self.counts.has_classes_of(&counts.unwrap_or_default()) => {
+                Err(format!(
+                    "classes that {model} {new} predicts cannot be compared with those of \
+                     {before}: because their references do not count the same output by the same \
+                     edges: hint: leave the gate prediction_mix away"
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_fleet::planner::DeviceFacts;
+    use muster_protocol::digest::Digest;
+    use muster_protocol::id::DeviceId;
+
+    use super::*;
+    use crate::store::Classes;
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).expect("valid")
+    }
+
+    fn counts(latency_objective_us: Option<u32>, meaning: Option<u8>) -> Countable {
+        Countable {
+            latency_objective_us,
+            classes: meaning.map(|meaning| Classes {
+                reference: Digest([1; 32]),
+                feature: 0,
+                bins: 4,
+                meaning: Digest([meaning; 32]),
+            }),
+        }
+    }
+
+    fn check(gate: &str, new: Countable, before: Option<Option<Countable>>, expect: &str) {
+        let (new_version, old) = (version("2.0.0"), version("1.0.0"));
+        let versions = Versions {
+            model: "bearing",
+            new: &new_version,
+            counts: new,
+            before: before.map(|counts| (&old, counts)),
+        };
+        let parsed: Gate = serde_json::from_str(gate).expect("a gate");
+        match versions.check(&parsed) {
+            Ok(()) => assert_eq!(expect, "", "{gate} {before:?}"),
+            Err(said) => {
+                assert!(!expect.is_empty() && said.contains(expect), "{said}");
+                assert!(said.contains("because") && said.contains("hint"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn latency_misses_need_an_objective_and_something_to_compare_with() {
+        let (limit, margin) = (
+            r#"{ "gate": "latency_misses", "limit": 0.05 }"#,
+            r#"{ "gate": "latency_misses", "margin": 0.01 }"#,
+        );
+        let (none, one, other) = (
+            counts(None, None),
+            counts(Some(5), None),
+            counts(Some(6), None),
+        );
+        for gate in [limit, margin] {
+            check(gate, none, Some(Some(one)), "has no latency_us_max");
+            check(gate, one, Some(Some(one)), "");
+            check(gate, one, Some(None), "");
+            check(gate, one, None, "");
+        }
+        check(limit, one, Some(Some(other)), "");
+        check(margin, one, Some(Some(other)), "with those of 1.0.0");
+        check(margin, one, Some(Some(none)), "different latency_us_max");
+    }
+
+    #[test]
+    fn a_mix_needs_an_output_with_the_edges_of_the_version_before() {
+        let mix = r#"{ "gate": "prediction_mix", "margin": 0.05 }"#;
+        let (none, one, other) = (
+            counts(None, None),
+            counts(None, Some(5)),
+            counts(None, Some(6)),
+        );
+        check(mix, none, Some(Some(one)), "its reference counts no output");
+        check(mix, one, Some(Some(one)), "");
+        check(mix, one, None, "");
+        check(mix, one, Some(Some(other)), "the same edges");
+        check(mix, one, Some(Some(none)), "the same edges");
+        check(mix, one, Some(None), "the same edges");
+    }
+
+    #[test]
+    fn the_version_before_is_what_most_devices_have() {
+        let policy = "model = 'bearing'\nversion = '2.0.0'\nmembership = 'frozen'\n\
+                      on_halt = 'hold'\n[[rings]]\nname = 'all'\nreach = { percent = 100 }\n\
+                      soak_s = 0\ndeadline_s = 20\n";
+        let policy = Policy::read(policy).expect("a policy");
+        let check = |previous: &[&str], expect: Option<&str>| {
+            let devices = previous.iter().enumerate().map(|(n, text)| DeviceFacts {
+                previous: Version::parse(text).ok(),
+                ..DeviceFacts::new(DeviceId::parse(&format!("press-{n}")).expect("valid"))
+            });
+            let inventory = Inventory::new(devices.collect());
+            let found = version_before(&policy, &inventory);
+            assert_eq!(found, expect.map(version).as_ref(), "{previous:?}");
+        };
+        check(&[], None);
+        check(&["", ""], None);
+        check(&["2.0.0", "2.0.0"], None);
+        check(&["1.0.0", "0.9.0", "1.0.0", "2.0.0", "2.0.0", "2.0.0"], Some("1.0.0"));
+    }
+}

@@ -1,0 +1,145 @@
+//! What gates can count of a release, read from the card and the reference of its bundle.
+//!
+//! Never refuses a release: what cannot be read is not counted, and the log says why.
+
+use muster_protocol::bundle::manifest::{LayerKind, Manifest};
+use muster_protocol::bundle::reference::Source;
+use muster_protocol::bundle::{Card, FeatureReference, Reference};
+use muster_protocol::cbor;
+use muster_protocol::digest::Digest;
+use muster_protocol::limits::WHOLE_BYTES_MAX;
+
+use crate::blobs::Blobs;
+use crate::bundle::unpacked;
+use crate::store::{Classes, Countable};
+
+/// What the windows of a bundle count.
+pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
+    let said = |what: &str, because: String| {
+        tracing::warn!("failed to read {what} for gates: because {because}");
+    };
+    let objective = objective_us(blobs, manifest);
+    let classes = classes(blobs, manifest);
+    Countable {
+        latency_objective_us: objective
+            .map_err(|because| said("the card", because))
+            .unwrap_or_default(),
+        classes: classes
+            .map_err(|because| said("the reference", because))
+            .unwrap_or_default(),
+    }
+}
+
+fn objective_us(blobs: &Blobs, manifest: &Manifest) -> Result<Option<u32>, String> {
+    let card = Card::parse(&read(blobs, manifest.card.digest)?);
+    let card = card.map_err(|bad| bad.to_string())?;
+    Ok(card.latency_objective_us())
+}
+
+fn classes(blobs: &Blobs, manifest: &Manifest) -> Result<Option<Classes>, String> {
+    let Some(layer) = manifest.layer(LayerKind::Reference) else {
+        return Ok(None);
+    };
+    if layer.blob_size > u64::from(WHOLE_BYTES_MAX) {
+        return Err("it is too large".to_owned());
+    }
+    let bytes = unpacked(layer, read(blobs, layer.digest)?).map_err(|broken| broken.to_string())?;
+    of_reference(layer.blob_digest, &bytes)
+}
+
+fn of_reference(digest: Digest, bytes: &[u8]) -> Result<Option<Classes>, String> {
+    let reference: Reference<'_> = cbor::decode(bytes).map_err(|error| error.to_string())?;
+    let mut features = (0_u8..).zip(reference.features.iter());
+    let output = features.find(|(_, feature)| feature.source == Source::Output);
+    let Some((place, output)) = output else {
+        return Ok(None);
+    };
+    let scale = output.scale();
+    let scale = scale.map_err(|bad| format!("{:?} cannot be counted: {bad:?}", output.name))?;
+    Ok(Some(Classes {
+        reference: digest,
+        feature: place,
+        bins: u8::try_from(scale.bins()).map_err(|_| "it has too many bins".to_owned())?,
+        meaning: meaning(&output),
+    }))
+}
+
+/// How it was distributed when it was made does not matter: bins mean the same all the same.
+fn meaning(output: &FeatureReference<'_>) -> Digest {
+    let edges: Vec<u32> = output.edges.iter().collect();
+    let meaning = (output.name, output.tensor, output.element, edges);
+    Digest::of(&cbor::to_vec(&meaning))
+}
+
+fn read(blobs: &Blobs, digest: Digest) -> Result<Vec<u8>, String> {
+    let found = blobs.read(digest, u64::from(WHOLE_BYTES_MAX));
+    let found = found.map_err(|error| error.to_string())?;
+    found.ok_or_else(|| format!("the blob {digest} is not there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_protocol::cbor::List;
+    use muster_protocol::stats::Transform;
+
+    use super::*;
+
+    const EDGES: [f32; 3] = [0.0, 1.0, 2.0];
+
+    fn check(features: &[(Source, &str, u32, &[f32])], expect: Option<(u8, u8)>) -> Option<Digest> {
+        let numbers: Vec<(Vec<u32>, Vec<u32>)> = features
+            .iter()
+            .map(|(_, _, mean, edges)| {
+                let bits = edges.iter().map(|edge| edge.to_bits()).collect();
+                (bits, vec![*mean; edges.len() + 1])
+            })
+            .collect();
+        let features: Vec<FeatureReference<'_>> = features
+            .iter()
+            .zip(&numbers)
+            .map(|((source, name, mean, _), (edges, counts))| FeatureReference {
+                name,
+                source: *source,
+                tensor: 0,
+                element: 0,
+                transform: Transform::Identity,
+                mean: (*mean as f32).to_bits(),
+                deviation: 1_f32.to_bits(),
+                edges: List::of(edges),
+                counts: List::of(counts),
+                missing: 0,
+            })
+            .collect();
+        let bytes = cbor::to_vec(&Reference {
+            rows: 100,
+            features: List::of(&features),
+        });
+        let found = of_reference(Digest::of(&bytes), &bytes).expect("a reference");
+        let place = found.map(|classes| (classes.feature, classes.bins));
+        assert_eq!(place, expect, "{features:?}");
+        found.map(|classes| classes.meaning)
+    }
+
+    #[test]
+    fn the_first_output_gives_the_classes() {
+        let (input, output) = (Source::Input, Source::Output);
+        check(&[], None);
+        check(&[(input, "a", 1, &EDGES)], None);
+        let usual = check(&[(output, "y", 1, &EDGES)], Some((0, 4)));
+        let others = [
+            (input, "a", 1, &EDGES[..2]),
+            (output, "y", 7, &EDGES[..]),
+            (output, "z", 1, &EDGES[..1]),
+        ];
+        let behind = check(&others, Some((1, 4)));
+        assert_eq!(usual, behind, "its place and its distribution do not matter");
+        let renamed = check(&[(output, "z", 1, &EDGES)], Some((0, 4)));
+        let other_edges = check(&[(output, "y", 1, &[0.0, 1.5, 2.0])], Some((0, 4)));
+        assert!(usual != renamed && usual != other_edges);
+    }
+
+    #[test]
+    fn what_is_no_reference_is_named() {
+        assert!(of_reference(Digest([1; 32]), b"no reference").is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! What gates can count of a release's windows, as its bundle says when it is published.
+//!
+//! Never compares what was counted differently: another objective, another output, other bins.
+
+use minicbor::{Decode, Encode};
+use muster_protocol::digest::Digest;
+use muster_protocol::message::{FeatureWindow, Window};
+
+/// What the windows of one release count beside calls and errors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Countable {
+    /// The latency that the card allows, microseconds.
+    #[n(0)]
+    pub(crate) latency_objective_us: Option<u32>,
+    /// The output whose bins are the classes of the prediction mix.
+    #[n(1)]
+    pub(crate) classes: Option<Classes>,
+}
+
+/// The bins of one output in a release's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Classes {
+    /// The reference that windows name.
+    #[n(0)]
+    pub(crate) reference: Digest,
+    /// Which of its features the output is.
+    #[n(1)]
+    pub(crate) feature: u8,
+    /// How many bins it has.
+    #[n(2)]
+    pub(crate) bins: u8,
+    /// Digest of what makes a bin mean the same in two releases: name, tensor, element, edges.
+    #[n(3)]
+    pub(crate) meaning: Digest,
+}
+
+/// What a window counted of requests whose latency was measured against an objective.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Latencies {
+    /// Requests.
+    pub(super) measured: u64,
+    /// Of those, the ones over the objective.
+    pub(super) misses: u64,
+}
+
+impl Countable {
+    /// What of the windows of `other` can be compared with those of this release.
+    pub(super) fn shared_with(&self, other: &Self) -> Self {
+        let alike = self.has_classes_of(other);
+        Self {
+            // Windows say themselves against which objective they counted.
+            latency_objective_us: self.latency_objective_us,
+            classes: other.classes.filter(|_| alike),
+        }
+    }
+
+    /// Whether both releases have an output whose bins mean the same.
+    pub(crate) fn has_classes_of(&self, other: &Self) -> bool {
+        let both = self.classes.zip(other.classes);
+        both.is_some_and(|(mine, theirs)| mine.meaning == theirs.meaning)
+    }
+
+    /// Requests of a window that were counted against this objective; none of any other window.
+    pub(super) fn latencies(&self, window: &Window<'_>) -> Latencies {
+        let counted = window.latency_misses;
+        let ours = counted.filter(|counted| Some(counted.objective_us) == self.latency_objective_us);
+        ours.map_or_else(Latencies::default, |ours| {
+            let measured = window.latency.iter();
+            let measured = measured.map(|latency| u64::from(latency.count)).sum();
+            // Whatever a device says, no more requests miss than there were.
+            let misses = u64::from(ours.count).min(measured);
+            Latencies { measured, misses }
+        })
+    }
+
+    /// The output in a window that was counted by these bins; nothing of any other window.
+    pub(super) fn output<'b>(&self, window: &Window<'b>) -> Option<FeatureWindow<'b>> {
+        let classes = self.classes?;
+        let same = window.reference == Some(classes.reference);
+        let mut features = window.features.iter().filter(|_| same);
+        let output = features.nth(usize::from(classes.feature))?;
+        (output.bins.len() == usize::from(classes.bins)).then_some(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_protocol::cbor::List;
+    use muster_protocol::id::{EpochGeneration, ModelId};
+    use muster_protocol::message::{LatencyCount, LatencyMisses};
+    use muster_protocol::stats::FeatureCounts;
+    use muster_protocol::time::Millis;
+
+    use super::*;
+
+    const LATENCY: [LatencyCount; 2] = [
+        LatencyCount {
+            bucket: 20,
+            count: 7,
+        },
+        LatencyCount {
+            bucket: 60,
+            count: 3,
+        },
+    ];
+
+    fn window<'b>(features: &'b [FeatureWindow<'b>], misses: Option<(u32, u32)>) -> Window<'b> {
+        Window {
+            model: ModelId::parse("bearing").expect("valid"),
+            bundle: Digest([1; 32]),
+            since: EpochGeneration::new(1, 1),
+            reference: Some(Digest([2; 32])),
+            started: Millis(0),
+            ended: Millis(1000),
+            unix: None,
+            closed_windows: 1,
+            calls: 10,
+            errors: List::default(),
+            latency: List::of(&LATENCY),
+            features: List::of(features),
+            latency_misses: misses.map(|(objective_us, count)| LatencyMisses {
+                objective_us,
+                count,
+            }),
+        }
+    }
+
+    fn classes(reference: u8, feature: u8, bins: u8, meaning: u8) -> Option<Classes> {
+        Some(Classes {
+            reference: Digest([reference; 32]),
+            feature,
+            bins,
+            meaning: Digest([meaning; 32]),
+        })
+    }
+
+    #[test]
+    fn only_misses_of_the_same_objective_count() {
+        let check = |objective: Option<u32>, said: Option<(u32, u32)>, expect: (u64, u64)| {
+            let countable = Countable {
+                latency_objective_us: objective,
+                classes: None,
+            };
+            let Latencies { measured, misses } = countable.latencies(&window(&[], said));
+            assert_eq!((measured, misses), expect, "{objective:?} {said:?}");
+        };
+        check(Some(500), Some((500, 3)), (10, 3));
+        check(Some(500), Some((500, 0)), (10, 0));
+        check(Some(500), Some((500, 99)), (10, 10));
+        check(Some(500), Some((501, 3)), (0, 0));
+        check(Some(500), None, (0, 0));
+        check(None, Some((500, 3)), (0, 0));
+        check(None, None, (0, 0));
+    }
+
+    #[test]
+    fn only_bins_of_the_same_reference_are_classes() {
+        let counts = FeatureCounts::default();
+        let features = [FeatureWindow::of(&counts, 3), FeatureWindow::of(&counts, 4)];
+        let check = |classes: Option<Classes>, expect: bool| {
+            let countable = Countable {
+                latency_objective_us: None,
+                classes,
+            };
+            let found = countable.output(&window(&features, None));
+            assert_eq!(found.is_some(), expect, "{classes:?}");
+        };
+        check(classes(2, 1, 4, 9), true);
+        check(classes(3, 1, 4, 9), false);
+        check(classes(2, 0, 4, 9), false);
+        check(classes(2, 2, 4, 9), false);
+        check(None, false);
+    }
+
+    #[test]
+    fn classes_of_two_releases_compare_by_what_their_bins_mean() {
+        let check = |mine: Option<Classes>, theirs: Option<Classes>, expect: Option<Classes>| {
+            let of = |classes, objective| Countable {
+                latency_objective_us: Some(objective),
+                classes,
+            };
+            let shared = of(mine, 500).shared_with(&of(theirs, 900));
+            assert_eq!(shared, of(expect, 500), "{mine:?} {theirs:?}");
+        };
+        let mine = classes(2, 1, 4, 9);
+        check(mine, classes(3, 5, 4, 9), classes(3, 5, 4, 9));
+        check(mine, classes(2, 1, 4, 8), None);
+        check(mine, None, None);
+        check(None, mine, None);
+    }
+}
