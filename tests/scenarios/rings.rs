@@ -1,11 +1,11 @@
 //! Rollouts by policy, with the real programs: a good model goes through its rings, a bad one is
 //! halted in its first and rolled back without a human, silence is named.
 
-use muster_tests::bundles;
+use muster_tests::bundles::{self, Recipe};
 use muster_tests::device::Device;
 use muster_tests::fleet::Fleet;
 use muster_tests::settings::Settings;
-use muster_tests::wait;
+use muster_tests::{onnx, wait};
 use serde_json::Value;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,17 @@ use std::thread;
 const GOOD: [[f32; 4]; 1] = [[0.1, 0.2, 0.3, 0.4]];
 /// A row on which the worker of `crash_later` dies.
 const BAD: [[f32; 4]; 1] = [[9.0, 9.0, 9.0, 9.0]];
+/// Above it, a row takes long where golden vectors do not.
+const SLOW_ABOVE: f32 = 100.0;
+/// A row that does.
+const SLOW: [[f32; 4]; 1] = [[200.0, 0.2, 0.3, 0.4]];
 
 /// Devices that put up with a bad model: it is the fleet that must notice.
 fn patient() -> Settings {
     Settings::default()
         .with("budget.crashes_max", 1_000_000)
         .with("budget.errors_per_mille_max", 1000)
+        .with("budget.slow_per_mille_max", 1000)
 }
 
 fn devices(fleet: &Fleet, n: usize) -> Vec<Device> {
@@ -178,6 +183,55 @@ fn a_model_that_fails_in_the_field_is_halted_in_its_first_ring_and_rolled_back()
         let after_s = at - deciding.expect("a window decided");
         println!("stopped {after_s} s after the window that decided");
         assert!(after_s <= 30, "{after_s} s");
+        replays(&fleet, &rollout);
+    });
+    for device in &devices {
+        device.wait_serves("score", "1.0.0", wait::SOON);
+    }
+    let told = devices.iter().filter(|device| {
+        let found = fleet.receipts(&device.id, "2.0.0").expect("it answers");
+        !found.is_empty()
+    });
+    assert_eq!(told.count(), 4, "the second ring never heard of it");
+}
+
+#[test]
+fn a_model_that_is_slow_in_the_field_is_halted_in_its_first_ring_and_rolled_back() {
+    let fleet = Fleet::start();
+    let devices = devices(&fleet, 6);
+    let slow = fleet.folder().join("slow.onnx");
+    fs::write(&slow, onnx::slow_above(SLOW_ABOVE, 256, 150)).expect("the disk takes it");
+    let of_card =
+        |version: &str, more: &[&str]| Recipe::new(&slow, "score", version).with(more).build();
+    let gates = "gates = [{ gate = 'latency_misses', limit = 0.05 }]";
+    fleet.release(&of_card("1.5.0", &[]));
+    let without = policy(&fleet, "1.5.0", 4, gates);
+    fleet
+        .cli(&["apply", "-f", &without, "--yes"])
+        .refused(4, &["no latency_us_max", "hint", "--latency-ms-max"]);
+
+    fleet.release(&of_card("2.0.0", &["--latency-ms-max", "40"]));
+    let file = policy(&fleet, "2.0.0", 4, gates);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for device in &devices {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _quick = device.scores("score", &GOOD);
+                    let _slow = device.scores("score", &SLOW);
+                }
+            });
+        }
+        let rollout = apply(&fleet, &file);
+        wait_stands(&fleet, &rollout, "rolled back");
+        over.store(true, Ordering::Relaxed);
+        let log = log(&fleet, &rollout);
+        let stop = log.iter().find(|row| {
+            let because = row["because"].as_str().unwrap_or_default();
+            because.contains("rolling back: ") && because.contains("latency misses")
+        });
+        let stop = stop.unwrap_or_else(|| panic!("{log:#?}"));
+        println!("{}", stop["because"].as_str().unwrap_or_default());
         replays(&fleet, &rollout);
     });
     for device in &devices {

@@ -10,6 +10,7 @@ const INT64: u64 = 7;
 /// Numbers of `AttributeProto.AttributeType`.
 const ATTRIBUTE_INT: u64 = 2;
 const ATTRIBUTE_TENSOR: u64 = 4;
+const ATTRIBUTE_GRAPH: u64 = 5;
 const ATTRIBUTE_INTS: u64 = 7;
 
 /// A protobuf message that grows by its fields.
@@ -192,4 +193,63 @@ pub fn slow(side: i64, count: u32) -> Vec<u8> {
         integers("last", &[2]),
     ];
     model(&nodes, &shapes)
+}
+
+/// The mean; where a feature is above `limit`, only after `count` products of matrices of `side`
+/// squared, and by `1/side` more.
+pub fn slow_above(limit: f32, side: i64, count: u32) -> Vec<u8> {
+    let mut slowly = vec![
+        node("Mul", &["most", "ramp"], "row", &[]),
+        node("Mul", &["row", "column"], "square", &[]),
+        node("Softmax", &["square"], "product_0", &[integer("axis", 2)]),
+    ];
+    for n in 0..count {
+        let (from, to) = (format!("product_{n}"), format!("product_{}", n + 1));
+        slowly.push(node("MatMul", &[&from, "product_0"], &to, &[]));
+    }
+    let (last, flat) = (format!("product_{count}"), integer("keepdims", 0));
+    slowly.push(node("ReduceMean", &[&last], "rows", &[axes(2), flat]));
+    slowly.push(mean("rows", "slowly"));
+    let at_once = [node("Identity", &["nothing"], "at_once", &[])];
+    let branches = [
+        branch("then_branch", "slowly", &slowly),
+        branch("else_branch", "at_once", &at_once),
+    ];
+    let most = |from, to, axis| {
+        node(
+            "ReduceMax",
+            &[from],
+            to,
+            &[axes(axis), integer("keepdims", 0)],
+        )
+    };
+    let nodes = [
+        node("ConstantOfShape", &["wide"], "ramp", &[filled_with(1.0)]),
+        node("ConstantOfShape", &["tall"], "column", &[filled_with(0.5)]),
+        most("features", "most_of_rows", 1),
+        most("most_of_rows", "most", 0),
+        node("Greater", &["most", "limit"], "is_above", &[]),
+        node("If", &["is_above"], "more", &branches),
+        mean("features", "mean"),
+        node("Add", &["mean", "more"], "score", &[]),
+    ];
+    let weights = [
+        integers("wide", &[1, 1, side]),
+        integers("tall", &[1, side, 1]),
+        floats("limit", &[], [limit].into_iter()),
+        floats("nothing", &[1, 1], [0.0].into_iter()),
+    ];
+    model(&nodes, &weights)
+}
+
+/// One branch of a condition.
+fn branch(name: &str, output: &str, nodes: &[Message]) -> Message {
+    let graph = Message::default()
+        .messages(1, nodes)
+        .text(2, name)
+        .message(12, &Message::default().text(1, output));
+    Message::default()
+        .text(1, name)
+        .message(6, &graph)
+        .varint(20, ATTRIBUTE_GRAPH)
 }

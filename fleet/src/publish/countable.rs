@@ -97,18 +97,20 @@ mod tests {
         let features: Vec<FeatureReference<'_>> = features
             .iter()
             .zip(&numbers)
-            .map(|((source, name, mean, _), (edges, counts))| FeatureReference {
-                name,
-                source: *source,
-                tensor: 0,
-                element: 0,
-                transform: Transform::Identity,
-                mean: (*mean as f32).to_bits(),
-                deviation: 1_f32.to_bits(),
-                edges: List::of(edges),
-                counts: List::of(counts),
-                missing: 0,
-            })
+            .map(
+                |((source, name, mean, _), (edges, counts))| FeatureReference {
+                    name,
+                    source: *source,
+                    tensor: 0,
+                    element: 0,
+                    transform: Transform::Identity,
+                    mean: (*mean as f32).to_bits(),
+                    deviation: 1_f32.to_bits(),
+                    edges: List::of(edges),
+                    counts: List::of(counts),
+                    missing: 0,
+                },
+            )
             .collect();
         let bytes = cbor::to_vec(&Reference {
             rows: 100,
@@ -132,7 +134,10 @@ mod tests {
             (output, "z", 1, &EDGES[..1]),
         ];
         let behind = check(&others, Some((1, 4)));
-        assert_eq!(usual, behind, "its place and its distribution do not matter");
+        assert_eq!(
+            usual, behind,
+            "its place and its distribution do not matter"
+        );
         let renamed = check(&[(output, "z", 1, &EDGES)], Some((0, 4)));
         let other_edges = check(&[(output, "y", 1, &[0.0, 1.5, 2.0])], Some((0, 4)));
         assert!(usual != renamed && usual != other_edges);

@@ -65,7 +65,8 @@ impl Countable {
     /// Requests of a window that were counted against this objective; none of any other window.
     pub(super) fn latencies(&self, window: &Window<'_>) -> Latencies {
         let counted = window.latency_misses;
-        let ours = counted.filter(|counted| Some(counted.objective_us) == self.latency_objective_us);
+        let ours =
+            counted.filter(|counted| Some(counted.objective_us) == self.latency_objective_us);
         ours.map_or_else(Latencies::default, |ours| {
             let measured = window.latency.iter();
             let measured = measured.map(|latency| u64::from(latency.count)).sum();

@@ -74,11 +74,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.0.execute(
             "UPDATE releases SET countable = ? WHERE model = ? AND version = ?",
-            params![
-                column::to_cbor(countable),
-                model.as_str(),
-                version.as_str()
-            ],
+            params![column::to_cbor(countable), model.as_str(), version.as_str()],
         )?;
         Ok(())
     }

@@ -51,13 +51,7 @@ fn merged(earlier: &[u8], later: &[u8]) -> Option<Vec<u8>> {
 fn check_counts(one: &[u8], other: &[u8], parts: &[&[u8]]) {
     let read = |bytes| cbor::decode::<Window<'_>>(bytes).expect("a merged window is a window");
     let (one, other) = (read(one), read(other));
-    let counts = |window: &Window<'_>| {
-        (
-            window.closed_windows,
-            window.calls,
-            window.latency_misses,
-        )
-    };
+    let counts = |window: &Window<'_>| (window.closed_windows, window.calls, window.latency_misses);
     assert_eq!(counts(&one), counts(&other));
     assert_eq!(one.latency, other.latency);
     assert_eq!(one.features, other.features);

@@ -58,9 +58,7 @@ pub(super) fn describe(handle: Handle, body: &Body) -> Pending {
                 bundle: window.bundle,
                 since: window.since,
                 reference: window.reference,
-                latency_objective_us: window
-                    .latency_misses
-                    .map(|misses| misses.objective_us),
+                latency_objective_us: window.latency_misses.map(|misses| misses.objective_us),
             };
             (Some(class), readiness_of(&window), window.closed_windows)
         }
