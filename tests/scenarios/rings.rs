@@ -52,6 +52,31 @@ fn policy(fleet: &Fleet, version: &str, canary: usize, more: &str) -> String {
     file.display().to_string()
 }
 
+/// Asks every device for all of these, over and over, while `story` goes on.
+fn asked_all_the_while(devices: &[Device], rows: &[[[f32; 4]; 1]], story: impl FnOnce()) {
+    /// Ends the asking, also when the story ends badly.
+    struct Ends<'a>(&'a AtomicBool);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _ends = Ends(&over);
+        for device in devices {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for row in rows {
+                        let _however_it_ends = device.scores("score", row);
+                    }
+                }
+            });
+        }
+        story();
+    });
+}
+
 fn apply(fleet: &Fleet, file: &str) -> String {
     let begun = fleet.json(&["apply", "-f", file, "--yes"]);
     begun["rollout"].to_string()
@@ -149,24 +174,9 @@ fn a_model_that_fails_in_the_field_is_halted_in_its_first_ring_and_rolled_back()
     fleet.release(&bundles::of_fixture("crash_later", "score", "2.0.0"));
     let gates = "gates = [{ gate = 'error_rate', limit = 0.05 }]";
     let file = policy(&fleet, "2.0.0", 4, gates);
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for device in &devices {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let _answered = device.scores("score", &GOOD);
-                    let _maybe_dead = device.scores("score", &BAD);
-                }
-            });
-        }
+    asked_all_the_while(&devices, &[GOOD, BAD], || {
         let rollout = apply(&fleet, &file);
-        wait::until("it to be rolled back", wait::LATER, || {
-            match stands(&fleet, &rollout) {
-                found if found == "rolled back" => Ok(()),
-                found => Err(found),
-            }
-        });
-        over.store(true, Ordering::Relaxed);
+        wait_stands(&fleet, &rollout, "rolled back");
         fleet
             .cli(&["rollout", "wait", &rollout])
             .refused(4, &["rolled back"]);
@@ -212,19 +222,9 @@ fn a_model_that_is_slow_in_the_field_is_halted_in_its_first_ring_and_rolled_back
 
     fleet.release(&of_card("2.0.0", &["--latency-ms-max", "40"]));
     let file = policy(&fleet, "2.0.0", 4, gates);
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for device in &devices {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let _quick = device.scores("score", &GOOD);
-                    let _slow = device.scores("score", &SLOW);
-                }
-            });
-        }
+    asked_all_the_while(&devices, &[GOOD, SLOW], || {
         let rollout = apply(&fleet, &file);
         wait_stands(&fleet, &rollout, "rolled back");
-        over.store(true, Ordering::Relaxed);
         let log = log(&fleet, &rollout);
         let stop = log.iter().find(|row| {
             let because = row["because"].as_str().unwrap_or_default();
@@ -291,19 +291,9 @@ fn a_model_that_devices_revert_by_themselves_is_rolled_back_everywhere() {
     }
     fleet.release(&bundles::of_fixture("crash_later", "score", "2.0.0"));
     let file = policy(&fleet, "2.0.0", 2, "");
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for device in &devices {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let _dead = device.scores("score", &BAD);
-                    thread::sleep(std::time::Duration::from_millis(50));
-                }
-            });
-        }
+    asked_all_the_while(&devices, &[BAD], || {
         let rollout = apply(&fleet, &file);
         wait_stands(&fleet, &rollout, "rolled back");
-        over.store(true, Ordering::Relaxed);
         let log = fleet.cli(&["rollout", "log", &rollout]).ok();
         assert!(log.contains("rolling back: "), "{log}");
         replays(&fleet, &rollout);

@@ -142,7 +142,8 @@ impl Controller {
         self.store.read(work).await
     }
 
-    /// Where a device stands in every rollout by policy that goes on, and why.
+    /// Where a device stands, and why: in every rollout by policy that goes on, and in the newest of
+    /// each model that has told it something.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a device that is not enrolled.
@@ -156,13 +157,16 @@ impl Controller {
                 let what = format!("the device {device}");
                 return Err(Error::NotFound { what });
             }
-            let rollouts = tx.planned_that_go_on(None)?;
-            let mut all = Vec::new();
-            for rollout in rollouts {
-                let sight = make::sight(tx, rollout.id.0.cast_signed(), now)?;
-                all.push(device_explained(&sight, &device));
+            let mut rollouts = tx.planned_that_go_on(None)?;
+            for ended in tx.planned_that_ended_last()? {
+                let told = tx.told(ended.id.0.cast_signed(), &device)?;
+                rollouts.extend(told.map(|_| ended));
             }
-            Ok(all)
+            let explained = rollouts.iter().map(|rollout| {
+                let sight = make::sight(tx, rollout.id.0.cast_signed(), now)?;
+                Ok(device_explained(&sight, &device))
+            });
+            explained.collect()
         };
         self.store.read(work).await
     }

@@ -41,7 +41,7 @@ pub(crate) fn rollout(explained: &Value) -> String {
         field("model"),
         field("version"),
         field("plan"),
-        field("stands"),
+        stands(explained),
         sentence("because"),
         sentence("waits"),
         field("next"),
@@ -51,11 +51,23 @@ pub(crate) fn rollout(explained: &Value) -> String {
     text
 }
 
+/// In a word or two, with the ring that is open.
+fn stands(explained: &Value) -> String {
+    let word = show::cell(explained.get("stands"));
+    let state = explained.get("state").and_then(Value::as_object);
+    let ring = state.and_then(|state| state.values().next()?.get("ring")?.as_u64());
+    let name = ring.and_then(|ring| explained.pointer(&format!("/rings/{ring}/0")));
+    match name {
+        Some(name) => format!("{word}, ring {}", show::cell(Some(name))),
+        None => word,
+    }
+}
+
 /// Where a device stands in each rollout.
 pub(crate) fn device(explained: &Value) -> String {
     let all = explained.as_array().map(Vec::as_slice).unwrap_or_default();
     if all.is_empty() {
-        return "no rollout by policy goes on".to_owned();
+        return "no rollout by policy goes on, and none has told it anything".to_owned();
     }
     let one = |row: &Value| {
         let field = |name: &str| show::cell(row.get(name));
