@@ -109,6 +109,7 @@ fn card() -> Card {
         },
         planned_peak_bytes: 4 << 20,
         latency_us_max: Some(5000),
+        about: None,
         created_by: "muster 0.1.0".into(),
     }
 }
