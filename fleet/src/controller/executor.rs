@@ -91,6 +91,8 @@ impl Controller {
     /// [`Error::NotFound`] for a rollout without a policy, [`Error::Conflict`] for an order that
     /// makes no sense now.
     pub(crate) async fn order_rollout(&self, rollout: i64, order: Order) -> Result<(), Error> {
+        // It stands for people where it will stand after the next tick.
+        self.tick_rollout(rollout).await?;
         let now = clock::now();
         let obey = move |tx: &Tx<'_>| make::obey(tx, rollout, &order, now);
         self.store.write(obey).await?;
