@@ -12,4 +12,5 @@ pub mod planner;
 #[cfg(test)]
 #[path = "../../tests/src/random.rs"]
 mod random;
+pub mod ring_evidence;
 pub mod selector;

@@ -31,6 +31,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
 
 pub use because::Because;
 pub use constraint::Place;
@@ -52,3 +53,4 @@ pub use situation::{Fact, GateVerdict, RingEvidence, Situation, Verdict};
 pub use standing::Standing;
 pub use state::{Cause, CauseKind, Command, Phase, Signed, State, Transition, table};
 pub use tally::{Counts, Tally, Try};
+pub use told::{Said, Told, ToldBack, progress};

@@ -57,11 +57,11 @@ pub(crate) use planned::DecisionRow;
 pub(crate) use receipts::{ReceiptRow, ReceiptToStore, SignedReceipt, step_name};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use restores::RestoreRow;
-pub(crate) use ring_counts::{Arm, RingCounts, RingCountsRow};
+pub(crate) use ring_counts::{RingCounts, RingCountsRow};
 pub(crate) use rollouts::{RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::{DeviceSummary, ModelSummary};
-pub(crate) use told::{FactRow, Said, Told, ToldBack};
+pub(crate) use told::FactRow;
 pub(crate) use windows::{WindowRow, WindowToStore};
 
 /// Jobs that may wait for the writer: beyond it, callers wait.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use muster_fleet::planner::State;
+use muster_fleet::ring_evidence::Arm;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
 use muster_protocol::message::Window;
@@ -14,21 +15,11 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::column::{self, bits};
 use super::{Countable, StoreError, Tx};
 
-/// On which side of a comparison a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Arm {
-    /// The ring's own devices, on the new version.
-    Ring,
-    /// Devices that run another version in the same time.
-    Control,
-}
-
-impl Arm {
-    const fn number(self) -> u8 {
-        match self {
-            Self::Ring => 0,
-            Self::Control => 1,
-        }
+/// As the column has it.
+const fn number(arm: Arm) -> u8 {
+    match arm {
+        Arm::Ring => 0,
+        Arm::Control => 1,
     }
 }
 
@@ -148,13 +139,7 @@ impl Tx<'_> {
         window: &Window<'_>,
         counts: &RingCounts,
     ) -> Result<(), StoreError> {
-        let key = params![
-            rollout,
-            ring,
-            arm.number(),
-            device.as_str(),
-            window.bundle.0
-        ];
+        let key = params![rollout, ring, number(arm), device.as_str(), window.bundle.0];
         let mut select = self.0.prepare_cached(
             "SELECT since_epoch, since_generation, closed_windows, soaked_ms, calls, errors, latencies,
              latency_misses, classes FROM ring_counts
@@ -176,7 +161,7 @@ impl Tx<'_> {
         upsert.execute(params![
             rollout,
             ring,
-            arm.number(),
+            number(arm),
             device.as_str(),
             window.bundle.0,
             bits(since.epoch.0),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use muster_fleet::planner::{Said, Told, ToldBack};
 use muster_fleet::selector::Serving;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
 use muster_protocol::time::UnixSeconds;
@@ -12,49 +13,6 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
 use super::{StoreError, Tx};
-
-/// What a rollout has told a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// In which ring it was.
-    pub(crate) ring: u32,
-    /// When.
-    pub(crate) at: UnixSeconds,
-    /// When it signed something for the first time after that.
-    pub(crate) contact_at: Option<UnixSeconds>,
-    /// Place of the entry.
-    pub(crate) since: EpochGeneration,
-    /// How often it was told again.
-    pub(crate) retries: u8,
-    /// What it ran before.
-    pub(crate) previous: Option<Version>,
-    /// That it goes back, if it was told so.
-    pub(crate) back: Option<ToldBack>,
-}
-
-/// That a device goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ToldBack {
-    /// When it was told.
-    pub(crate) at: UnixSeconds,
-    /// When it signed something for the first time after that.
-    pub(crate) contact_at: Option<UnixSeconds>,
-    /// Place of the entry, or of the assignment without one.
-    pub(crate) since: EpochGeneration,
-}
-
-/// What the last receipt of a model says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
-    /// About which version.
-    pub(crate) version: Version,
-    /// The step.
-    pub(crate) step: String,
-    /// Why.
-    pub(crate) reason: Option<String>,
-    /// About which entry.
-    pub(crate) since: EpochGeneration,
-}
 
 /// What is known of one device, for one rollout.
 #[derive(Debug, Clone, PartialEq)]

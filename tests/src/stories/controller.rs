@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_fleet::gate::DeviceCounts;
 use muster_fleet::planner::{
     self, Decisions, DeviceExplanation, Inventory, Order, Plan, Policy, Refusal, Rollout,
-    RolloutExplanation, RolloutId, Situation, Standing,
+    RolloutExplanation, RolloutId, Said, Situation, Standing, Told,
 };
+use muster_fleet::ring_evidence;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
 use muster_protocol::time::UnixSeconds;
 
@@ -58,32 +59,6 @@ struct Desired {
     rollout: RolloutId,
     version: Version,
     attempt: u32,
-}
-
-#[derive(Debug, Clone)]
-struct Said {
-    version: Version,
-    step: &'static str,
-    reason: Option<String>,
-    since: EpochGeneration,
-}
-
-#[derive(Debug, Clone)]
-struct Told {
-    ring: u32,
-    at: UnixSeconds,
-    contact_at: Option<UnixSeconds>,
-    since: EpochGeneration,
-    retries: u8,
-    previous: Option<Version>,
-    back: Option<Back>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Back {
-    at: UnixSeconds,
-    contact_at: Option<UnixSeconds>,
-    since: EpochGeneration,
 }
 
 /// What a tick came to for one rollout.
@@ -138,7 +113,7 @@ impl Controller {
             };
             let said = Said {
                 version: version.clone(),
-                step: "committed",
+                step: "committed".to_owned(),
                 reason: None,
                 since: first,
             };
@@ -191,7 +166,7 @@ impl Controller {
         policy: Policy,
         now: UnixSeconds,
     ) -> Result<(&Plan, &Rollout), String> {
-        evidence::gates(&policy)?;
+        ring_evidence::gates(&policy)?;
         let policy = self.planted.policy(policy);
         let rollout = RolloutId(self.rollouts.len() as u64 + 1);
         let inventory = self.inventory(rollout, &policy.model, &policy.version);

@@ -5,8 +5,9 @@
 
 use muster_fleet::planner::{
     self, Dispatch, Inventory, Order, Plan, Policy, Record, RollBack, Rollout, RolloutId,
-    Situation, Try,
+    Situation, Told, ToldBack, Try,
 };
+use muster_fleet::ring_evidence;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
 use muster_protocol::message::Settings;
 use muster_protocol::time::UnixSeconds;
@@ -15,7 +16,7 @@ use super::super::rollouts::assign;
 use super::{Made, Sight, evidence, facts, id_of, log, measurable};
 use crate::controller::Error;
 use crate::dispatch::Director;
-use crate::store::{RolloutRow, RolloutToStore, Told, ToldBack, Tx};
+use crate::store::{RolloutRow, RolloutToStore, Tx};
 
 /// Devices that a line of the log names.
 const NAMED_MAX: usize = 5;
@@ -35,7 +36,7 @@ pub(super) fn first_plan(
     now: UnixSeconds,
 ) -> Result<Plan, Error> {
     let refused = |why: String| Error::Refused { why };
-    let gates = evidence::gates(&policy).map_err(refused)?;
+    let gates = ring_evidence::gates(&policy).map_err(refused)?;
     if tx.statement(&policy.model, &policy.version)?.is_none() {
         let what = format!("the release {} {}", policy.model, policy.version);
         return Err(Error::NotFound { what });

@@ -9,8 +9,9 @@ use muster_protocol::message::{
 };
 use muster_protocol::time::{Millis, UnixSeconds};
 
-use super::super::{self as store, Classes, InMemory, RolloutToStore, Told};
+use super::super::{self as store, Classes, InMemory, RolloutToStore};
 use super::*;
+use muster_fleet::planner::Told;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const OBJECTIVE_US: u32 = 500;

@@ -1,12 +1,13 @@
-//! From what is kept to the facts that the planner looks at, as `executor/facts.rs` does.
+//! From what is kept to the facts that the planner looks at, as `executor/facts.rs` does from its
+//! store.
 //!
 //! Never says what follows from them.
 
-use muster_fleet::planner::{DeviceFacts, Failure, Hold, Inventory, Link, Progress, RolloutId};
+use muster_fleet::planner::{DeviceFacts, Hold, Inventory, Link, RolloutId, Said, Told, progress};
 use muster_fleet::selector::Serving;
-use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
+use muster_protocol::id::{DeviceId, ModelId, Version};
 
-use super::{Back, Controller, Said, Told};
+use super::Controller;
 
 impl Controller {
     /// Facts of every device, for one rollout.
@@ -102,56 +103,6 @@ impl Controller {
 fn has_ended(told: &Told, said: Option<&Said>) -> bool {
     let since = told.back.map_or(told.since, |back| back.since);
     said.is_some_and(|said| {
-        matches!(said.step, "committed" | "refused" | "reverted") && said.since >= since
+        matches!(said.step.as_str(), "committed" | "refused" | "reverted") && said.since >= since
     })
-}
-
-fn progress(
-    told: Option<&Told>,
-    said: Option<&Said>,
-    accepted: Option<EpochGeneration>,
-    version: &Version,
-) -> Progress {
-    let Some(told) = told else {
-        return Progress::NotDispatched;
-    };
-    if let Some(back) = told.back {
-        return going_back(told, back, said, accepted);
-    }
-    let about_it = said.filter(|said| said.since >= told.since && said.version == *version);
-    let failed = |failure, said: &Said| Progress::Failed {
-        failure,
-        code: said.reason.clone().unwrap_or_else(|| said.step.to_owned()),
-    };
-    match about_it.map(|said| (said.step, said)) {
-        Some(("committed", _)) => Progress::Committed,
-        Some(("refused", said)) => failed(Failure::Refused, said),
-        Some(("reverted", said)) => failed(Failure::Reverted, said),
-        Some(("degraded", said)) => failed(Failure::Degraded, said),
-        Some(_) | None => Progress::Dispatched {
-            at: told.at,
-            first_contact: told.contact_at,
-        },
-    }
-}
-
-fn going_back(
-    told: &Told,
-    back: Back,
-    said: Option<&Said>,
-    accepted: Option<EpochGeneration>,
-) -> Progress {
-    let is_back = match &told.previous {
-        None => accepted.is_some_and(|accepted| accepted >= back.since),
-        Some(previous) => said.is_some_and(|said| {
-            said.step == "committed" && said.since >= back.since && said.version == *previous
-        }),
-    };
-    match is_back {
-        true => Progress::Back,
-        false => Progress::GoingBack {
-            at: back.at,
-            first_contact: back.contact_at,
-        },
-    }
 }

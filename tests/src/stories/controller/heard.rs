@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 
 use muster_fleet::gate::DeviceCounts;
+use muster_fleet::planner::Said;
+use muster_fleet::ring_evidence::Arm;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
 use muster_protocol::time::UnixSeconds;
 
-use super::evidence::{self, Arm};
-use super::{Controller, Desired, Said, Sent, adopted};
+use super::evidence;
+use super::{Controller, Desired, Sent, adopted};
 use crate::stories::unit::{Entry, Word};
 
 impl Controller {
@@ -40,7 +42,7 @@ impl Controller {
                 (device.clone(), model),
                 Said {
                     version,
-                    step,
+                    step: step.to_owned(),
                     reason,
                     since,
                 },
@@ -94,7 +96,7 @@ impl Controller {
     }
 
     fn receipt(&mut self, key: (DeviceId, ModelId), said: Said) {
-        match said.step {
+        match said.step.as_str() {
             "committed" => drop(self.serving.insert(key.clone(), said.version.clone())),
             "degraded" | "refused" | "reverted" => {}
             _ => return,

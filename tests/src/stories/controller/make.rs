@@ -2,11 +2,11 @@
 //!
 //! Decides nothing, and sends nothing.
 
-use muster_fleet::planner::{Dispatch, Policy, RollBack, RolloutId, Try};
+use muster_fleet::planner::{Dispatch, Policy, RollBack, RolloutId, Told, ToldBack, Try};
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId};
 use muster_protocol::time::UnixSeconds;
 
-use super::{Back, Controller, Desired, Sent, Told};
+use super::{Controller, Desired, Sent};
 use crate::stories::unit::Entry;
 
 impl Controller {
@@ -82,7 +82,7 @@ impl Controller {
         let entry = self.entries.get(&key).map(|entry| entry.since);
         let since = entry.or(newest).unwrap_or_default();
         if let Some(told) = self.told.get_mut(&(rollout, back.device.clone())) {
-            told.back = Some(Back {
+            told.back = Some(ToldBack {
                 at: now,
                 contact_at: None,
                 since,
