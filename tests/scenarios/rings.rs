@@ -109,6 +109,18 @@ fn log(fleet: &Fleet, rollout: &str) -> Vec<Value> {
     rows.as_array().expect("a list").clone()
 }
 
+/// Every device serves the version before, and only so many have ever heard of the new one.
+fn all_are_back(fleet: &Fleet, devices: &[Device], told: usize) {
+    for device in devices {
+        device.wait_serves("score", "1.0.0", wait::SOON);
+    }
+    let heard = devices.iter().filter(|device| {
+        let found = fleet.receipts(&device.id, "2.0.0").expect("it answers");
+        !found.is_empty()
+    });
+    assert_eq!(heard.count(), told, "the second ring never heard of it");
+}
+
 #[test]
 fn a_good_model_goes_through_its_rings() {
     let fleet = Fleet::start();
@@ -195,14 +207,7 @@ fn a_model_that_fails_in_the_field_is_halted_in_its_first_ring_and_rolled_back()
         assert!(after_s <= 30, "{after_s} s");
         replays(&fleet, &rollout);
     });
-    for device in &devices {
-        device.wait_serves("score", "1.0.0", wait::SOON);
-    }
-    let told = devices.iter().filter(|device| {
-        let found = fleet.receipts(&device.id, "2.0.0").expect("it answers");
-        !found.is_empty()
-    });
-    assert_eq!(told.count(), 4, "the second ring never heard of it");
+    all_are_back(&fleet, &devices, 4);
 }
 
 #[test]
@@ -234,14 +239,7 @@ fn a_model_that_is_slow_in_the_field_is_halted_in_its_first_ring_and_rolled_back
         println!("{}", stop["because"].as_str().unwrap_or_default());
         replays(&fleet, &rollout);
     });
-    for device in &devices {
-        device.wait_serves("score", "1.0.0", wait::SOON);
-    }
-    let told = devices.iter().filter(|device| {
-        let found = fleet.receipts(&device.id, "2.0.0").expect("it answers");
-        !found.is_empty()
-    });
-    assert_eq!(told.count(), 4, "the second ring never heard of it");
+    all_are_back(&fleet, &devices, 4);
 }
 
 #[test]
