@@ -111,7 +111,9 @@ impl Session {
             Task::Assignment => node.assignment(bytes, now),
             Task::Statement => node.statement(bytes, now).map(drop),
             Task::Reference => {
-                let subject = node.subject(bytes, Some(LATENCY_OBJECTIVE_US)).ok_or(Verdict::Usage)?;
+                let subject = node
+                    .subject(bytes, Some(LATENCY_OBJECTIVE_US))
+                    .ok_or(Verdict::Usage)?;
                 self.counting = Some(Counting::open(subject, bytes)?);
                 Ok(())
             }

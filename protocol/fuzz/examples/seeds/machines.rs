@@ -88,7 +88,11 @@ fn windows() -> Vec<(&'static str, String, Vec<u8>)> {
     let some: Vec<u8> = (0..60_u8).map(|n| n % 19).collect();
     vec![
         ("stats", "windows".into(), of("document-window")),
-        ("stats", "windows-misses".into(), of("document-window-misses")),
+        (
+            "stats",
+            "windows-misses".into(),
+            of("document-window-misses"),
+        ),
         ("stats", "counts".into(), [&[1, 3][..], &some].concat()),
         (
             "stats",
