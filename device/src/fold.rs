@@ -152,6 +152,7 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
             latency: List::of(&latency),
             features: List::of(&features),
             latency_misses: self.latency_misses(),
+            shadow: None,
         })
     }
 

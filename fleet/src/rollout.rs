@@ -102,6 +102,7 @@ impl From<RolloutSettings> for Settings {
             probation_s: settings.probation_s,
             window_s: settings.window_s,
             swap,
+            shadow: None,
         }
     }
 }

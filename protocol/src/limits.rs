@@ -63,6 +63,13 @@ pub const BINS_MAX: usize = 18;
 pub const EDGES_MAX: usize = BINS_MAX - 1;
 /// Buckets of the latency histogram (four to each power of two of microseconds).
 pub const LATENCY_BUCKETS: usize = 124;
+/// Classes that a shadow is compared by: bins of a reference, or places in a list of scores, and
+/// one for what is neither.
+pub const SHADOW_CLASSES_MAX: usize = BINS_MAX + 1;
+/// Pairs of them.
+pub const SHADOW_CELLS_MAX: usize = SHADOW_CLASSES_MAX * SHADOW_CLASSES_MAX;
+/// Buckets of differences between scores, see [`crate::stats::difference`].
+pub const DIFFERENCE_BUCKETS: usize = 32;
 /// Kinds of errors that a window counts.
 pub const ERROR_CODES_MAX: usize = 8;
 /// Samples below which a window is held and merged instead of sent: a smaller one could show

@@ -19,7 +19,7 @@ pub mod time;
 pub mod window;
 
 pub use ack::{Ack, RejectReason, Rejected};
-pub use assignment::{Assignment, Entry, Role, Settings, Swap};
+pub use assignment::{Assignment, Entry, Role, Settings, ShadowSettings, Swap};
 pub use document::{Body, Document, Gap, GapReason};
 pub use fetch::{Answer, Fetch, Piece, What};
 pub use hello::{Health, Hello, Kind, MetadataVersions, StreamState};
@@ -28,4 +28,7 @@ pub use provision::Provision;
 pub use receipt::{Measured, Reason, Receipt, Step};
 pub use statement::{Requirements, Statement, statement_name};
 pub use time::{Show, SignedTime};
-pub use window::{ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Window};
+pub use window::{
+    AgreementCount, DifferenceCount, ErrorCount, FeatureWindow, LatencyCount, LatencyMisses,
+    Shadow, Window,
+};

@@ -4,12 +4,15 @@
 //! Floats come in, integers go out: no raw value leaves this module. `libm` only, never the
 //! float functions of `std`, whose last bits differ between platforms.
 
+pub mod class;
 pub mod comparison;
+pub mod difference;
 pub mod feature;
 pub mod latency;
 pub mod sum;
 
 pub use comparison::{Comparison, Measures};
+pub use difference::DifferenceFold;
 pub use feature::{FeatureCounts, FeatureFold, Scale, Transform};
 pub use latency::LatencyFold;
 pub use sum::FeatureSum;

@@ -80,6 +80,7 @@ pub fn refusal(
         at: Millis(0),
         unix: None,
         measured: Measured::default(),
+        role: None,
     };
     let document = Document {
         device: DeviceId::parse(device).expect("a valid id"),

@@ -99,6 +99,7 @@ impl Say {
             at: Millis(0),
             unix: self.unix.map(UnixSeconds),
             measured: Measured::default(),
+            role: None,
         }
     }
 }

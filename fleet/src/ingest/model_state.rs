@@ -45,6 +45,7 @@ fn after((active, committed): Serving, receipt: &Receipt<'_>) -> Serving {
         | Step::Fetching
         | Step::Staged
         | Step::Refused
+        | Step::Shadowing
         | Step::Degraded
         | Step::RevokedNoFallback => (active, committed),
     }
@@ -73,6 +74,7 @@ mod tests {
                 at: Millis(0),
                 unix: None,
                 measured: Measured::default(),
+                role: None,
             };
             serving = after(serving, &receipt);
         }

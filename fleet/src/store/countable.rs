@@ -125,6 +125,7 @@ mod tests {
                 objective_us,
                 count,
             }),
+            shadow: None,
         }
     }
 

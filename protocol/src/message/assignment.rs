@@ -26,7 +26,7 @@ pub struct Assignment<'b> {
     /// Until when a device may take it up.
     #[n(3)]
     pub accept_by: UnixSeconds,
-    /// One entry for each model; a model without an entry is removed.
+    /// One entry for each model and role; a model without an entry is removed.
     #[b(4)]
     pub entries: List<'b, Entry, MODELS_MAX>,
 }
@@ -66,7 +66,7 @@ pub enum Role {
     /// It answers.
     #[n(0)]
     Serve,
-    /// It runs beside what answers (reserved for a later version).
+    /// It runs beside what answers, on a sample of the same inputs, and answers nobody.
     #[n(1)]
     Shadow,
 }
@@ -96,6 +96,21 @@ pub struct Settings {
     /// How to swap.
     #[n(2)]
     pub swap: Option<Swap>,
+    /// How much a shadow may take.
+    #[n(3)]
+    pub shadow: Option<ShadowSettings>,
+}
+
+/// How much of a device a shadow may take; absent ones are the device's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct ShadowSettings {
+    /// Of one core, in a thousand.
+    #[n(0)]
+    pub cpu_per_mille: Option<u32>,
+    /// Of the requests that are answered, those that it is asked as well, in a thousand.
+    #[n(1)]
+    pub sample_per_mille: Option<u32>,
 }
 
 impl<'b> Document<'b> for Assignment<'b> {

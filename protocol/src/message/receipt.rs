@@ -4,6 +4,7 @@
 
 use crate::digest::Digest;
 use crate::id::{EpochGeneration, ModelId, Version};
+use crate::message::Role;
 use crate::time::{Millis, UnixSeconds};
 use minicbor::{Decode, Encode};
 
@@ -45,6 +46,9 @@ pub struct Receipt<'b> {
     #[n(10)]
     #[cbor(default)]
     pub measured: Measured,
+    /// What the release is there for; absent where it is to serve.
+    #[n(11)]
+    pub role: Option<Role>,
 }
 
 /// Steps of an entry; numbers are append-only.
@@ -87,6 +91,9 @@ pub enum Step {
     /// Serves again after [`Step::Degraded`].
     #[n(11)]
     Recovered,
+    /// Trial passed; it runs beside what serves.
+    #[n(12)]
+    Shadowing,
 }
 
 /// Why a step is not the way forward; numbers are append-only.
@@ -162,7 +169,7 @@ pub enum Reason {
     /// Taken back by a newer assignment.
     #[n(22)]
     Superseded,
-    /// A role that this device does not know.
+    /// A role that this device does not know, or a shadow beside nothing.
     #[n(23)]
     Role,
     /// No room for another model.

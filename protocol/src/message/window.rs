@@ -12,8 +12,10 @@ use crate::time::{Millis, UnixSeconds};
 use minicbor::{Decode, Encode};
 
 mod merge;
+mod shadow;
 
 pub use merge::{CannotMerge, Merged};
+pub use shadow::{AgreementCount, DifferenceCount, Shadow};
 
 /// What one model did over one span of time, or over several that were merged.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -61,6 +63,10 @@ pub struct Window<'b> {
     /// Requests over the objective of the bundle; absent without one.
     #[n(12)]
     pub latency_misses: Option<LatencyMisses>,
+    /// How it compares with what serves, where it does not serve itself: then all other counts
+    /// are those of a shadow.
+    #[b(13)]
+    pub shadow: Option<Shadow<'b>>,
 }
 
 /// Failed requests of one kind.

@@ -2,7 +2,9 @@
 //!
 //! The relative width of a bucket is at most a quarter; merging is addition.
 
+use crate::cbor::List;
 use crate::limits::LATENCY_BUCKETS;
+use crate::message::LatencyCount;
 
 /// Counts of latencies by bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,18 @@ impl Default for LatencyFold {
 }
 
 impl LatencyFold {
+    /// The sum of two lists of counts.
+    #[must_use]
+    pub fn sum(
+        one: &List<'_, LatencyCount, LATENCY_BUCKETS>,
+        other: &List<'_, LatencyCount, LATENCY_BUCKETS>,
+    ) -> Self {
+        let mut sum = Self::default();
+        let both = one.iter().chain(other.iter());
+        both.for_each(|latency| sum.add(latency.bucket, latency.count));
+        sum
+    }
+
     /// Counts one latency.
     pub fn fold(&mut self, latency_us: u32) {
         self.add(bucket(latency_us), 1);

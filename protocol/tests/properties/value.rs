@@ -98,6 +98,7 @@ pub fn entry() -> impl Strategy<Value = Entry> {
         probation_s,
         window_s,
         swap,
+        shadow: None,
     });
     let role = select(vec![Role::Serve, Role::Shadow]);
     let statement = (digest(), any::<u32>());
@@ -184,6 +185,7 @@ pub fn receipt() -> impl Strategy<Value = Told> {
             at: Millis(at),
             unix,
             measured,
+            role: None,
         })
     })
 }

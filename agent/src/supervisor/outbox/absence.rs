@@ -85,6 +85,7 @@ fn window(minute: u64) -> Vec<u8> {
         latency: List::default(),
         features: List::of(&features),
         latency_misses: None,
+        shadow: None,
     };
     let device = DeviceId::parse("d").expect("valid");
     bodies::encode(bodies::Content::Window(window), &device, BootId([1; 8]))

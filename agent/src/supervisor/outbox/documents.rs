@@ -62,6 +62,7 @@ impl Supervisor {
             at: now,
             unix: self.time().unix(now),
             measured,
+            role: None,
         };
         let because = verdict.map_or("", |verdict| verdict.detail.as_str());
         tracing::info!(%model, version = %receipt.version, ?step, because, "step");

@@ -280,6 +280,7 @@ fn window(fleet: &Fleet<'_>, started: Millis, ended: Millis, calls: u64) -> Vec<
         latency: List::default(),
         features: List::of(&features),
         latency_misses: None,
+        shadow: None,
     })
 }
 

@@ -178,6 +178,7 @@ fn window(calls: u64) -> Window<'static> {
         latency: List::default(),
         features: List::default(),
         latency_misses: None,
+        shadow: None,
     }
 }
 
@@ -194,6 +195,7 @@ fn receipt(version: &str, step: Step) -> Receipt<'static> {
         at: Millis(0),
         unix: None,
         measured: Measured::default(),
+        role: None,
     }
 }
 

@@ -59,6 +59,7 @@ fn say(store: &InMemory, said: &[Said]) {
             latency: List::default(),
             features: List::of(features),
             latency_misses: None,
+            shadow: None,
         };
         let (device, stream, boot) = (id(said.device), StreamId([2; 8]), BootId([4; 8]));
         let document = Document {

@@ -140,6 +140,7 @@ fn count(tx: &Tx<'_>, said: Said<'_>) {
             objective_us,
             count: 4,
         }),
+        shadow: None,
     };
     tx.count_for_rings(&device(said.device), &window)
         .expect("a store");

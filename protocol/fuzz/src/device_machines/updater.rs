@@ -238,6 +238,7 @@ fn entry(number: u8, input: &mut Reader<'_>) -> Entry {
             probation_s: Some(input.u64() as u32),
             window_s: None,
             swap: None,
+            shadow: None,
         },
     }
 }

@@ -27,6 +27,8 @@ pub enum CannotMerge {
     Reference,
     /// The latency objective, or only one of them has one.
     Objective,
+    /// What served beside them, or only one of them was a shadow.
+    Shadow,
 }
 
 impl fmt::Display for CannotMerge {
@@ -35,6 +37,7 @@ impl fmt::Display for CannotMerge {
             Self::Entry => "the windows belong to different entries",
             Self::Reference => "the windows were counted against different references",
             Self::Objective => "the windows were counted against different latency objectives",
+            Self::Shadow => "the windows were counted beside different bundles",
         })
     }
 }
@@ -60,6 +63,10 @@ impl<'w, 'b> Merged<'w, 'b> {
         let objective = |w: &Window<'b>| w.latency_misses.map(|misses| misses.objective_us);
         if objective(earlier) != objective(later) {
             return Err(CannotMerge::Objective);
+        }
+        let beside = |w: &Window<'b>| w.shadow.as_ref().map(|shadow| shadow.beside);
+        if beside(earlier) != beside(later) {
+            return Err(CannotMerge::Shadow);
         }
         Ok(Self {
             earlier,
@@ -105,10 +112,7 @@ impl<'w, 'b> Merged<'w, 'b> {
     }
 
     fn latency(&self) -> LatencyFold {
-        let mut sum = LatencyFold::default();
-        let both = self.earlier.latency.iter().chain(self.later.latency.iter());
-        both.for_each(|latency| sum.add(latency.bucket, latency.count));
-        sum
+        LatencyFold::sum(&self.earlier.latency, &self.later.latency)
     }
 }
 
@@ -117,7 +121,13 @@ impl Encode<()> for Merged<'_, '_> {
         let (a, b) = (self.earlier, self.later);
         let (errors, latency, misses) = (self.errors(), self.latency(), self.latency_misses());
         let unix = b.unix.or(a.unix);
-        let optional = [a.reference.is_some(), unix.is_some(), misses.is_some()];
+        let shadows = a.shadow.as_ref().zip(b.shadow.as_ref());
+        let optional = [
+            a.reference.is_some(),
+            unix.is_some(),
+            misses.is_some(),
+            shadows.is_some(),
+        ];
         e.map(10 + optional.into_iter().map(u64::from).sum::<u64>())?;
         e.u8(0)?
             .encode(&a.model)?
@@ -149,6 +159,9 @@ impl Encode<()> for Merged<'_, '_> {
         }
         if let Some(misses) = misses {
             e.u8(12)?.encode(misses)?;
+        }
+        if let Some((a, b)) = shadows {
+            a.encode_sum(b, e.u8(13)?, ctx)?;
         }
         Ok(())
     }

@@ -135,6 +135,7 @@ impl Device {
             at: clock,
             unix: running.time.unix(clock),
             measured,
+            role: None,
         };
         let reason = receipt.reason;
         let line = format!("{model} {} {step:?} {reason:?}", receipt.version);

@@ -38,6 +38,7 @@ pub(in crate::supervisor::outbox) fn window(
         latency: List::default(),
         features: List::of(&features),
         latency_misses: None,
+        shadow: None,
     };
     encode(
         Content::Window(window),
