@@ -141,6 +141,10 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
             delete(devices::unassign),
         )
         .route(
+            "/api/v1/devices/{device}/shadows/{model}",
+            delete(devices::unassign_shadow),
+        )
+        .route(
             "/api/v1/rollouts",
             get(rollouts::list).post(rollouts::create),
         )

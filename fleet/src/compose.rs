@@ -8,13 +8,15 @@ use muster_protocol::id::{Epoch, EpochGeneration, Generation, ModelId, Version};
 use muster_protocol::limits::MODELS_MAX;
 use muster_protocol::message::{Entry, Role, Settings};
 
-/// What a device shall run of one model.
+/// What a device shall run of one model, in one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredRow {
     /// The model.
     pub model: ModelId,
     /// The version.
     pub version: Version,
+    /// What it is there for.
+    pub role: Role,
     /// Digest of its signed statement.
     pub statement: Digest,
     /// Size of that in bytes.
@@ -130,15 +132,14 @@ fn entry(standing: &[StoredEntry], wanted: &DesiredRow, at: EpochGeneration) -> 
             version: wanted.version.clone(),
             statement: wanted.statement,
             statement_size: wanted.statement_size,
-            role: Role::Serve,
+            role: wanted.role,
             since,
             settings: wanted.settings,
         },
         attempt: wanted.attempt,
     };
-    let before = standing
-        .iter()
-        .find(|stored| stored.entry.model == wanted.model);
+    let same = |entry: &Entry| entry.model == wanted.model && entry.role == wanted.role;
+    let before = standing.iter().find(|stored| same(&stored.entry));
     let unchanged = before.filter(|stored| made(stored.entry.since) == **stored);
     unchanged.cloned().unwrap_or_else(|| made(at))
 }
@@ -154,6 +155,7 @@ mod tests {
         DesiredRow {
             model: ModelId::parse(model).expect("valid"),
             version: Version::parse(version).expect("valid"),
+            role: Role::Serve,
             statement: Digest::of(version.as_bytes()),
             statement_size: 300,
             settings: Settings::default(),
@@ -199,6 +201,24 @@ mod tests {
             &[("a", AT), ("b", BEFORE)],
         );
         check(&[], &[]);
+    }
+
+    #[test]
+    fn a_shadow_restarts_nothing_and_is_restarted_by_nothing() {
+        let a = wanted("a", "1.0.0", 0);
+        let shadow = |version: &str| DesiredRow {
+            role: Role::Shadow,
+            ..wanted("a", version, 0)
+        };
+        let b = wanted("b", "1.0.0", 0);
+        check(
+            &[a.clone(), shadow("2.0.0"), b.clone()],
+            &[("a", BEFORE), ("a", AT), ("b", BEFORE)],
+        );
+        let standing = entries(&[], &[a.clone(), shadow("2.0.0")], BEFORE).expect("few");
+        let next = entries(&standing, &[wanted("a", "2.0.0", 0), shadow("2.0.0")], AT);
+        let since: Vec<_> = next.expect("few").iter().map(|s| s.entry.since).collect();
+        assert_eq!(since, [AT, BEFORE]);
     }
 
     #[test]

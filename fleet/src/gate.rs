@@ -11,10 +11,13 @@ mod budget;
 mod comparison;
 mod counting;
 mod evidence;
+mod gap;
 mod mix;
 mod policy;
 mod rate;
+mod ratio;
 mod sequential;
+mod shadow;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -22,8 +25,10 @@ mod verdict;
 mod wilson;
 
 pub use budget::{Alpha, Budget, BudgetError};
-pub use evidence::{DeviceCounts, Evidence, EvidenceError};
+pub use evidence::{DeviceCounts, Evidence, EvidenceError, ShadowCounts};
+pub use gap::{Gap, GapError};
 pub use policy::{Gate, PolicyError, Tolerance};
+pub use ratio::{Ratio, RatioError};
 pub use share::{Share, ShareError};
 pub use verdict::{Ground, Outcome, Verdict};
 
@@ -72,6 +77,11 @@ pub fn judge(gate: &Gate, facts: Facts<'_>, alpha: Alpha) -> Verdict {
         Gate::ErrorRate(tolerance) => rate::errors(facts, tolerance, alpha),
         Gate::LatencyMisses(tolerance) => rate::latency_misses(facts, tolerance, alpha),
         Gate::PredictionMix { margin } => mix::judge(facts, *margin, alpha),
+        Gate::Disagreement { limit } => shadow::disagreement(canary, *limit, alpha),
+        Gate::ScoreDifference { over, limit } => {
+            shadow::score_difference(canary, *over, *limit, alpha)
+        }
+        Gate::SlowerThanServing { ratio, limit } => shadow::slower(canary, *ratio, *limit, alpha),
         Gate::SoakTime { min_s, share } => counting::soak(canary, min_s.get(), *share),
         Gate::MinimumDevices { min } => counting::devices(canary, min.get()),
         Gate::MinimumInferences { min } => counting::inferences(canary, min.get()),

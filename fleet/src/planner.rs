@@ -45,7 +45,7 @@ pub use order::{BadOrder, Obeyed, Order, Refusal, obey};
 pub use plan::{CannotPlan, HeldBack, Plan, PlanNumber, PlannedRing};
 pub use policy::{
     Allowance, Approval, Budget, Constraint, Gates, Limits, Membership, Metered, OnHalt,
-    OtherChanges, Percent, Policy, PolicyError, PolicyPlace, Reach, Ring,
+    OtherChanges, Percent, Policy, PolicyError, PolicyPlace, Reach, Ring, Role, Shadow,
 };
 pub use record::{Record, replay};
 pub use rollout::{Recent, Rollout, RolloutId};

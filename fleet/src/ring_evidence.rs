@@ -10,8 +10,8 @@ use muster_protocol::id::{DeviceId, EpochGeneration};
 
 use crate::gate::{self, Approval, Budget, DeviceCounts, Evidence, Gate, Ground, Outcome};
 use crate::planner::{
-    DeviceFacts, Failure, GateVerdict, Inventory, Plan, Policy, Progress, RingEvidence, Signed,
-    Verdict,
+    DeviceFacts, Failure, GateVerdict, Inventory, Plan, Policy, Progress, RingEvidence, Role,
+    Signed, Verdict,
 };
 
 /// How often, at most, a good rollout is stopped by chance, over all of its gates and looks.
@@ -55,6 +55,7 @@ pub fn gates(policy: &Policy) -> Result<Vec<Vec<Gate>>, String> {
                     let read: Result<Gate, _> = serde_json::from_value(gate.clone());
                     let gate = read.map_err(|error| error.to_string());
                     gate.and_then(written_here)
+                        .and_then(|gate| fits(gate, policy.role))
                         .map_err(|error| format!("rings[{at}].gates[{nth}]: {error}"))
                 })
                 .collect()
@@ -69,6 +70,22 @@ fn written_here(gate: Gate) -> Result<Gate, String> {
             Err("hint: write approval = \"manual\" into the ring instead".to_owned())
         }
         gate => Ok(gate),
+    }
+}
+
+/// A shadow is compared with what serves on the same device, and nothing else is.
+fn fits(gate: Gate, role: Role) -> Result<Gate, String> {
+    let name = gate.name();
+    match role {
+        Role::Serve if gate.is_of_shadows() => Err(format!(
+            "the gate {name} never judges: because only a shadow is compared with what serves: \
+             hint: write role = \"shadow\" into a policy of its own"
+        )),
+        Role::Shadow if gate.has_control() => Err(format!(
+            "the gate {name} compares devices: because a shadow answers only a sample, that would \
+             not be fair: hint: give it a limit and no margin, or write the gate disagreement"
+        )),
+        Role::Serve | Role::Shadow => Ok(gate),
     }
 }
 
@@ -186,4 +203,45 @@ fn add_receipts(counts: &mut DeviceCounts, facts: &DeviceFacts) {
         | Progress::Back => {}
     }
     counts.contacts = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(role: &str, gate: &str, expect: &str) {
+        let policy = format!(
+            "model = 'bearing'\nversion = '2.0.0'\nmembership = 'frozen'\non_halt = 'hold'\n\
+             role = '{role}'\n[[rings]]\nname = 'all'\nreach = {{ percent = 100 }}\n\
+             soak_s = 0\ndeadline_s = 20\ngates = [{gate}]\n"
+        );
+        let policy = Policy::read(&policy).expect("a policy");
+        match gates(&policy) {
+            Ok(_) => assert_eq!(expect, "", "{role} {gate}"),
+            Err(said) => {
+                assert!(!expect.is_empty() && said.contains(expect), "{said}");
+                assert!(said.starts_with("rings[0].gates[0]: "), "{said}");
+                assert!(said.contains("hint: "), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn gates_fit_what_the_version_is_there_for() {
+        let disagreement = "{ gate = 'disagreement', limit = 0.02 }";
+        let margin = "{ gate = 'error_rate', margin = 0.01, limit = 0.02 }";
+        let limit = "{ gate = 'latency_misses', limit = 0.02 }";
+        check("shadow", disagreement, "");
+        check("serve", disagreement, "only a shadow is compared");
+        check("shadow", limit, "");
+        check("serve", limit, "");
+        check("shadow", margin, "give it a limit and no margin");
+        check("serve", margin, "");
+        check(
+            "shadow",
+            "{ gate = 'prediction_mix', margin = 0.1 }",
+            "or write the gate disagreement",
+        );
+        check("serve", "{ gate = 'manual_approval' }", "approval =");
+    }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 mod assignments;
 pub(crate) mod backup;
 mod column;
+mod compared;
 mod countable;
 mod devices;
 mod documents;
@@ -41,7 +42,8 @@ mod windows;
 mod writer;
 
 pub(crate) use assignments::StoredAssignment;
-pub(crate) use countable::{Classes, Countable};
+pub(crate) use compared::Compared;
+pub(crate) use countable::{Classes, Compares, Countable};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;
 pub(crate) use enrolment::{EnrolmentRow, IssuedCertificate, NewestSerial, TokenRow};

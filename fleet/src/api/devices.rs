@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use muster_protocol::id::DeviceId;
+use muster_protocol::message::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -91,7 +92,20 @@ pub(super) async fn unassign(
         parse::value("device", &device)?,
         parse::value("model", &model)?,
     );
-    controller.unassign(device, model).await?;
+    controller.unassign(device, model, Role::Serve).await?;
+    Ok(DONE)
+}
+
+/// Takes the shadow of a model off a device.
+pub(super) async fn unassign_shadow(
+    State(controller): State<Arc<Controller>>,
+    Path((device, model)): Path<(String, String)>,
+) -> Answer<StatusCode> {
+    let (device, model) = (
+        parse::value("device", &device)?,
+        parse::value("model", &model)?,
+    );
+    controller.unassign(device, model, Role::Shadow).await?;
     Ok(DONE)
 }
 

@@ -48,6 +48,9 @@ pub(crate) enum Command {
         device: DeviceId,
         /// The model.
         model: ModelId,
+        /// Only the version that runs beside what serves.
+        #[arg(long)]
+        shadow: bool,
     },
     /// Let a device that was stolen or given away speak and connect no longer; a new token brings
     /// it back.
@@ -121,11 +124,23 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
             let labels = show::cell(Some(&json!(labels)));
             note(format_args!("the labels of {device} are now: {labels}"));
         }
-        Command::Unassign { device, model } => {
+        Command::Unassign {
+            device,
+            model,
+            shadow: false,
+        } => {
             let what = format!("take {model} off {device}");
             let path = format!("/api/v1/devices/{device}/models/{model}");
             client.delete(&what, &path).await?;
             note(format_args!("{device} is told to remove {model}"));
+        }
+        Command::Unassign { device, model, .. } => {
+            let what = format!("take the shadow of {model} off {device}");
+            let path = format!("/api/v1/devices/{device}/shadows/{model}");
+            client.delete(&what, &path).await?;
+            note(format_args!(
+                "{device} is told to remove the shadow of {model}"
+            ));
         }
         Command::Revoke { device, yes } => revoke::revoke(&client, &device, yes).await?,
         Command::ReleaseHold { device, yes } => hold::release(&client, &device, yes).await?,

@@ -7,6 +7,7 @@ mod evidence;
 mod facts;
 mod make;
 mod measurable;
+mod shadows;
 
 use muster_fleet::planner::{
     self, DeviceExplanation, Order, Plan, Policy, Record, Rollout, RolloutExplanation, RolloutId,
@@ -45,6 +46,9 @@ pub(crate) struct Explained {
     pub(crate) explanation: RolloutExplanation,
     /// What gates say, by ring.
     pub(crate) gates: Vec<planner::RingEvidence>,
+    /// How the shadows of each ring compare; none where the version serves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shadows: Vec<shadows::RingShadow>,
 }
 
 /// Where a device stands in a rollout, and why.
@@ -139,7 +143,8 @@ impl Controller {
         let now = clock::now();
         let work = move |tx: &Tx<'_>| {
             let sight = make::sight(tx, rollout, now)?;
-            Ok(explained(&sight))
+            let shadows = shadows::of_rings(tx, &sight.plan)?;
+            Ok(explained(&sight, shadows))
         };
         self.store.read(work).await
     }
@@ -234,7 +239,7 @@ impl Sight {
     }
 }
 
-fn explained(sight: &Sight) -> Explained {
+fn explained(sight: &Sight, shadows: Vec<shadows::RingShadow>) -> Explained {
     let (plan, standing) = (&sight.plan, &sight.standing);
     let explanation = planner::explain_rollout(plan, &sight.situation);
     Explained {
@@ -247,6 +252,7 @@ fn explained(sight: &Sight) -> Explained {
         since: standing.since.0,
         explanation,
         gates: sight.situation.evidence.clone(),
+        shadows,
     }
 }
 

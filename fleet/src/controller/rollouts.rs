@@ -2,13 +2,14 @@
 //! follow from them. Never sends before the commit.
 
 use muster_protocol::id::{DeviceId, ModelId};
+use muster_protocol::message::Role;
 use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
 use crate::clock;
 use crate::dispatch::{Director, DispatchError, When, dispatch, dispatch_one_of_many};
 use crate::rollout::{self, Members, NewRollout, Plan, Retry};
-use crate::store::{Page, Paged, RolloutRow, RolloutToStore, StoredAssignment, Tx};
+use crate::store::{DesiredRow, Page, Paged, RolloutRow, RolloutToStore, StoredAssignment, Tx};
 
 impl Controller {
     /// What a rollout would do.
@@ -34,15 +35,20 @@ impl Controller {
         Ok(row)
     }
 
-    /// Takes a model off a device: its next assignment no longer names it.
+    /// Takes a model off a device, or only its shadow: its next assignment no longer names it.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a device that is not there or shall not run the model,
     /// [`Error::Conflict`] for one that is held: what it runs is not known yet.
-    pub(crate) async fn unassign(&self, device: DeviceId, model: ModelId) -> Result<(), Error> {
+    pub(crate) async fn unassign(
+        &self,
+        device: DeviceId,
+        model: ModelId,
+        role: Role,
+    ) -> Result<(), Error> {
         let (director, now) = (self.director(), clock::now());
         let work = move |tx: &Tx<'_>| -> Result<_, Error> {
-            let assignment = take_off(tx, &director, &device, &model, now)?;
+            let assignment = take_off(tx, &director, &device, (&model, role), now)?;
             Ok(assignment.map(|assignment| (device, assignment)))
         };
         let made = self.store.write(work).await?;
@@ -121,6 +127,7 @@ fn create(
     let wanted = RolloutToStore {
         model: new.model.clone(),
         version: new.version.clone(),
+        role: Role::Serve,
         selector: new.selector.to_string(),
         percent: new.percent.into(),
         settings: new.settings.into(),
@@ -130,6 +137,8 @@ fn create(
     for device in devices {
         let attempt = attempt(tx, &device, new)?;
         tx.set_desired(&device, rollout, &wanted, attempt)?;
+        // It was compared with what served until now.
+        tx.remove_desired(&device, &new.model, Role::Shadow)?;
         let assignment = assign(tx, director, &device, now)?;
         made.extend(assignment.map(|assignment| (device, assignment)));
     }
@@ -168,7 +177,7 @@ fn take_off(
     tx: &Tx<'_>,
     director: &Director,
     device: &DeviceId,
-    model: &ModelId,
+    (model, role): (&ModelId, Role),
     now: UnixSeconds,
 ) -> Result<Option<StoredAssignment>, Error> {
     if tx.held(device)?.is_some() {
@@ -177,19 +186,24 @@ fn take_off(
         );
         return Err(Error::Conflict { why });
     }
-    if !tx.remove_desired(device, model)? {
-        let what = format!("the model {model} on the device {device}");
+    if !tx.remove_desired(device, model, role)? {
+        let what = match role {
+            Role::Serve => format!("the model {model} on the device {device}"),
+            Role::Shadow => format!("a shadow of {model} on the device {device}"),
+        };
         return Err(Error::NotFound { what });
     }
+    // Nothing is left that it could be compared with.
+    tx.remove_desired(device, model, Role::Shadow)?;
     assign(tx, director, device, now)
 }
 
 /// The attempt of a device: raised by a deliberate retry of the version that it has.
 fn attempt(tx: &Tx<'_>, device: &DeviceId, new: &NewRollout) -> Result<u32, Error> {
     let desired = tx.desired(device)?;
-    let before = desired
-        .iter()
-        .find(|row| row.model == new.model && row.version == new.version);
+    let serves = |row: &&DesiredRow| row.model == new.model && row.role == Role::Serve;
+    let before = desired.iter().find(serves);
+    let before = before.filter(|row| row.version == new.version);
     Ok(match (before, new.retry) {
         (None, Retry::Never | Retry::Again) => 0,
         (Some(row), Retry::Never) => row.attempt,

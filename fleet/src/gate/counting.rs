@@ -31,19 +31,15 @@ pub(super) fn installed(canary: &Evidence, min: Share) -> Verdict {
 /// Devices that refused it in their self-test.
 pub(super) fn refusals(canary: &Evidence, limit: Share, alpha: Alpha) -> Verdict {
     let refused = canary.count(|counts| counts.refused > 0);
-    failures(
-        canary,
-        refused,
-        "refused it in their self-test",
-        limit,
-        alpha,
-    )
+    let did = "refused it in their self-test";
+    failures(contacted(canary, refused), did, limit, alpha)
 }
 
 /// Devices on which it crashed or was reverted.
 pub(super) fn crashes(canary: &Evidence, limit: Share, alpha: Alpha) -> Verdict {
     let broke = canary.count(DeviceCounts::broke);
-    failures(canary, broke, "saw it crash or reverted it", limit, alpha)
+    let did = "saw it crash or reverted it";
+    failures(contacted(canary, broke), did, limit, alpha)
 }
 
 /// Enough devices have run it for `min_s` by their own clocks.
@@ -94,12 +90,22 @@ pub(super) fn approval(approval: Approval) -> Verdict {
     }
 }
 
+/// The failed ones, all in contact, and those that are done.
+fn contacted(canary: &Evidence, failed: u64) -> (u64, u64, u64) {
+    let contacted = canary.count(|counts| counts.contacts > 0).max(failed);
+    let done = canary.count(|counts| counts.installed > 0 || counts.gave_up());
+    (failed, contacted, done)
+}
+
 /// Fails by an e-process over all devices in contact: those that are not done have not failed,
 /// and bad news that travels faster than good does not look like more of it. Passes at or below
 /// the limit, of the devices that are done; how many there must be is another gate's matter.
-fn failures(canary: &Evidence, failed: u64, did: &str, limit: Share, alpha: Alpha) -> Verdict {
-    let contacted = canary.count(|counts| counts.contacts > 0).max(failed);
-    let done = canary.count(|counts| counts.installed > 0 || counts.gave_up());
+pub(super) fn failures(
+    (failed, contacted, done): (u64, u64, u64),
+    did: &str,
+    limit: Share,
+    alpha: Alpha,
+) -> Verdict {
     let seen = format!("{failed} of {contacted} devices {did}, at most {limit}");
     if contacted == 0 {
         return Verdict::missing(format!("{seen}: none has said anything"));

@@ -43,6 +43,27 @@ pub struct DeviceCounts {
     pub latency_misses: u64,
     /// Predictions by class.
     pub classes: BTreeMap<u32, u64>,
+    /// How it compared, where it ran beside what serves.
+    pub shadow: ShadowCounts,
+}
+
+/// What a device counted of rows that a shadow answered as well as what serves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShadowCounts {
+    /// Rows that were answered while it ran.
+    pub served: u64,
+    /// Rows that it answered as well.
+    pub compared: u64,
+    /// Of those, the ones that were given a class.
+    pub classified: u64,
+    /// Of those, the ones to which it gave another class.
+    pub disagreed: u64,
+    /// Compared rows by how far their scores lie apart, by bucket.
+    pub differences: BTreeMap<u8, u64>,
+    /// Compared requests by its latency, by bucket.
+    pub latency: BTreeMap<u8, u64>,
+    /// The same requests by the latency of what serves.
+    pub serving_latency: BTreeMap<u8, u64>,
 }
 
 /// Evidence of another bundle.
@@ -146,6 +167,7 @@ impl DeviceCounts {
             latencies,
             latency_misses,
             classes,
+            shadow,
         } = self;
         for (mine, theirs) in [
             (contacts, other.contacts),
@@ -163,6 +185,7 @@ impl DeviceCounts {
         }
         add_each(errors, &other.errors);
         add_each(classes, &other.classes);
+        shadow.add(&other.shadow);
     }
 
     /// Inferences that were answered or failed.
@@ -198,6 +221,32 @@ impl DeviceCounts {
     /// Whether the bundle crashed on it or was reverted.
     pub(super) const fn broke(&self) -> bool {
         self.reverted > 0 || self.crashes > 0
+    }
+}
+
+impl ShadowCounts {
+    /// Adds `other`; a count ends at its maximum.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            served,
+            compared,
+            classified,
+            disagreed,
+            differences,
+            latency,
+            serving_latency,
+        } = self;
+        for (mine, theirs) in [
+            (served, other.served),
+            (compared, other.compared),
+            (classified, other.classified),
+            (disagreed, other.disagreed),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+        add_each(differences, &other.differences);
+        add_each(latency, &other.latency);
+        add_each(serving_latency, &other.serving_latency);
     }
 }
 

@@ -6,6 +6,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
+use super::gap::Gap;
+use super::ratio::Ratio;
 use super::share::Share;
 
 /// One condition that a ring meets before the next one begins.
@@ -37,6 +39,25 @@ pub enum Gate {
     PredictionMix {
         /// The most that the share of one class may change.
         margin: Share,
+    },
+    /// Rows to which a shadow gives another class than what serves.
+    Disagreement {
+        /// Of the rows compared.
+        limit: Share,
+    },
+    /// Rows for which the scores of a shadow lie far from those of what serves.
+    ScoreDifference {
+        /// From how far on: a power of two.
+        over: Gap,
+        /// Of the rows compared.
+        limit: Share,
+    },
+    /// Devices on which a shadow is slower than what serves.
+    SlowerThanServing {
+        /// More than so many times its median latency.
+        ratio: Ratio,
+        /// Of the devices that have compared.
+        limit: Share,
     },
     /// Devices have run it for a while, by their monotonic clocks.
     SoakTime {
@@ -108,6 +129,9 @@ impl Gate {
             Self::ErrorRate(_) => "error_rate",
             Self::LatencyMisses(_) => "latency_misses",
             Self::PredictionMix { .. } => "prediction_mix",
+            Self::Disagreement { .. } => "disagreement",
+            Self::ScoreDifference { .. } => "score_difference",
+            Self::SlowerThanServing { .. } => "slower_than_serving",
             Self::SoakTime { .. } => "soak_time",
             Self::MinimumDevices { .. } => "minimum_devices",
             Self::MinimumInferences { .. } => "minimum_inferences",
@@ -125,7 +149,33 @@ impl Gate {
                 | Self::ErrorRate(_)
                 | Self::LatencyMisses(_)
                 | Self::PredictionMix { .. }
+                | Self::Disagreement { .. }
+                | Self::ScoreDifference { .. }
+                | Self::SlowerThanServing { .. }
         )
+    }
+
+    /// Whether it looks at what a shadow compares.
+    #[must_use]
+    pub const fn is_of_shadows(&self) -> bool {
+        matches!(
+            self,
+            Self::Disagreement { .. }
+                | Self::ScoreDifference { .. }
+                | Self::SlowerThanServing { .. }
+        )
+    }
+
+    /// Whether it looks at devices outside the ring.
+    #[must_use]
+    pub const fn has_control(&self) -> bool {
+        match self {
+            Self::ErrorRate(tolerance) | Self::LatencyMisses(tolerance) => {
+                tolerance.margin.is_some()
+            }
+            Self::PredictionMix { .. } => true,
+            _ => false,
+        }
     }
 
     /// The gate itself when its numbers decide something.
@@ -143,6 +193,10 @@ impl Gate {
                 Tolerance::new(gate, tolerance.margin, tolerance.limit)?;
             }
             Self::PredictionMix { margin } => between(gate, "margin", margin)?,
+            Self::Disagreement { limit } | Self::ScoreDifference { limit, .. } => {
+                between(gate, "limit", limit)?;
+            }
+            Self::SlowerThanServing { limit, .. } => below_one(gate, "limit", limit)?,
             Self::SoakTime { share, .. } => above_zero(gate, "share", share)?,
             Self::MinimumDevices { .. } | Self::MinimumInferences { .. } | Self::ManualApproval => {
             }
@@ -229,6 +283,17 @@ enum Written {
     PredictionMix {
         margin: Share,
     },
+    Disagreement {
+        limit: Share,
+    },
+    ScoreDifference {
+        over: Gap,
+        limit: Share,
+    },
+    SlowerThanServing {
+        ratio: Ratio,
+        limit: Share,
+    },
     SoakTime {
         min_s: NonZeroU64,
         #[serde(default = "soaked_share")]
@@ -269,6 +334,9 @@ impl TryFrom<Written> for Gate {
             Written::ErrorRate(t) => Self::ErrorRate(tolerance("error_rate", t)?),
             Written::LatencyMisses(t) => Self::LatencyMisses(tolerance("latency_misses", t)?),
             Written::PredictionMix { margin } => Self::PredictionMix { margin },
+            Written::Disagreement { limit } => Self::Disagreement { limit },
+            Written::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
+            Written::SlowerThanServing { ratio, limit } => Self::SlowerThanServing { ratio, limit },
             Written::SoakTime { min_s, share } => Self::SoakTime { min_s, share },
             Written::MinimumDevices { min } => Self::MinimumDevices { min },
             Written::MinimumInferences { min } => Self::MinimumInferences { min },
@@ -288,6 +356,9 @@ impl From<Gate> for Written {
             Gate::ErrorRate(t) => Self::ErrorRate(tolerance(t)),
             Gate::LatencyMisses(t) => Self::LatencyMisses(tolerance(t)),
             Gate::PredictionMix { margin } => Self::PredictionMix { margin },
+            Gate::Disagreement { limit } => Self::Disagreement { limit },
+            Gate::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
+            Gate::SlowerThanServing { ratio, limit } => Self::SlowerThanServing { ratio, limit },
             Gate::SoakTime { min_s, share } => Self::SoakTime { min_s, share },
             Gate::MinimumDevices { min } => Self::MinimumDevices { min },
             Gate::MinimumInferences { min } => Self::MinimumInferences { min },
@@ -334,6 +405,24 @@ mod tests {
             (
                 "gate = 'prediction_mix'\nmargin = 0.05",
                 Ok("prediction_mix"),
+            ),
+            ("gate = 'disagreement'\nlimit = 0.02", Ok("disagreement")),
+            (
+                "gate = 'score_difference'\nover = 0.25\nlimit = 0.1",
+                Ok("score_difference"),
+            ),
+            (
+                "gate = 'slower_than_serving'\nratio = 1.5\nlimit = 0",
+                Ok("slower_than_serving"),
+            ),
+            ("gate = 'disagreement'\nlimit = 0", Err("above 0")),
+            (
+                "gate = 'score_difference'\nover = 0.3\nlimit = 0.1",
+                Err("write 0.25"),
+            ),
+            (
+                "gate = 'slower_than_serving'\nratio = 0.5\nlimit = 0.1",
+                Err("written 1.5"),
             ),
             ("gate = 'soak_time'\nmin_s = 86400", Ok("soak_time")),
             ("gate = 'minimum_devices'\nmin = 20", Ok("minimum_devices")),

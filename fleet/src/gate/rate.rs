@@ -89,7 +89,7 @@ fn against_control(
     }
 }
 
-fn against_limit(what: &str, canary: &Arm, limit: Share, alpha: Alpha) -> Verdict {
+pub(super) fn against_limit(what: &str, canary: &Arm, limit: Share, alpha: Alpha) -> Verdict {
     let seen = format!("{what} {} of {}", percent(canary.mean), size(canary));
     if canary.mean > limit.get() {
         let seen = format!("{seen}, at most {limit}");

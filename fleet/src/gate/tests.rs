@@ -8,6 +8,7 @@ use muster_protocol::id::{DeviceId, Epoch, EpochGeneration, Generation};
 use super::*;
 
 mod properties;
+mod shadow;
 
 fn share(number: f64) -> Share {
     Share::try_from(number).expect("a share")

@@ -7,7 +7,7 @@ use muster_protocol::cose::{self, KeySet};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::DeviceId;
 use muster_protocol::key::PublicKey;
-use muster_protocol::message::{Assignment, Entry};
+use muster_protocol::message::{Assignment, Entry, Role};
 use muster_protocol::time::UnixSeconds;
 
 use crate::dispatch::{Director, DispatchError, When, dispatch};
@@ -88,7 +88,8 @@ fn open<'b>(
         .map_err(|refused| format!("this director did not sign it ({refused})"))?
         .into_inner();
     let entries = || assignment.entries.iter();
-    let twice = |entry: &Entry| entries().filter(|other| other.model == entry.model).count() > 1;
+    let same = |one: &Entry, other: &Entry| one.model == other.model && one.role == other.role;
+    let twice = |entry: &Entry| entries().filter(|other| same(other, entry)).count() > 1;
     if assignment.device != *device {
         return Err("it is for another device".to_owned());
     }
@@ -96,7 +97,7 @@ fn open<'b>(
         return Err(format!("it is assignment {}", assignment.at));
     }
     if entries().any(|entry| twice(&entry)) {
-        return Err("two of its entries name one model".to_owned());
+        return Err("two of its entries name one model in one role".to_owned());
     }
     Ok(assignment)
 }
@@ -112,17 +113,13 @@ fn adopt(
     let (standing, desired) = (tx.newest_entries(device)?, tx.desired(device)?);
     let newer = |row: &DesiredRow| row.rollout > rollouts_before;
     for row in desired.iter().filter(|row| !newer(row)) {
-        if !assignment
-            .entries
-            .iter()
-            .any(|entry| entry.model == row.model)
-        {
-            tx.remove_desired(device, &row.model)?;
+        if !assignment.entries.iter().any(|entry| is_of(&entry, row)) {
+            tx.remove_desired(device, &row.model, row.role)?;
         }
     }
     let mut entries = Vec::new();
     for entry in assignment.entries.iter() {
-        let row = desired.iter().find(|row| row.model == entry.model);
+        let row = desired.iter().find(|row| is_of(&entry, row));
         let attempt = match row {
             Some(row) if newer(row) => attempt_before(&standing, &entry),
             Some(row) if wants(row, &entry) => row.attempt,
@@ -133,7 +130,11 @@ fn adopt(
         };
         entries.push(StoredEntry { entry, attempt });
     }
-    entries.sort_by(|a, b| a.entry.model.cmp(&b.entry.model));
+    let serves = |stored: &StoredEntry| stored.entry.role == Role::Serve;
+    entries.sort_by(|a, b| {
+        let models = a.entry.model.cmp(&b.entry.model);
+        models.then(serves(b).cmp(&serves(a)))
+    });
     let stored = StoredAssignment {
         at: assignment.at,
         issued_at: assignment.issued_at,
@@ -141,6 +142,11 @@ fn adopt(
         document: bytes.to_vec(),
     };
     tx.adopt_assignment(device, &stored, &entries)
+}
+
+/// Whether both are about one model in one role.
+fn is_of(entry: &Entry, row: &DesiredRow) -> bool {
+    entry.model == row.model && entry.role == row.role
 }
 
 /// Whether the store wants of a model just what the device has.
@@ -151,7 +157,8 @@ fn wants(row: &DesiredRow, entry: &Entry) -> bool {
 /// Which attempt the entry was, as far as the store knows: a newer wish may be a deliberate retry.
 fn attempt_before(standing: &[StoredEntry], entry: &Entry) -> u32 {
     let same = |stored: &&StoredEntry| {
-        stored.entry.model == entry.model && stored.entry.version == entry.version
+        let stored = &stored.entry;
+        (&stored.model, stored.role, &stored.version) == (&entry.model, entry.role, &entry.version)
     };
     standing
         .iter()

@@ -1,8 +1,8 @@
-//! What a receipt says about which version serves. Never judges a rollout.
+//! What a receipt says about which version serves, or is a shadow. Never judges a rollout.
 
 use muster_protocol::cose;
 use muster_protocol::id::{DeviceId, Version};
-use muster_protocol::message::{Document, Receipt, Step};
+use muster_protocol::message::{Document, Receipt, Role, Step};
 use muster_protocol::time::UnixSeconds;
 
 use crate::store::{StoreError, Tx};
@@ -24,8 +24,10 @@ pub(super) fn apply(
     if Some(receipt.accepted) > tx.accepted_at(device)? {
         tx.set_accepted(device, receipt.accepted)?;
     }
-    let before = tx.serving(device, &receipt.model)?;
-    let (active, committed) = after(before, &receipt);
+    let (active, committed) = match receipt.role.unwrap_or(Role::Serve) {
+        Role::Serve => after(tx.serving(device, &receipt.model)?, &receipt),
+        Role::Shadow => (running(&receipt), None),
+    };
     tx.set_device_model(device, &receipt, active.as_ref(), committed.as_ref(), now)
 }
 
@@ -49,6 +51,11 @@ fn after((active, committed): Serving, receipt: &Receipt<'_>) -> Serving {
         | Step::Degraded
         | Step::RevokedNoFallback => (active, committed),
     }
+}
+
+/// What runs as a shadow: nothing before it runs, and nothing after it has ended.
+fn running(receipt: &Receipt<'_>) -> Option<Version> {
+    (receipt.step == Step::Shadowing).then(|| receipt.version.clone())
 }
 
 #[cfg(test)]

@@ -239,10 +239,11 @@ impl View<'_> {
         }
         let counts = self.tally.ring(ring);
         let sentence = format!(
-            "ring {} has settled: {} of {} committed",
+            "ring {} has settled: {} of {} {}",
             self.plan.ring_name(ring),
             counts.committed,
-            because::devices(counts.members)
+            because::devices(counts.members),
+            self.plan.policy.role.done()
         );
         let (committed, members) = (counts.committed.into(), counts.members.into());
         let to = State::Running {
@@ -278,10 +279,11 @@ impl View<'_> {
             n => format!(", and its {n} gates passed"),
         };
         let sentence = format!(
-            "ring {} has passed: {} of {} committed{gates}",
+            "ring {} has passed: {} of {} {}{gates}",
             self.plan.ring_name(ring),
             counts.committed,
             because::devices(counts.members),
+            self.plan.policy.role.done()
         );
         Some(Step::plain(
             to,

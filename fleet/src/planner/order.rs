@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::because::{self, Because};
 use super::decision::Change;
 use super::plan::Plan;
+use super::policy::Role;
 use super::rollout::{Rollout, RolloutId};
 use super::situation::Situation;
 use super::state::{Command, State, Transition};
@@ -113,7 +114,7 @@ pub fn obey(plan: &Plan, situation: &Situation, order: &Order) -> Result<Obeyed,
         because: because.to_owned(),
         hint: hint.to_owned(),
     };
-    let to = match rollout.state.after(order.command, plan.rings_len()) {
+    let to = match after(plan, rollout.state, order.command) {
         Transition::Becomes(to) => to,
         Transition::Stays(_) => {
             return Ok(Obeyed {
@@ -131,6 +132,17 @@ pub fn obey(plan: &Plan, situation: &Situation, order: &Order) -> Result<Obeyed,
         _ => Vec::new(),
     };
     Ok(obeyed(situation, order, to, devices))
+}
+
+/// A shadow answers nobody: one that has passed may still be taken off.
+fn after(plan: &Plan, state: State, command: Command) -> Transition {
+    match (plan.policy.role, state, command) {
+        (Role::Shadow, State::Completed, Command::Rollback) => {
+            let ring = plan.rings_len().saturating_sub(1);
+            Transition::Becomes(State::RollingBack { ring })
+        }
+        _ => state.after(command, plan.rings_len()),
+    }
 }
 
 fn obeyed(situation: &Situation, order: &Order, to: State, devices: Vec<DeviceId>) -> Obeyed {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::because::{devices, span, times};
 use super::inventory::Failure;
 use super::plan::Plan;
+use super::policy::Role;
 use super::rollout::RolloutId;
 use super::state::CauseKind;
 use super::tally::Try;
@@ -243,6 +244,7 @@ impl Standing {
         let ago = |since: &UnixSeconds| span(now.0.saturating_sub(since.0));
         let name = |ring: &u32| plan.ring_name(*ring);
         let (selector, version) = (&plan.policy.selector, &plan.policy.version);
+        let does = plan.policy.role.does();
         match self {
             Self::NotMatched => format!("the selector `{selector}` does not match it"),
             Self::NotReached => "it matches, but the rings end before it".to_owned(),
@@ -279,10 +281,7 @@ impl Standing {
                 format!("it never answered; its deadline passed {} ago", ago(since))
             }
             Self::Installed { ring } => {
-                format!(
-                    "{version} serves there, and ring {} has not passed",
-                    name(ring)
-                )
+                format!("{version} {does}, and ring {} has not passed", name(ring))
             }
             Self::Failed { failure, code, .. } => format!("it {}: {code}", failure.word()),
             Self::RetriesSpent {
@@ -301,7 +300,7 @@ impl Standing {
                 )
             }
             Self::RolledBack => "it is back as it was".to_owned(),
-            Self::Done => format!("{version} serves there"),
+            Self::Done => format!("{version} {does}"),
             Self::Paused => "somebody has paused the rollout".to_owned(),
             Self::Halted { cause } => format!("the rollout has halted: {}", cause.words()),
             Self::Ended { how } => format!("the rollout is {how}, and never came to it"),
@@ -384,7 +383,10 @@ impl Standing {
             Self::Failed { retries_left, .. } => {
                 format!("retry lets it try again, {} at most", times(*retries_left))
             }
-            Self::GoesBackNow => "it gets the version before now".to_owned(),
+            Self::GoesBackNow => match plan.policy.role {
+                Role::Serve => "it gets the version before now".to_owned(),
+                Role::Shadow => "the shadow is taken off now".to_owned(),
+            },
             Self::GoingBack { until } => {
                 format!("the rollback waits for it for {} more", within(until))
             }

@@ -71,7 +71,8 @@ pub fn progress(
         code: said.reason.clone().unwrap_or_else(|| said.step.clone()),
     };
     match about_it.map(|said| (said.step.as_str(), said)) {
-        Some(("committed" | "recovered", _)) => Progress::Committed,
+        // A shadow is as far as it ever comes when it runs.
+        Some(("committed" | "recovered" | "shadowing", _)) => Progress::Committed,
         Some(("refused", said)) => failed(Failure::Refused, said),
         Some(("reverted", said)) => failed(Failure::Reverted, said),
         Some(("degraded" | "revoked_no_fallback" | "stopped", said)) => {
@@ -172,6 +173,7 @@ mod tests {
         check(Some(said("staged", "2.0.0", 5)), waits());
         check(Some(said("committed", "2.0.0", 5)), Progress::Committed);
         check(Some(said("recovered", "2.0.0", 6)), Progress::Committed);
+        check(Some(said("shadowing", "2.0.0", 5)), Progress::Committed);
         check(Some(said("refused", "2.0.0", 5)), failed(Failure::Refused));
         check(
             Some(said("reverted", "2.0.0", 5)),

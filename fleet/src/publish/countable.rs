@@ -2,41 +2,74 @@
 //!
 //! Never refuses a release: what cannot be read is not counted, and the log says why.
 
+use muster_protocol::bundle::card::CardTensor;
 use muster_protocol::bundle::manifest::{LayerKind, Manifest};
 use muster_protocol::bundle::reference::Source;
 use muster_protocol::bundle::{Card, FeatureReference, Reference};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
-use muster_protocol::limits::WHOLE_BYTES_MAX;
+use muster_protocol::limits::{SHADOW_CLASSES_MAX, WHOLE_BYTES_MAX};
 
 use crate::blobs::Blobs;
 use crate::bundle::unpacked;
-use crate::store::{Classes, Countable};
+use crate::store::{Classes, Compares, Countable};
 
 /// What the windows of a bundle count.
 pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
     let said = |what: &str, because: String| {
         tracing::warn!("failed to read {what} for gates: because {because}");
     };
-    let objective = objective_us(blobs, manifest);
-    let classes = classes(blobs, manifest);
+    let card = card(blobs, manifest);
+    let card = card.map_err(|because| said("the card", because)).ok();
+    let reference = reference(blobs, manifest).and_then(|reference| match reference {
+        Some((digest, bytes)) => of_reference(digest, &bytes),
+        None => Ok((None, FirstOutput::NotCounted)),
+    });
+    let reference = reference.map_err(|because| said("the reference", because));
+    let (classes, first) = reference.unwrap_or((None, FirstOutput::NotCounted));
     Countable {
-        latency_objective_us: objective
-            .map_err(|because| said("the card", because))
-            .unwrap_or_default(),
-        classes: classes
-            .map_err(|because| said("the reference", because))
-            .unwrap_or_default(),
+        latency_objective_us: card.as_ref().and_then(Card::latency_objective_us),
+        classes,
+        compares: card.map(|card| compares(&card.outputs, first)),
     }
 }
 
-fn objective_us(blobs: &Blobs, manifest: &Manifest) -> Result<Option<u32>, String> {
-    let card = Card::parse(&read(blobs, manifest.card.digest)?);
-    let card = card.map_err(|bad| bad.to_string())?;
-    Ok(card.latency_objective_us())
+/// Whether the reference counts the first element of the first output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstOutput {
+    Counted,
+    NotCounted,
 }
 
-fn classes(blobs: &Blobs, manifest: &Manifest) -> Result<Option<Classes>, String> {
+/// As a device pairs outputs: `docs/rollouts.md`, "Shadows". Dimensions that the card leaves open
+/// may fit.
+fn compares(outputs: &[CardTensor], reference: FirstOutput) -> Compares {
+    let is_float = |tensor: &CardTensor| tensor.datatype.starts_with("FP");
+    let first = outputs.first();
+    let by_class = first.is_some_and(|first| {
+        let row = first.shape.get(1..).unwrap_or_default();
+        let is_open = row.iter().any(|dim| *dim < 0);
+        let elements = row.iter().fold(1_i64, |n, dim| n.saturating_mul(*dim));
+        let is_one = elements == 1 || is_open;
+        let are_few = (2..SHADOW_CLASSES_MAX as i64).contains(&elements) || is_open;
+        match first.datatype.as_str() {
+            _ if is_float(first) => are_few || is_one && reference == FirstOutput::Counted,
+            "BYTES" => false,
+            _ => is_one,
+        }
+    });
+    Compares {
+        classes: by_class,
+        scores: outputs.iter().any(is_float),
+    }
+}
+
+fn card(blobs: &Blobs, manifest: &Manifest) -> Result<Card, String> {
+    let card = Card::parse(&read(blobs, manifest.card.digest)?);
+    card.map_err(|bad| bad.to_string())
+}
+
+fn reference(blobs: &Blobs, manifest: &Manifest) -> Result<Option<(Digest, Vec<u8>)>, String> {
     let Some(layer) = manifest.layer(LayerKind::Reference) else {
         return Ok(None);
     };
@@ -44,24 +77,32 @@ fn classes(blobs: &Blobs, manifest: &Manifest) -> Result<Option<Classes>, String
         return Err("it is too large".to_owned());
     }
     let bytes = unpacked(layer, read(blobs, layer.digest)?).map_err(|broken| broken.to_string())?;
-    of_reference(layer.blob_digest, &bytes)
+    Ok(Some((layer.blob_digest, bytes)))
 }
 
-fn of_reference(digest: Digest, bytes: &[u8]) -> Result<Option<Classes>, String> {
+fn of_reference(digest: Digest, bytes: &[u8]) -> Result<(Option<Classes>, FirstOutput), String> {
     let reference: Reference<'_> = cbor::decode(bytes).map_err(|error| error.to_string())?;
+    let is_first = |feature: &FeatureReference<'_>| {
+        feature.source == Source::Output && feature.tensor == 0 && feature.element == 0
+    };
+    let first = match reference.features.iter().any(|feature| is_first(&feature)) {
+        true => FirstOutput::Counted,
+        false => FirstOutput::NotCounted,
+    };
     let mut features = (0_u8..).zip(reference.features.iter());
     let output = features.find(|(_, feature)| feature.source == Source::Output);
     let Some((place, output)) = output else {
-        return Ok(None);
+        return Ok((None, first));
     };
     let scale = output.scale();
     let scale = scale.map_err(|bad| format!("{:?} cannot be counted: {bad:?}", output.name))?;
-    Ok(Some(Classes {
+    let classes = Classes {
         reference: digest,
         feature: place,
         bins: u8::try_from(scale.bins()).map_err(|_| "it has too many bins".to_owned())?,
         meaning: meaning(&output),
-    }))
+    };
+    Ok((Some(classes), first))
 }
 
 /// How it was distributed when it was made does not matter: bins mean the same all the same.
@@ -116,7 +157,7 @@ mod tests {
             rows: 100,
             features: List::of(&features),
         });
-        let found = of_reference(Digest::of(&bytes), &bytes).expect("a reference");
+        let (found, _) = of_reference(Digest::of(&bytes), &bytes).expect("a reference");
         let place = found.map(|classes| (classes.feature, classes.bins));
         assert_eq!(place, expect, "{features:?}");
         found.map(|classes| classes.meaning)
@@ -141,6 +182,36 @@ mod tests {
         let renamed = check(&[(output, "z", 1, &EDGES)], Some((0, 4)));
         let other_edges = check(&[(output, "y", 1, &[0.0, 1.5, 2.0])], Some((0, 4)));
         assert!(usual != renamed && usual != other_edges);
+    }
+
+    #[test]
+    fn a_shadow_is_compared_by_what_its_outputs_are() {
+        use FirstOutput::{Counted, NotCounted};
+        let check = |outputs: &[(&str, &[i64])], reference, classes, scores| {
+            let tensor = |(datatype, shape): &(&str, &[i64])| CardTensor {
+                name: "y".to_owned(),
+                datatype: (*datatype).to_owned(),
+                shape: shape.to_vec(),
+            };
+            let outputs: Vec<CardTensor> = outputs.iter().map(tensor).collect();
+            let found = compares(&outputs, reference);
+            assert_eq!(found, Compares { classes, scores }, "{outputs:?}");
+        };
+        check(&[("FP32", &[-1, 3])], NotCounted, true, true);
+        check(&[("FP32", &[-1, 18])], NotCounted, true, true);
+        check(&[("FP32", &[-1, 19])], Counted, false, true);
+        check(&[("FP32", &[-1, 1])], Counted, true, true);
+        check(&[("FP32", &[-1])], NotCounted, false, true);
+        check(&[("FP32", &[-1, -1])], NotCounted, true, true);
+        check(&[("INT64", &[-1])], NotCounted, true, false);
+        check(
+            &[("INT64", &[-1]), ("FP32", &[-1, 2])],
+            NotCounted,
+            true,
+            true,
+        );
+        check(&[("INT64", &[-1, 7])], NotCounted, false, false);
+        check(&[("BYTES", &[-1])], Counted, false, false);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId};
-use muster_protocol::message::{Entry, Role};
+use muster_protocol::message::Entry;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -90,13 +90,13 @@ impl Tx<'_> {
         Ok(statement.query_row([device.as_str()], row).optional()?)
     }
 
-    /// Entries of the newest assignment of a device, by model.
+    /// Entries of the newest assignment of a device, by model and role.
     pub(crate) fn newest_entries(&self, device: &DeviceId) -> Result<Vec<StoredEntry>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT e.model, e.version, e.statement, e.statement_size, e.since_epoch,
-             e.since_generation, e.settings, e.attempt
+             e.since_generation, e.settings, e.attempt, e.role
              FROM entries e JOIN devices d USING (device, epoch, generation)
-             WHERE e.device = ? ORDER BY e.model",
+             WHERE e.device = ? ORDER BY e.model, e.role",
         )?;
         let rows = statement.query_map([device.as_str()], read_entry)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -168,15 +168,16 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let entry = &stored.entry;
         let mut insert = self.0.prepare_cached(
-            "INSERT INTO entries (device, epoch, generation, model, version, statement,
+            "INSERT INTO entries (device, epoch, generation, model, role, version, statement,
              statement_size, since_epoch, since_generation, settings, attempt)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         insert.execute(params![
             device.as_str(),
             bits(at.epoch.0),
             bits(at.generation.0),
             entry.model.as_str(),
+            column::role_number(entry.role),
             entry.version.as_str(),
             entry.statement.0,
             entry.statement_size,
@@ -246,7 +247,7 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
         version: column::id(row, 1)?,
         statement: column::digest(row, 2)?,
         statement_size: row.get(3)?,
-        role: Role::Serve,
+        role: column::role(row, 8)?,
         since: column::pair(row, 4)?,
         settings: column::from_cbor(row, 6)?,
     };

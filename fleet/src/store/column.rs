@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, StreamId};
+use muster_protocol::message::Role;
 use rusqlite::Row;
 use rusqlite::types::Type;
 
@@ -45,6 +46,22 @@ pub(super) fn digest(row: &Row<'_>, index: usize) -> rusqlite::Result<Digest> {
 /// Reads 32 bytes, or nothing.
 pub(super) fn maybe_digest(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Digest>> {
     Ok(row.get::<_, Option<[u8; 32]>>(index)?.map(Digest))
+}
+
+/// A role as columns have it.
+pub(super) const fn role_number(role: Role) -> u8 {
+    match role {
+        Role::Serve => 0,
+        Role::Shadow => 1,
+    }
+}
+
+/// Reads what [`role_number`] wrote.
+pub(super) fn role(row: &Row<'_>, index: usize) -> rusqlite::Result<Role> {
+    Ok(match row.get::<_, u8>(index)? {
+        0 => Role::Serve,
+        _ => Role::Shadow,
+    })
 }
 
 /// Reads the id of a stream.

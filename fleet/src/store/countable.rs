@@ -16,6 +16,20 @@ pub(crate) struct Countable {
     /// The output whose bins are the classes of the prediction mix.
     #[n(1)]
     pub(crate) classes: Option<Classes>,
+    /// What a shadow of it is compared by; none when it was published before that was known.
+    #[n(2)]
+    pub(crate) compares: Option<Compares>,
+}
+
+/// By what a device compares a shadow with what serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Compares {
+    /// By the class of its first output.
+    #[n(0)]
+    pub(crate) classes: bool,
+    /// By the scores of its first output of floats.
+    #[n(1)]
+    pub(crate) scores: bool,
 }
 
 /// The bins of one output in a release's reference.
@@ -53,6 +67,7 @@ impl Countable {
             // Windows say themselves against which objective they counted.
             latency_objective_us: self.latency_objective_us,
             classes: other.classes.filter(|_| alike),
+            compares: self.compares,
         }
     }
 
@@ -142,6 +157,7 @@ mod tests {
     fn only_misses_of_the_same_objective_count() {
         let check = |objective: Option<u32>, said: Option<(u32, u32)>, expect: (u64, u64)| {
             let countable = Countable {
+                compares: None,
                 latency_objective_us: objective,
                 classes: None,
             };
@@ -163,6 +179,7 @@ mod tests {
         let features = [FeatureWindow::of(&counts, 3), FeatureWindow::of(&counts, 4)];
         let check = |classes: Option<Classes>, expect: bool| {
             let countable = Countable {
+                compares: None,
                 latency_objective_us: None,
                 classes,
             };
@@ -180,6 +197,7 @@ mod tests {
     fn classes_of_two_releases_compare_by_what_their_bins_mean() {
         let check = |mine: Option<Classes>, theirs: Option<Classes>, expect: Option<Classes>| {
             let of = |classes, objective| Countable {
+                compares: None,
                 latency_objective_us: Some(objective),
                 classes,
             };

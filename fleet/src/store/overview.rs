@@ -105,7 +105,8 @@ impl Tx<'_> {
     pub(crate) fn standings(&self) -> Result<Vec<StandingCount>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT coalesce(d.model, m.model), d.version, m.active_version, m.version, m.step,
-             count(*) FROM desired d FULL JOIN device_models m
+             count(*) FROM (SELECT * FROM desired WHERE role = 0) d
+             FULL JOIN (SELECT * FROM device_models WHERE role = 0) m
              ON d.device = m.device AND d.model = m.model
              GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3",
         )?;
@@ -156,7 +157,7 @@ impl Tx<'_> {
     ) -> Result<Vec<RecentWindow>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT model, calls, received_at FROM windows
-             WHERE device = ? AND stream = ? ORDER BY sequence DESC LIMIT ?",
+             WHERE device = ? AND stream = ? AND shadow IS NULL ORDER BY sequence DESC LIMIT ?",
         )?;
         let mut windows = Vec::new();
         for stream in self.live_streams(device, Kind::Windows)? {

@@ -68,11 +68,11 @@ impl Tx<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The newest rollout by policy of each model, if it has ended.
+    /// The newest rollout by policy of each model and role, if it has ended.
     pub(crate) fn planned_that_ended_last(&self) -> Result<Vec<Rollout>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT standing FROM rollouts WHERE ended = 1 AND rollout IN
-             (SELECT max(rollout) FROM rollouts WHERE standing IS NOT NULL GROUP BY model)
+             (SELECT max(rollout) FROM rollouts WHERE standing IS NOT NULL GROUP BY model, role)
              ORDER BY rollout",
         )?;
         let rows = statement.query_map([], |row| column::from_json(row, 0))?;

@@ -3,7 +3,7 @@
 
 use muster_protocol::digest::Hex;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Sequence, StreamId, Version};
-use muster_protocol::message::{Receipt, Step};
+use muster_protocol::message::{Receipt, Role, Step};
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
@@ -44,6 +44,8 @@ pub(crate) struct ReceiptRow {
     pub(crate) bundle: Option<String>,
     /// `since` of the entry, `epoch.generation`.
     pub(crate) since: String,
+    /// Whether it is about a shadow.
+    pub(crate) shadow: bool,
     /// The step.
     pub(crate) step: String,
     /// Why.
@@ -93,8 +95,8 @@ impl Tx<'_> {
         let receipt = stored.receipt;
         let mut insert = self.0.prepare_cached(
             "INSERT INTO receipts (device, stream, sequence, model, version, bundle, since_epoch,
-             since_generation, step, reason, detail, unix, received_at, measured, document)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             since_generation, step, reason, detail, unix, received_at, measured, document, role)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         insert.execute(params![
             stored.device.as_str(),
@@ -114,6 +116,7 @@ impl Tx<'_> {
             bits(now.0),
             column::to_json(&measured(receipt))?,
             stored.document,
+            column::role_number(receipt.role.unwrap_or(Role::Serve)),
         ])?;
         Ok(())
     }
@@ -157,7 +160,7 @@ impl Tx<'_> {
         model: &ModelId,
     ) -> Result<(Option<Version>, Option<Version>), StoreError> {
         let sql = "SELECT active_version, committed_version FROM device_models
-                   WHERE device = ? AND model = ?";
+                   WHERE device = ? AND model = ? AND role = 0";
         let version = |row: &Row<'_>, index| {
             let text: Option<String> = row.get(index)?;
             text.map(|_| column::id(row, index)).transpose()
@@ -180,12 +183,13 @@ impl Tx<'_> {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         self.0.execute(
-            "INSERT OR REPLACE INTO device_models (device, model, version, since_epoch,
+            "INSERT OR REPLACE INTO device_models (device, model, role, version, since_epoch,
              since_generation, step, reason, detail, active_version, committed_version, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 device.as_str(),
                 receipt.model.as_str(),
+                column::role_number(receipt.role.unwrap_or(Role::Serve)),
                 receipt.version.as_str(),
                 bits(receipt.since.epoch.0),
                 bits(receipt.since.generation.0),
@@ -209,7 +213,8 @@ impl Tx<'_> {
         page: &Page,
     ) -> Result<Paged<ReceiptRow>, StoreError> {
         let sql = "SELECT receipt, device, sequence, model, version, bundle, since_epoch,
-                   since_generation, step, reason, detail, unix, received_at, measured FROM receipts
+                   since_generation, step, reason, detail, unix, received_at, measured, role
+                   FROM receipts
                    WHERE receipt > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
                    ORDER BY receipt LIMIT ?2";
         self.list(sql, &filter.values(), page, read, |row| row.receipt)
@@ -226,6 +231,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
         version: row.get(4)?,
         bundle: column::maybe_digest(row, 5)?.map(|digest| digest.to_string()),
         since: since.to_string(),
+        shadow: column::role(row, 14)? == Role::Shadow,
         step: row.get(8)?,
         reason: row.get(9)?,
         detail: row.get(10)?,

@@ -9,10 +9,11 @@ use muster_fleet::planner::State;
 use muster_fleet::ring_evidence::Arm;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
-use muster_protocol::message::Window;
+use muster_protocol::message::{Role, Window};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
+use super::compared::Compared;
 use super::{Countable, StoreError, Tx};
 
 /// As the column has it.
@@ -41,6 +42,8 @@ pub(crate) struct RingCounts {
     pub(crate) latency_misses: u64,
     /// Predictions by bin of the release's first output, of bundles whose bins mean the same.
     pub(crate) classes: BTreeMap<u32, u64>,
+    /// How it compared with what serves, where it is a shadow.
+    pub(crate) shadow: Compared,
 }
 
 /// What a rollout brings.
@@ -48,6 +51,8 @@ pub(crate) struct RingCounts {
 pub(crate) struct Released {
     /// The bundle.
     pub(crate) bundle: Digest,
+    /// What it is there for.
+    pub(crate) role: Role,
     /// What gates can count of it.
     pub(crate) countable: Countable,
 }
@@ -80,10 +85,17 @@ impl Tx<'_> {
                 continue;
             };
             let told = self.told(rollout, device)?;
+            let runs_as = match window.shadow {
+                Some(_) => Role::Shadow,
+                None => Role::Serve,
+            };
             let place = match told {
+                _ if released.role != runs_as => None,
                 Some(told) if window.bundle == released.bundle && window.since >= told.since => {
                     Some((told.ring, Arm::Ring))
                 }
+                // What serves beside it is the control of a shadow, on each device its own.
+                None if runs_as == Role::Shadow => None,
                 None if window.bundle != released.bundle => match standing.state {
                     State::Running { ring, .. } => Some((ring, Arm::Control)),
                     _ => None,
@@ -114,13 +126,14 @@ impl Tx<'_> {
 
     /// The release that a rollout brings, once it is published.
     pub(crate) fn released_by(&self, rollout: i64) -> Result<Option<Released>, StoreError> {
-        let sql = "SELECT r.bundle, r.countable IS NULL, r.countable FROM rollouts o
+        let sql = "SELECT r.bundle, r.countable IS NULL, r.countable, o.role FROM rollouts o
                    JOIN releases r ON r.model = o.model AND r.version = o.version
                    WHERE o.rollout = ?";
         let mut statement = self.0.prepare_cached(sql)?;
         let found = statement.query_row([rollout], |row| {
             Ok(Released {
                 bundle: column::digest(row, 0)?,
+                role: column::role(row, 3)?,
                 countable: match row.get(1)? {
                     true => Countable::default(),
                     false => column::from_cbor(row, 2)?,
@@ -142,7 +155,7 @@ impl Tx<'_> {
         let key = params![rollout, ring, number(arm), device.as_str(), window.bundle.0];
         let mut select = self.0.prepare_cached(
             "SELECT since_epoch, since_generation, closed_windows, soaked_ms, calls, errors, latencies,
-             latency_misses, classes FROM ring_counts
+             latency_misses, classes, shadow FROM ring_counts
              WHERE rollout = ? AND ring = ? AND arm = ? AND device = ? AND bundle = ?",
         )?;
         let before = select.query_row(key, |row| Ok((column::pair(row, 0)?, read(row, 2)?)));
@@ -156,7 +169,7 @@ impl Tx<'_> {
         let mut upsert = self.0.prepare_cached(
             "INSERT OR REPLACE INTO ring_counts (rollout, ring, arm, device, bundle, since_epoch,
              since_generation, closed_windows, soaked_ms, calls, errors, latencies, latency_misses,
-             classes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             classes, shadow) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         upsert.execute(params![
             rollout,
@@ -173,6 +186,10 @@ impl Tx<'_> {
             bits(sums.latencies),
             bits(sums.latency_misses),
             column::to_json(&sums.classes)?,
+            match &window.shadow {
+                Some(_) => Some(column::to_json(&sums.shadow)?),
+                None => None,
+            },
         ])?;
         Ok(())
     }
@@ -185,7 +202,8 @@ impl Tx<'_> {
     ) -> Result<Vec<RingCountsRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT arm, device, bundle, since_epoch, since_generation, closed_windows, soaked_ms,
-             calls, errors, latencies, latency_misses, classes FROM ring_counts WHERE rollout = ? AND ring = ?
+             calls, errors, latencies, latency_misses, classes, shadow FROM ring_counts
+             WHERE rollout = ? AND ring = ?
              ORDER BY arm, device, bundle",
         )?;
         let rows = statement.query_map(params![rollout, ring], |row| {
@@ -223,6 +241,9 @@ impl RingCounts {
         for (bin, count) in (0..).zip(bins.iter().flat_map(|bins| bins.iter())) {
             add(&mut counts.classes, bin, count.into());
         }
+        if let Some(shadow) = &window.shadow {
+            counts.shadow = Compared::of(window, shadow);
+        }
         counts
     }
 
@@ -242,11 +263,12 @@ impl RingCounts {
         for (bin, count) in &more.classes {
             add(&mut self.classes, *bin, *count);
         }
+        self.shadow.add(&more.shadow);
     }
 }
 
 /// What was not counted takes no room.
-fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64) {
+pub(super) fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64) {
     if more > 0 {
         let count = counts.entry(key).or_default();
         *count = count.saturating_add(more);
@@ -262,6 +284,10 @@ fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<RingCounts> {
         latencies: column::number(row, first + 4)?,
         latency_misses: column::number(row, first + 5)?,
         classes: column::from_json(row, first + 6)?,
+        shadow: match row.get::<_, Option<String>>(first + 7)? {
+            Some(_) => column::from_json(row, first + 7)?,
+            None => Compared::default(),
+        },
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use muster_fleet::planner::Rollout;
 use muster_protocol::id::{DeviceId, ModelId, Version};
-use muster_protocol::message::{Entry, Settings};
+use muster_protocol::message::{Entry, Role, Settings};
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub(crate) struct RolloutToStore {
     pub(crate) model: ModelId,
     /// The version.
     pub(crate) version: Version,
+    /// What it is there for.
+    pub(crate) role: Role,
     /// Which devices, as it was written.
     pub(crate) selector: String,
     /// How many of them.
@@ -40,6 +42,8 @@ pub(crate) struct RolloutRow {
     pub(crate) model: String,
     /// The version.
     pub(crate) version: String,
+    /// What it is there for.
+    pub(crate) role: &'static str,
     /// Which devices, as it was written.
     pub(crate) selector: String,
     /// How many of them.
@@ -62,11 +66,12 @@ impl Tx<'_> {
         now: UnixSeconds,
     ) -> Result<i64, StoreError> {
         self.0.execute(
-            "INSERT INTO rollouts (model, version, selector, percent, settings, created_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rollouts (model, version, role, selector, percent, settings, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![
                 rollout.model.as_str(),
                 rollout.version.as_str(),
+                column::role_number(rollout.role),
                 rollout.selector,
                 rollout.percent,
                 column::to_cbor(&rollout.settings),
@@ -76,7 +81,7 @@ impl Tx<'_> {
         Ok(self.0.last_insert_rowid())
     }
 
-    /// Gives a rollout the say over its model on a device.
+    /// Gives a rollout the say over its model, in its role, on a device.
     pub(crate) fn set_desired(
         &self,
         device: &DeviceId,
@@ -89,14 +94,15 @@ impl Tx<'_> {
             params![rollout, device.as_str()],
         )?;
         self.0.execute(
-            "INSERT INTO desired (device, model, version, settings, attempt, rollout)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, model) DO UPDATE SET
+            "INSERT INTO desired (device, model, role, version, settings, attempt, rollout)
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device, model, role) DO UPDATE SET
              version = excluded.version, settings = excluded.settings,
              attempt = excluded.attempt, rollout = excluded.rollout,
              statement = NULL, statement_size = NULL",
             params![
                 device.as_str(),
                 wanted.model.as_str(),
+                column::role_number(wanted.role),
                 wanted.version.as_str(),
                 column::to_cbor(&wanted.settings),
                 attempt,
@@ -106,14 +112,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A device shall no longer run a model; whether it should have.
+    /// A device shall no longer run a model in a role; whether it should have.
     pub(crate) fn remove_desired(
         &self,
         device: &DeviceId,
         model: &ModelId,
+        role: Role,
     ) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM desired WHERE device = ? AND model = ?";
-        Ok(self.0.execute(sql, [device.as_str(), model.as_str()])? == 1)
+        let sql = "DELETE FROM desired WHERE device = ? AND model = ? AND role = ?";
+        let key = params![device.as_str(), model.as_str(), column::role_number(role)];
+        Ok(self.0.execute(sql, key)? == 1)
     }
 
     /// A device shall run what it showed: exactly this release, whether it is in this store or
@@ -125,15 +133,16 @@ impl Tx<'_> {
         attempt: u32,
     ) -> Result<(), StoreError> {
         self.0.execute(
-            "INSERT INTO desired (device, model, version, settings, attempt, rollout, statement,
-             statement_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (device, model) DO UPDATE SET
+            "INSERT INTO desired (device, model, role, version, settings, attempt, rollout,
+             statement, statement_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (device, model, role) DO UPDATE SET
              version = excluded.version, settings = excluded.settings,
              attempt = excluded.attempt, rollout = excluded.rollout,
              statement = excluded.statement, statement_size = excluded.statement_size",
             params![
                 device.as_str(),
                 entry.model.as_str(),
+                column::role_number(entry.role),
                 entry.version.as_str(),
                 column::to_cbor(&entry.settings),
                 attempt,
@@ -145,14 +154,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What a device shall run, by model.
+    /// What a device shall run, by model and role.
     pub(crate) fn desired(&self, device: &DeviceId) -> Result<Vec<DesiredRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT d.model, d.version, COALESCE(d.statement, r.statement),
-             COALESCE(d.statement_size, r.statement_size), d.settings, d.attempt, d.rollout
+             COALESCE(d.statement_size, r.statement_size), d.settings, d.attempt, d.rollout, d.role
              FROM desired d LEFT JOIN releases r USING (model, version)
              WHERE d.device = ? AND COALESCE(d.statement, r.statement) IS NOT NULL
-             ORDER BY d.model",
+             ORDER BY d.model, d.role",
         )?;
         let rows = statement.query_map([device.as_str()], |row| {
             Ok(DesiredRow {
@@ -163,6 +172,7 @@ impl Tx<'_> {
                 settings: column::from_cbor(row, 4)?,
                 attempt: row.get(5)?,
                 rollout: row.get(6)?,
+                role: column::role(row, 7)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -171,7 +181,7 @@ impl Tx<'_> {
     /// One rollout.
     pub(crate) fn rollout(&self, rollout: i64) -> Result<Option<RolloutRow>, StoreError> {
         let sql =
-            "SELECT rollout, model, version, selector, percent, created_at, standing FROM rollouts
+            "SELECT rollout, model, version, selector, percent, created_at, standing, role FROM rollouts
                    WHERE rollout = ?";
         let found = self.0.query_row(sql, [rollout], read).optional()?;
         found.map(|row| self.with_steps(row)).transpose()
@@ -180,7 +190,7 @@ impl Tx<'_> {
     /// Rollouts in the order in which they were made.
     pub(crate) fn rollouts(&self, page: &Page) -> Result<Paged<RolloutRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
-            "SELECT rollout, model, version, selector, percent, created_at, standing FROM rollouts
+            "SELECT rollout, model, version, selector, percent, created_at, standing, role FROM rollouts
              WHERE rollout > ? ORDER BY rollout LIMIT ?",
         )?;
         let rows = statement.query_map(params![page.after_row(), page.limit()], read)?;
@@ -201,10 +211,11 @@ impl Tx<'_> {
              FROM rollout_devices r
              JOIN devices v ON v.device = r.device
              LEFT JOIN held h ON h.device = r.device
-             LEFT JOIN desired d ON d.device = r.device AND d.model = ?2
-             LEFT JOIN entries e ON e.device = r.device AND e.model = ?2
+             JOIN rollouts o ON o.rollout = r.rollout
+             LEFT JOIN desired d ON d.device = r.device AND d.model = ?2 AND d.role = o.role
+             LEFT JOIN entries e ON e.device = r.device AND e.model = ?2 AND e.role = o.role
                  AND e.epoch = v.epoch AND e.generation = v.generation
-             LEFT JOIN device_models m ON m.device = r.device AND m.model = ?2
+             LEFT JOIN device_models m ON m.device = r.device AND m.model = ?2 AND m.role = o.role
                  AND m.since_epoch = e.since_epoch AND m.since_generation = e.since_generation
              WHERE r.rollout = ?1 GROUP BY state",
         )?;
@@ -221,6 +232,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RolloutRow> {
         rollout: row.get(0)?,
         model: row.get(1)?,
         version: row.get(2)?,
+        role: match column::role(row, 7)? {
+            Role::Serve => "serve",
+            Role::Shadow => "shadow",
+        },
         selector: row.get(3)?,
         percent: row.get(4)?,
         created_at: column::number(row, 5)?,

@@ -93,14 +93,14 @@ impl Tx<'_> {
         let mut models = Models::new();
         self.each(
             device,
-            "SELECT model, version FROM desired WHERE device = ?",
+            "SELECT model, version FROM desired WHERE device = ? AND role = 0",
             |row| {
                 named(&mut models, row)?.desired_version = row.get(1)?;
                 Ok(())
             },
         )?;
         let states = "SELECT model, active_version, step, reason, detail, version, updated_at
-                      FROM device_models WHERE device = ?";
+                      FROM device_models WHERE device = ? AND role = 0";
         self.each(device, states, |row| {
             let model = named(&mut models, row)?;
             model.active_version = row.get(1)?;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use muster_fleet::planner::{Said, Told, ToldBack};
 use muster_fleet::selector::Serving;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
+use muster_protocol::message::Role;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -27,11 +28,13 @@ pub(crate) struct FactRow {
     pub(crate) last_contact: Option<UnixSeconds>,
     /// Whether nothing is composed for it.
     pub(crate) held: bool,
-    /// What it shall run of the model, and which rollout has the say.
+    /// What it shall run of the model in the role of the rollout, and which rollout has the say.
     pub(crate) desired: Option<(i64, Version)>,
+    /// Which rollout has the say over what serves there.
+    pub(crate) serving_by: Option<i64>,
     /// What this rollout has told it.
     pub(crate) told: Option<Told>,
-    /// Its last receipt of the model.
+    /// Its last receipt of the model in that role.
     pub(crate) said: Option<Said>,
     /// The assignment that it has accepted.
     pub(crate) accepted: Option<EpochGeneration>,
@@ -107,23 +110,30 @@ impl Tx<'_> {
     }
 
     /// Facts of every device, by id.
-    pub(crate) fn facts(&self, rollout: i64, model: &ModelId) -> Result<Vec<FactRow>, StoreError> {
+    pub(crate) fn facts(
+        &self,
+        rollout: i64,
+        model: &ModelId,
+        role: Role,
+    ) -> Result<Vec<FactRow>, StoreError> {
         let mut serving = self.all_serving()?;
         let changing = self.changing_elsewhere(rollout)?;
         let sql = format!(
             "SELECT d.device, d.labels, d.agent, max(d.last_contact, ifnull(d.last_seen, 0)),
              d.last_seen, h.device IS NOT NULL, w.rollout, w.version, d.accepted_epoch,
              d.accepted_generation, m.version, m.step, m.reason, m.since_epoch,
-             m.since_generation, {TOLD}
+             m.since_generation, s.rollout, {TOLD}
              FROM devices d
              LEFT JOIN held h ON h.device = d.device
-             LEFT JOIN desired w ON w.device = d.device AND w.model = ?2
+             LEFT JOIN desired w ON w.device = d.device AND w.model = ?2 AND w.role = ?3
+             LEFT JOIN desired s ON s.device = d.device AND s.model = ?2 AND s.role = 0
              LEFT JOIN told t ON t.device = d.device AND t.rollout = ?1
-             LEFT JOIN device_models m ON m.device = d.device AND m.model = ?2
+             LEFT JOIN device_models m ON m.device = d.device AND m.model = ?2 AND m.role = ?3
              ORDER BY d.device"
         );
         let mut statement = self.0.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![rollout, model.as_str()], read)?;
+        let key = params![rollout, model.as_str(), column::role_number(role)];
+        let rows = statement.query_map(key, read)?;
         let rows = rows.map(|row| {
             let mut row = row?;
             (row.serving, row.degraded) = serving.remove(&row.device).unwrap_or_default();
@@ -138,7 +148,8 @@ impl Tx<'_> {
         let mut statement = self.0.prepare_cached(
             "SELECT m.device, m.model, m.active_version, r.rank, m.step = 'degraded'
              FROM device_models m
-             LEFT JOIN releases r ON r.model = m.model AND r.version = m.active_version",
+             LEFT JOIN releases r ON r.model = m.model AND r.version = m.active_version
+             WHERE m.role = 0",
         )?;
         let mut all: BTreeMap<DeviceId, (Vec<Serving>, bool)> = BTreeMap::new();
         let mut rows = statement.query([])?;
@@ -162,8 +173,10 @@ impl Tx<'_> {
             "SELECT t.device, max(t.rollout) FROM told t
              JOIN rollouts r ON r.rollout = t.rollout AND r.ended = 0
              LEFT JOIN device_models m ON m.device = t.device AND m.model = t.model
+                 AND m.role = r.role
              WHERE t.rollout <> ?1 AND NOT (
-                 m.step IS NOT NULL AND m.step IN ('committed', 'recovered', 'refused', 'reverted')
+                 m.step IS NOT NULL AND m.step IN
+                     ('committed', 'recovered', 'shadowing', 'refused', 'reverted')
                  AND (m.since_epoch, m.since_generation) >=
                      (ifnull(t.back_epoch, t.since_epoch),
                       ifnull(t.back_generation, t.since_generation)))
@@ -231,7 +244,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<FactRow> {
             Some(rollout) => Some((rollout, column::id(row, 7)?)),
             None => None,
         },
-        told: told_at(row, 15)?,
+        serving_by: row.get(15)?,
+        told: told_at(row, 16)?,
         said,
         accepted: accepted.map(|(epoch, generation)| EpochGeneration::new(epoch, generation)),
         serving: Vec::new(),

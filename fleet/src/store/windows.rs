@@ -2,11 +2,11 @@
 
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{BootId, DeviceId, Sequence, StreamId};
-use muster_protocol::message::Window;
+use muster_protocol::message::{Shadow, Window};
 use muster_protocol::stats::LatencyFold;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::column::{self, bits};
 use super::{ListFilter, Page, Paged, StoreError, Tx};
@@ -55,12 +55,38 @@ pub(crate) struct WindowRow {
     pub(crate) calls: u64,
     /// Requests that failed.
     pub(crate) errors: u64,
+    /// How it compared, of the window of a shadow.
+    pub(crate) shadow: Option<ComparedRow>,
     /// Unix seconds.
     pub(crate) received_at: u64,
 }
 
+/// How a shadow compared, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ComparedRow {
+    /// The bundle that served.
+    pub(crate) beside: String,
+    /// Rows that it answered while the shadow ran.
+    pub(crate) served: u64,
+    /// Rows that the shadow answered as well.
+    pub(crate) compared: u64,
+    /// Of those, the ones to which it gave another class.
+    pub(crate) disagreed: u64,
+}
+
+impl ComparedRow {
+    fn of(shadow: &Shadow<'_>) -> Self {
+        Self {
+            beside: shadow.beside.to_string(),
+            served: shadow.served,
+            compared: shadow.compared,
+            disagreed: shadow.disagreed(),
+        }
+    }
+}
+
 impl Tx<'_> {
-    /// Adds a window and counts it.
+    /// Adds a window and counts it; one of a shadow counts in no sum of what serves.
     pub(crate) fn add_window(
         &self,
         stored: &WindowToStore<'_>,
@@ -69,9 +95,10 @@ impl Tx<'_> {
         let window = stored.window;
         let mut insert = self.0.prepare_cached(
             "INSERT INTO windows (device, stream, sequence, model, bundle, boot, started_ms,
-             ended_ms, unix, closed_windows, calls, errors, received_at, document)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             ended_ms, unix, closed_windows, calls, errors, received_at, document, shadow)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
+        let shadow = window.shadow.as_ref().map(ComparedRow::of);
         insert.execute(params![
             stored.device.as_str(),
             stored.stream.0,
@@ -87,7 +114,11 @@ impl Tx<'_> {
             bits(errors(window)),
             bits(now.0),
             stored.document,
+            shadow.as_ref().map(column::to_json).transpose()?,
         ])?;
+        if shadow.is_some() {
+            return Ok(());
+        }
         self.count_window(stored.device, window)?;
         self.sum_window(stored.device, window, now)
     }
@@ -137,7 +168,7 @@ impl Tx<'_> {
     ) -> Result<Paged<WindowRow>, StoreError> {
         let sql =
             "SELECT window, device, stream, sequence, model, bundle, started_ms, ended_ms, unix,
-                   closed_windows, calls, errors, received_at FROM windows
+                   closed_windows, calls, errors, received_at, shadow FROM windows
                    WHERE window > ?1 AND (?3 IS NULL OR device = ?3) AND (?4 IS NULL OR model = ?4)
                    ORDER BY window LIMIT ?2";
         self.list(sql, &filter.values(), page, read, |row| row.window)
@@ -159,6 +190,10 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<WindowRow> {
         calls: column::number(row, 10)?,
         errors: column::number(row, 11)?,
         received_at: column::number(row, 12)?,
+        shadow: match row.get::<_, Option<String>>(13)? {
+            Some(_) => Some(column::from_json(row, 13)?),
+            None => None,
+        },
     })
 }
 

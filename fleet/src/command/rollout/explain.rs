@@ -48,6 +48,7 @@ pub(crate) fn rollout(explained: &Value) -> String {
     );
     text += &rings(explained);
     text += &gates(explained);
+    text += &shadows(explained);
     text
 }
 
@@ -121,4 +122,26 @@ fn gates(explained: &Value) -> String {
     } else {
         String::new()
     }
+}
+
+/// How the shadows of each ring compare with what serves.
+fn shadows(explained: &Value) -> String {
+    let rings = explained.get("shadows").and_then(Value::as_array);
+    let Some(rings) = rings.filter(|rings| !rings.is_empty()) else {
+        return String::new();
+    };
+    show::table(
+        rings,
+        &[
+            "ring",
+            "devices",
+            "served",
+            "compared",
+            "classified",
+            "disagreed",
+            "difference_of_one_percent",
+            "latency_us",
+            "serving_latency_us",
+        ],
+    )
 }

@@ -2,7 +2,7 @@
 //!
 //! Says nothing of its own: how far a rollout has come on a device, the planner says.
 
-use muster_fleet::planner::{DeviceFacts, Hold, Link, RolloutId, progress};
+use muster_fleet::planner::{DeviceFacts, Hold, Link, Role, RolloutId, progress};
 use muster_protocol::id::Version;
 
 use super::id_of;
@@ -13,14 +13,19 @@ const LINK_LABEL: &str = "link";
 const METERED: &str = "metered";
 
 /// What is known of one device, for one rollout of `version`.
-pub(super) fn facts(row: FactRow, rollout: RolloutId, version: &Version) -> DeviceFacts {
+pub(super) fn facts(
+    row: FactRow,
+    rollout: RolloutId,
+    version: &Version,
+    role: Role,
+) -> DeviceFacts {
     let progress = progress(row.told.as_ref(), row.said.as_ref(), row.accepted, version);
     let health = match (row.degraded, row.agent.is_some()) {
         (true, _) => Some("degraded".to_owned()),
         (false, true) => Some("ok".to_owned()),
         (false, false) => None,
     };
-    let say = row.desired.as_ref().map(|(by, _)| id_of(*by));
+    let say = say(&row, rollout, role);
     let previous = match &row.told {
         Some(told) => told.previous.clone(),
         None => row.desired.map(|(_, version)| version),
@@ -43,8 +48,19 @@ pub(super) fn facts(row: FactRow, rollout: RolloutId, version: &Version) -> Devi
         progress,
         retries: row.told.as_ref().map_or(0, |told| told.retries),
         previous,
-        say: say.filter(|by| *by > rollout),
+        say,
         other_change: row.other_change.map(id_of),
         ..DeviceFacts::new(row.device)
+    }
+}
+
+/// Another rollout that has the say: a newer one in the same role, or one that has brought another
+/// version to serve, which ends a shadow.
+fn say(row: &FactRow, rollout: RolloutId, role: Role) -> Option<RolloutId> {
+    let by = row.desired.as_ref().map(|(by, _)| id_of(*by));
+    let is_on = row.told.as_ref().is_some_and(|told| told.back.is_none());
+    match (role, by) {
+        (Role::Shadow, None) if is_on => row.serving_by.map(id_of),
+        (Role::Serve | Role::Shadow, by) => by.filter(|by| *by > rollout),
     }
 }

@@ -4,12 +4,12 @@
 //! Never sends.
 
 use muster_fleet::planner::{
-    self, Dispatch, Inventory, Order, Plan, Policy, Record, RollBack, Rollout, RolloutId,
+    self, Dispatch, Inventory, Order, Plan, Policy, Record, Role, RollBack, Rollout, RolloutId,
     Situation, Told, ToldBack, Try,
 };
 use muster_fleet::ring_evidence;
 use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
-use muster_protocol::message::Settings;
+use muster_protocol::message::{self, Settings};
 use muster_protocol::time::UnixSeconds;
 
 use super::super::rollouts::assign;
@@ -41,7 +41,7 @@ pub(super) fn first_plan(
         let what = format!("the release {} {}", policy.model, policy.version);
         return Err(Error::NotFound { what });
     }
-    let inventory = inventory(tx, id_of(rollout), &policy.model, &policy.version)?;
+    let inventory = inventory(tx, id_of(rollout), &policy)?;
     measurable::check(tx, &policy, &gates, &inventory)?;
     let made = Plan::make(id_of(rollout), policy, &inventory, now);
     made.map_err(|error| refused(sentence(&error.to_string()).to_owned()))
@@ -96,7 +96,7 @@ pub(super) fn sight(tx: &Tx<'_>, rollout: i64, now: UnixSeconds) -> Result<Sight
     let standing = tx.planned(rollout)?.ok_or_else(|| unplanned(rollout))?;
     let plan = tx.plan(rollout, None)?.ok_or_else(|| unplanned(rollout))?;
     let policy = &plan.policy;
-    let inventory = inventory(tx, plan.rollout, &policy.model, &policy.version)?;
+    let inventory = inventory(tx, plan.rollout, policy)?;
     let plan = plan.amended(&standing, &inventory, now).unwrap_or(plan);
     let evidence = match tx.released_by(rollout)? {
         Some(released) => evidence::of_rings(tx, &plan, released.bundle, &inventory)?,
@@ -203,16 +203,12 @@ fn few<'a>(devices: impl ExactSizeIterator<Item = &'a DeviceId>) -> String {
     }
 }
 
-fn inventory(
-    tx: &Tx<'_>,
-    rollout: RolloutId,
-    model: &ModelId,
-    version: &Version,
-) -> Result<Inventory, Error> {
-    let rows = tx.facts(rollout.0.cast_signed(), model)?;
+fn inventory(tx: &Tx<'_>, rollout: RolloutId, policy: &Policy) -> Result<Inventory, Error> {
+    let (version, role) = (&policy.version, policy.role);
+    let rows = tx.facts(rollout.0.cast_signed(), &policy.model, role.into())?;
     let facts = rows
         .into_iter()
-        .map(|row| facts::facts(row, rollout, version));
+        .map(|row| facts::facts(row, rollout, version, role));
     Ok(Inventory::new(facts.collect()))
 }
 
@@ -220,10 +216,12 @@ fn wanted(policy: &Policy, version: &Version, window_s: Option<u32>) -> RolloutT
     RolloutToStore {
         model: policy.model.clone(),
         version: version.clone(),
+        role: policy.role.into(),
         selector: policy.selector.to_string(),
         percent: 100,
         settings: Settings {
             window_s,
+            shadow: policy.shadow.map(Into::into),
             ..Settings::default()
         },
     }
@@ -242,7 +240,9 @@ impl Executor<'_> {
         let (tx, device, policy) = (self.tx, &dispatch.device, &self.plan.policy);
         let before = tx.told(self.rollout, device)?;
         let desired = tx.desired(device)?;
-        let desired = desired.iter().find(|row| row.model == policy.model);
+        let desired = desired
+            .iter()
+            .find(|row| self.is_ours(&row.model, row.role));
         let ring = policy.rings.get(dispatch.ring as usize);
         let wanted = wanted(policy, &policy.version, ring.and_then(|ring| ring.window_s));
         let same = desired.filter(|row| row.version == policy.version);
@@ -252,8 +252,14 @@ impl Executor<'_> {
             (Some(row), Try::Again) => row.attempt.saturating_add(1),
         };
         tx.set_desired(device, self.rollout, &wanted, attempt)?;
+        if policy.role == Role::Serve {
+            // It was compared with what served until now.
+            tx.remove_desired(device, &policy.model, Role::Shadow.into())?;
+        }
         let made = assign(tx, self.director, device, self.now)?;
         let previous = match &before {
+            // A shadow is taken off again.
+            _ if policy.role == Role::Shadow => None,
             Some(told) => told.previous.clone(),
             // What it last ran well: what it shall run it may have refused. Also this very version:
             // going back must not take away what was there.
@@ -288,7 +294,7 @@ impl Executor<'_> {
                 let wanted = wanted(policy, version, None);
                 tx.set_desired(device, self.rollout, &wanted, 0)?;
             }
-            None => drop(tx.remove_desired(device, &policy.model)?),
+            None => drop(tx.remove_desired(device, &policy.model, policy.role.into())?),
         }
         let made = assign(tx, self.director, device, self.now)?;
         let newest = tx.newest_at(device)?.unwrap_or_default();
@@ -311,7 +317,12 @@ impl Executor<'_> {
     fn since(&self, device: &DeviceId) -> Result<Option<EpochGeneration>, Error> {
         let entries = self.tx.newest_entries(device)?;
         let mut entries = entries.into_iter().map(|stored| stored.entry);
-        let ours = entries.find(|entry| entry.model == self.plan.policy.model);
+        let ours = entries.find(|entry| self.is_ours(&entry.model, entry.role));
         Ok(ours.map(|entry| entry.since))
+    }
+
+    fn is_ours(&self, model: &ModelId, role: message::Role) -> bool {
+        let policy = &self.plan.policy;
+        *model == policy.model && role == policy.role.into()
     }
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use muster_fleet::gate::{Gate, Tolerance};
-use muster_fleet::planner::{Inventory, Policy};
+use muster_fleet::planner::{Inventory, Policy, Role};
 use muster_protocol::id::Version;
 
 use crate::controller::Error;
-use crate::store::{Countable, Tx};
+use crate::store::{Compares, Countable, Tx};
 
 /// What the version that a policy brings counts, and the one before it.
 struct Versions<'a> {
@@ -42,6 +42,15 @@ pub(super) fn check(
         counts: counts.unwrap_or_default(),
         before,
     };
+    if policy.role == Role::Shadow && versions.before.is_none() {
+        let Versions { model, new, .. } = versions;
+        return Err(Error::Refused {
+            why: format!(
+                "{model} {new} would be the shadow of nothing: because no device runs another \
+                 version of {model}: hint: roll a version out that serves, then its shadow"
+            ),
+        });
+    }
     for (ring, gates) in gates.iter().enumerate() {
         for (nth, gate) in gates.iter().enumerate() {
             let checked = versions.check(gate);
@@ -70,12 +79,15 @@ impl Versions<'_> {
         match gate {
             Gate::LatencyMisses(tolerance) => self.check_latency(tolerance),
             Gate::PredictionMix { .. } => self.check_mix(),
+            Gate::Disagreement { .. } => self.check_compares("classes", |c| c.classes),
+            Gate::ScoreDifference { .. } => self.check_compares("scores", |c| c.scores),
             Gate::InstalledShare { .. }
             | Gate::SelfTestRefusals { .. }
             | Gate::CrashesAndReverts { .. }
             | Gate::ErrorRate(_)
             | Gate::SoakTime { .. }
             | Gate::MinimumDevices { .. }
+            | Gate::SlowerThanServing { .. }
             | Gate::MinimumInferences { .. }
             | Gate::ManualApproval => Ok(()),
         }
@@ -101,6 +113,19 @@ impl Versions<'_> {
                      latency_misses a limit"
                 ))
             }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A shadow gives just what its own outputs are; those of what serves are paired on the device.
+    fn check_compares(&self, what: &str, compares: fn(&Compares) -> bool) -> Result<(), String> {
+        let Self { model, new, .. } = self;
+        match self.counts.compares {
+            Some(known) if !compares(&known) => Err(format!(
+                "{what} of {model} {new} are not compared: because its first output has none: \
+                 hint: classes come from labels, from a score for each of up to 18 classes, or \
+                 from a reference that counts that output; leave the gate away"
+            )),
             Some(_) | None => Ok(()),
         }
     }
@@ -143,6 +168,7 @@ mod tests {
     fn counts(latency_objective_us: Option<u32>, meaning: Option<u8>) -> Countable {
         Countable {
             latency_objective_us,
+            compares: None,
             classes: meaning.map(|meaning| Classes {
                 reference: Digest([1; 32]),
                 feature: 0,

@@ -132,7 +132,7 @@ fn a_model_that_was_taken_off_leaves_the_next_assignment() {
     let connection = fleet(&["a"]);
     let (tx, model) = (Tx::of(&connection), "bearing".parse().expect("valid"));
     create(&tx, &director(), &wanted("1.0.0", "", Retry::Never), NOW).expect("created");
-    let take_off = || take_off(&tx, &director(), &device("a"), &model, NOW);
+    let take_off = || take_off(&tx, &director(), &device("a"), (&model, Role::Serve), NOW);
     let made = take_off().expect("it was there").expect("an assignment");
     assert_eq!(made.at, EpochGeneration::new(1, 2));
     assert_eq!(tx.newest_entries(&device("a")).expect("a store"), []);

@@ -28,6 +28,15 @@ fn counts() -> impl Strategy<Value = DeviceCounts> {
             latencies: a[9],
             latency_misses: b[1],
             classes,
+            shadow: ShadowCounts {
+                served: b[2],
+                compared: b[3],
+                classified: b[4],
+                disagreed: b[5],
+                differences: [(0, b[6]), (31, b[7])].into(),
+                latency: [(3, b[8]), (255, b[9])].into(),
+                serving_latency: [(3, b[9])].into(),
+            },
         })
 }
 
@@ -58,6 +67,17 @@ fn gates() -> Vec<Gate> {
         misses(Some(0.999_999), Some(0.000_001)),
         Gate::PredictionMix {
             margin: share(0.05),
+        },
+        Gate::Disagreement {
+            limit: share(0.000_001),
+        },
+        Gate::ScoreDifference {
+            over: Gap::try_from(512.0).expect("a bound"),
+            limit: share(0.05),
+        },
+        Gate::SlowerThanServing {
+            ratio: Ratio::try_from(1.0).expect("a ratio"),
+            limit: share(0.0),
         },
         Gate::SoakTime {
             min_s: NonZeroU64::MAX,

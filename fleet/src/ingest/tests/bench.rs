@@ -345,6 +345,7 @@ impl Bench {
         self.release(version);
         let tx = self.tx();
         let wanted = RolloutToStore {
+            role: muster_protocol::message::Role::Serve,
             model: model(),
             version: Version::parse(version).expect("valid"),
             selector: String::new(),

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Allowance, Maintenance, Policy, Reach, Ring};
+use super::{Allowance, Maintenance, Policy, Reach, Ring, Role};
 use crate::selector::is_word;
 
 /// Rings of one rollout.
@@ -96,10 +96,30 @@ impl Policy {
             refuse(never, field, "nothing could ever move", "write 1 or more")?;
         }
         self.check_limits()?;
+        self.check_shadow()?;
         if let Some(maintenance) = &self.maintenance {
             check_maintenance(maintenance)?;
         }
         check_rings(&self.rings)
+    }
+
+    fn check_shadow(&self) -> Result<(), PolicyError> {
+        let Some(shadow) = self.shadow else {
+            return Ok(());
+        };
+        let hint = "write role = \"shadow\" as well, or leave [shadow] out";
+        let because = "a version that serves is no shadow";
+        refuse(self.role == Role::Serve, "shadow", because, hint)?;
+        let shares = [
+            ("shadow.cpu_percent", shadow.cpu_percent),
+            ("shadow.sample_percent", shadow.sample_percent),
+        ];
+        for (field, share) in shares {
+            let nothing = share.is_some_and(|share| u8::from(share) == 0);
+            let hint = "write 1 to 100, or leave it out for the device's own limit";
+            refuse(nothing, field, "nothing would be compared", hint)?;
+        }
+        Ok(())
     }
 
     fn check_limits(&self) -> Result<(), PolicyError> {

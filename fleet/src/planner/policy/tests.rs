@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Allowance, Metered, Percent, Policy};
+use muster_protocol::message::ShadowSettings;
+
+use super::{Allowance, Metered, Percent, Policy, Role};
 use crate::gate::Gate;
 use crate::hostile::mutated;
 
@@ -88,6 +90,41 @@ fn errors_name_the_place_and_what_to_write() {
         "deadline_s = 7200",
         "deadline_s = 1",
         &["rings[0].deadline_s"],
+    );
+}
+
+/// The documented one as a shadow; its gates do not matter here.
+fn shadow(limits: &str) -> Result<Policy, String> {
+    let role = "version = \"2.0.0\"\nrole = \"shadow\"";
+    let text = documented().replacen("version = \"2.0.0\"", role, 1);
+    Policy::read(&format!("{text}\n[shadow]\n{limits}")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_shadow_may_be_limited_and_what_serves_may_not() {
+    let policy = shadow("cpu_percent = 5\nsample_percent = 20").expect("understood");
+    let settings = policy.shadow.map(ShadowSettings::from);
+    let expect = ShadowSettings {
+        cpu_per_mille: Some(50),
+        sample_per_mille: Some(200),
+    };
+    assert_eq!((policy.role, settings), (Role::Shadow, Some(expect)));
+    for (limits, says) in [
+        ("cpu_percent = 0", "shadow.cpu_percent"),
+        ("sample_percent = 0", "nothing would be compared"),
+        ("cpu_percent = 101", "between 0 and 100"),
+        ("cpu = 5", "unknown field"),
+    ] {
+        let refused = shadow(limits).expect_err(limits);
+        assert!(refused.contains(says), "{refused}");
+    }
+    let serving = format!("{}\n[shadow]\ncpu_percent = 5", documented());
+    let refused = Policy::read(&serving).expect_err("it serves").to_string();
+    assert!(refused.contains("write role = \"shadow\""), "{refused}");
+    check_refused(
+        "version = \"2.0.0\"",
+        "version = \"2.0.0\"\nrole = \"shade\"",
+        &["line 3", "`serve` or `shadow`"],
     );
 }
 

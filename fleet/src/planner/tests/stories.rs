@@ -204,6 +204,34 @@ fn a_good_version_reaches_everybody() {
 }
 
 #[test]
+fn a_shadow_that_has_passed_can_be_taken_off() {
+    check(
+        &format!("role = \"shadow\"\n{}", bare()),
+        &[
+            Then("0 dispatching", ""),
+            Told(2),
+            Hear,
+            Commit(0, 0, 2),
+            Then("0 soaking", "2 of 2 devices run it beside what serves"),
+            Wait(60),
+            Then("1 dispatching", "ring canary has passed"),
+            Hear,
+            Commit(1, 0, 4),
+            Then("1 soaking", ""),
+            Wait(60),
+            Then("completed", "ring all has passed"),
+            Refused(Command::Retry, "it is completed"),
+            Order(Command::Rollback),
+            Then("rolling back", "rollback by alice"),
+            Return,
+            Then("rolled back", "6 of 6 devices back as they were"),
+            Order(Command::Rollback),
+            Then("rolled back", "6 of 6 devices"),
+        ],
+    );
+}
+
+#[test]
 fn a_plan_can_wait_for_approval() {
     check(
         &format!("approval = \"manual\"\n{}", bare()),

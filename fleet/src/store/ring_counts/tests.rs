@@ -5,10 +5,12 @@ use muster_fleet::planner::{DeviceFacts, Inventory, Plan, Policy, Rollout, Rollo
 use muster_protocol::cbor::List;
 use muster_protocol::id::{ModelId, Rank, TargetClass, Version};
 use muster_protocol::message::{
-    FeatureWindow, LatencyCount, LatencyMisses, Requirements, Settings, Statement,
+    AgreementCount, DifferenceCount, FeatureWindow, LatencyCount, LatencyMisses, Requirements,
+    Settings, Shadow, Statement,
 };
 use muster_protocol::time::{Millis, UnixSeconds};
 
+use super::super::compared::{Compared, Pair};
 use super::super::{self as store, Classes, InMemory, RolloutToStore};
 use super::*;
 use muster_fleet::planner::Told;
@@ -60,13 +62,14 @@ fn release(tx: &Tx<'_>, rank: u32, version: &str, meaning: u8) {
             bins: 2,
             meaning: Digest([meaning; 32]),
         }),
+        compares: None,
     };
     tx.set_countable(&statement.model, &statement.version, &countable)
         .expect("a store");
 }
 
 /// A rollout of 2.0.0 that has told the device `new`, beside releases of which one counts alike.
-fn rollout() -> InMemory {
+fn rollout_as(role: Role) -> InMemory {
     let connection = store::in_memory();
     let tx = Tx::of(&connection);
     release(&tx, 1, "0.9.0", 7);
@@ -76,6 +79,7 @@ fn rollout() -> InMemory {
     let wanted = RolloutToStore {
         model: model(),
         version: policy.version.clone(),
+        role,
         selector: String::new(),
         percent: 100,
         settings: Settings::default(),
@@ -100,6 +104,11 @@ fn rollout() -> InMemory {
     connection
 }
 
+const DIFFERENCES: [DifferenceCount; 1] = [DifferenceCount {
+    bucket: 20,
+    count: 10,
+}];
+
 /// What a window says.
 #[derive(Debug, Clone, Copy)]
 struct Said<'s> {
@@ -108,6 +117,8 @@ struct Said<'s> {
     generation: u64,
     objective_us: Option<u32>,
     bins: &'s [u32],
+    /// Rows of each pair of classes, where it is a shadow.
+    agreement: Option<&'s [AgreementCount]>,
 }
 
 fn count(tx: &Tx<'_>, said: Said<'_>) {
@@ -140,7 +151,14 @@ fn count(tx: &Tx<'_>, said: Said<'_>) {
             objective_us,
             count: 4,
         }),
-        shadow: None,
+        shadow: said.agreement.map(|agreement| Shadow {
+            beside: bundle("1.0.0"),
+            served: 100,
+            compared: 10,
+            agreement: List::of(agreement),
+            differences: List::of(&DIFFERENCES),
+            latency: List::of(&latency),
+        }),
     };
     tx.count_for_rings(&device(said.device), &window)
         .expect("a store");
@@ -150,7 +168,11 @@ fn count(tx: &Tx<'_>, said: Said<'_>) {
 type Counted<'c> = (u64, u64, u64, &'c [(u32, u64)]);
 
 fn check(said: &[Said<'_>], expect: &[(Arm, Counted<'_>)]) {
-    let connection = rollout();
+    check_as(Role::Serve, said, expect);
+}
+
+fn check_as(role: Role, said: &[Said<'_>], expect: &[(Arm, Counted<'_>)]) {
+    let connection = rollout_as(role);
     let tx = Tx::of(&connection);
     said.iter().for_each(|said| count(&tx, *said));
     let rows = tx.ring_counts(1, 0).expect("a store");
@@ -178,6 +200,7 @@ const NEW: Said<'static> = Said {
     generation: 5,
     objective_us: Some(OBJECTIVE_US),
     bins: &[3, 6],
+    agreement: None,
 };
 const OLD: Said<'static> = Said {
     device: "old",
@@ -261,4 +284,52 @@ fn a_retry_begins_anew() {
         &[before, NEW, again, NEW],
         &[(Arm::Ring, (10, 10, 4, &[(0, 1), (1, 1)]))],
     );
+}
+
+const fn cell(serving: u8, shadow: u8, count: u32) -> AgreementCount {
+    AgreementCount {
+        serving,
+        shadow,
+        count,
+    }
+}
+
+#[test]
+fn a_shadow_counts_for_the_rollout_of_a_shadow_and_for_no_other() {
+    let shadow = Said {
+        agreement: Some(&[cell(0, 0, 5), cell(0, 1, 1), cell(1, 0, 2)]),
+        ..NEW
+    };
+    let beside = Said {
+        device: "new",
+        ..OLD
+    };
+    let ours: Counted<'_> = (20, 20, 8, &[(0, 6), (1, 12)]);
+    check_as(
+        Role::Shadow,
+        &[shadow, OLD, beside, shadow, NEW],
+        &[(Arm::Ring, ours)],
+    );
+    check(
+        &[shadow, OLD, NEW],
+        &[
+            (Arm::Ring, (10, 10, 4, &[(0, 3), (1, 6)])),
+            (Arm::Control, (10, 10, 4, &[(0, 9)])),
+        ],
+    );
+    let connection = rollout_as(Role::Shadow);
+    let tx = Tx::of(&connection);
+    (0..2).for_each(|_| count(&tx, shadow));
+    let rows = tx.ring_counts(1, 0).expect("a store");
+    let pair = |serving, shadow| Pair { serving, shadow };
+    let expect = Compared {
+        served: 200,
+        compared: 20,
+        agreement: [(pair(0, 0), 10), (pair(0, 1), 2), (pair(1, 0), 4)].into(),
+        differences: [(20, 20)].into(),
+        latency: [(40, 20)].into(),
+        serving_latency: [(40, 20)].into(),
+    };
+    let counted = rows.first().map(|row| &row.counts.shadow);
+    assert_eq!(counted, Some(&expect));
 }
