@@ -55,6 +55,8 @@ pub struct Config {
     pub trial: TrialConfig,
     /// When a serving model has failed.
     pub budget: BudgetConfig,
+    /// How much shadows may take.
+    pub shadow: ShadowConfig,
 }
 
 /// Limits of a trial.
@@ -85,6 +87,16 @@ pub struct BudgetConfig {
     pub slow_per_mille_max: u64,
     /// Requests below which no share is judged.
     pub requests_min: u64,
+}
+
+/// How much a shadow may take; a director may ask for less, never for more.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShadowConfig {
+    /// CPU time of each shadow, in a hundred of one core; 0 runs none.
+    pub cpu_percent: u64,
+    /// Of the requests that are answered, those that a shadow is asked as well, in a thousand.
+    pub sample_per_mille: u64,
 }
 
 /// [`Swap`] as it is written.
@@ -135,6 +147,7 @@ impl Default for Config {
             body_mib_max: 16,
             trial: TrialConfig::default(),
             budget: BudgetConfig::default(),
+            shadow: ShadowConfig::default(),
         }
     }
 }
@@ -158,6 +171,15 @@ impl Default for BudgetConfig {
             not_a_number_per_mille_max: 50,
             slow_per_mille_max: 200,
             requests_min: 20,
+        }
+    }
+}
+
+impl Default for ShadowConfig {
+    fn default() -> Self {
+        Self {
+            cpu_percent: 5,
+            sample_per_mille: 1000,
         }
     }
 }
@@ -245,6 +267,12 @@ impl Config {
                 budget.crash_window_s,
                 0..=DAYS_MAX_S,
             ),
+            ("shadow.cpu_percent", self.shadow.cpu_percent, 0..=100),
+            (
+                "shadow.sample_per_mille",
+                self.shadow.sample_per_mille,
+                0..=1000,
+            ),
         ];
         for (key, value, bounds) in bounds {
             if value < *bounds.start() {
@@ -283,6 +311,7 @@ fn unit(key: &str) -> Option<&'static str> {
         "us" => Some("microseconds"),
         "days" => Some("days"),
         "mib" => Some("MiB"),
+        "percent" => Some("percent"),
         _ => None,
     }
 }
@@ -340,6 +369,19 @@ mod tests {
         check(
             "[budget]\ncrash_window_s = 9223372036854775807\n",
             Err("budget.crash_window_s must be at most"),
+        );
+        check("[shadow]\ncpu_percent = 0\n", Ok(()));
+        check(
+            "[shadow]\ncpu_percent = 101\n",
+            Err("shadow.cpu_percent must be at most 100"),
+        );
+        check(
+            "[shadow]\nsample_per_mille = 1001\n",
+            Err("shadow.sample_per_mille must be at most 1000"),
+        );
+        check(
+            "[shadow]\ncpu_percent = 2.5\n",
+            Err("line 2: cpu_percent: expected a number of percent, 0 or more"),
         );
         check("class = \"Linux!\"\n", Err("target class"));
         check("http = \"nowhere\"\n", Err("socket address"));

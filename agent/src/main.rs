@@ -22,6 +22,7 @@ pub mod local;
 mod power_cuts;
 pub mod print;
 pub mod run;
+pub mod seat;
 pub mod serve;
 pub mod serving;
 #[cfg(test)]

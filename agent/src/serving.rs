@@ -5,17 +5,20 @@
 
 mod budget;
 mod features;
+pub mod shadow;
 mod task;
+mod window;
+mod worker_keeper;
 
 pub use features::{Columns, Features};
 
 use crate::infer::Example;
+use crate::seat::Seat;
 use crate::tensor::Signature;
 use crate::worker::WorkerLimits;
 use muster_device::fold::Subject;
 use muster_device::updater::{Release, Verdict};
 use muster_protocol::digest::Digest;
-use muster_protocol::id::ModelId;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -23,12 +26,12 @@ use tokio::sync::{mpsc, oneshot};
 /// Requests that wait for one worker, at most.
 pub const QUEUE_MAX: usize = 64;
 
-/// What a serving task needs.
+/// What a serving task needs, and a shadow's.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The model.
-    pub model: ModelId,
-    /// What serves.
+    /// Which model, in which role.
+    pub seat: Seat,
+    /// What serves, or runs beside what serves.
     pub release: Release,
     /// The program of the worker.
     pub program: PathBuf,
@@ -57,7 +60,7 @@ pub struct Plan {
 impl Plan {
     fn subject(&self) -> Subject {
         Subject {
-            model: self.model.clone(),
+            model: self.seat.model.clone(),
             bundle: self.release.bundle,
             since: self.release.since,
             reference: self.features.reference(),
@@ -66,14 +69,14 @@ impl Plan {
     }
 }
 
-/// What a serving task tells the supervisor.
+/// What a serving task tells the supervisor, and a shadow's.
 #[expect(clippy::large_enum_variant, reason = "few, and moved once")]
 #[derive(Debug)]
 pub enum Event {
     /// The first worker is ready.
     Ready {
-        /// The model.
-        model: ModelId,
+        /// Whose task.
+        seat: Seat,
         /// What serves.
         bundle: Digest,
         /// What it takes and gives.
@@ -85,8 +88,8 @@ pub enum Event {
     },
     /// It failed beyond its budget.
     Failed {
-        /// The model.
-        model: ModelId,
+        /// Whose task.
+        seat: Seat,
         /// What failed.
         bundle: Digest,
         /// Why.
@@ -94,8 +97,8 @@ pub enum Event {
     },
     /// After a failure, it answered for a while.
     Recovered {
-        /// The model.
-        model: ModelId,
+        /// Whose task.
+        seat: Seat,
         /// What serves.
         bundle: Digest,
     },
@@ -108,8 +111,8 @@ pub enum Event {
     },
     /// The task has ended; its last window was sent before.
     Ended {
-        /// The model.
-        model: ModelId,
+        /// Whose task.
+        seat: Seat,
         /// What served.
         bundle: Digest,
     },
@@ -122,6 +125,8 @@ pub struct Closed {
     pub subject: Subject,
     /// Rows in it.
     pub calls: u64,
+    /// Of a shadow: rows that what serves answered meanwhile.
+    pub served: Option<u64>,
     /// The encoded window.
     pub window: Vec<u8>,
 }
@@ -174,13 +179,18 @@ pub struct Vitals {
 
 /// Starts a serving task on this thread's runtime.
 #[must_use]
-pub fn start(plan: Plan, start: Start, events: mpsc::Sender<Event>) -> Handle {
+pub fn start(
+    plan: Plan,
+    start: Start,
+    tap: Arc<shadow::Tap>,
+    events: mpsc::Sender<Event>,
+) -> Handle {
     let (requests, jobs) = mpsc::channel(QUEUE_MAX);
     let (end, ended) = oneshot::channel();
     let (gate, opened) = oneshot::channel();
     let vitals = Arc::new(std::sync::Mutex::new(Vitals::default()));
     let bundle = plan.release.bundle;
-    tokio::spawn(task::Task::new(plan, events, vitals.clone()).run(jobs, opened, ended));
+    tokio::spawn(task::Task::new(plan, tap, events, vitals.clone()).run(jobs, opened, ended));
     Handle {
         gate: Some(gate).filter(|_| start == Start::Gated),
         bundle,

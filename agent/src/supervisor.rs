@@ -16,6 +16,7 @@ mod power_cuts;
 mod refresh;
 mod renewal;
 mod serving;
+mod shadow;
 mod state;
 mod status;
 mod stick;
@@ -28,8 +29,10 @@ use crate::clock;
 use crate::config::Config;
 use crate::enroll::Identity;
 use crate::link::LinkEvent;
+use crate::seat::Seat;
 use crate::serve::backend::Routes;
 use crate::serving as model_task;
+use crate::serving::shadow::{self as shadow_task, Tap};
 use crate::store::Store;
 use crate::store::atomic::DiskError;
 use crate::store::state::AgentState;
@@ -81,8 +84,8 @@ pub enum Event {
 pub enum Effect {
     /// It was found out which pieces of a bundle are on disk, and space was reserved for others.
     Surveyed {
-        /// The model.
-        model: ModelId,
+        /// Which model in which role.
+        seat: Seat,
         /// The bundle.
         bundle: Digest,
         /// What to fetch; `None` when the hash list does not list every layer.
@@ -90,8 +93,8 @@ pub enum Effect {
     },
     /// Blobs were verified and unpacked, or not.
     Staged {
-        /// The model.
-        model: ModelId,
+        /// Which model in which role.
+        seat: Seat,
         /// The bundle.
         bundle: Digest,
         /// Bytes written.
@@ -99,8 +102,8 @@ pub enum Effect {
     },
     /// A trial has ended.
     Tried {
-        /// The model.
-        model: ModelId,
+        /// Which model in which role.
+        seat: Seat,
         /// The bundle.
         bundle: Digest,
         /// How.
@@ -124,12 +127,14 @@ pub struct Supervisor {
     fleet: Option<FleetDocument>,
     facts: LinuxFacts,
     time: Arc<Mutex<TrustedTime>>,
-    updaters: BTreeMap<ModelId, Updater>,
+    updaters: BTreeMap<Seat, Updater>,
     downloads: Downloads,
     refresh: Refresh,
     outbox: Outbox,
     serving: BTreeMap<ModelId, Vec<model_task::Handle>>,
-    counters: BTreeMap<ModelId, status::Counters>,
+    shadows: BTreeMap<ModelId, Vec<shadow_task::Handle>>,
+    counters: BTreeMap<Seat, status::Counters>,
+    taps: BTreeMap<ModelId, Arc<Tap>>,
     routes: Routes,
     status: Arc<Mutex<serde_json::Value>>,
     wire: Wire,
@@ -181,16 +186,20 @@ impl Supervisor {
             .unwrap_or(now)
     }
 
-    /// Ends what serves, so that the last windows are counted; the caller then drains events.
+    /// Ends what serves and what runs beside it, so that the last windows are counted; the caller then drains events.
     pub fn end_serving(&mut self) {
         for handle in self.serving.values_mut().flatten() {
             handle.end();
         }
+        for handle in self.shadows.values_mut().flatten() {
+            handle.end();
+        }
     }
 
-    /// Whether a serving task has not ended yet.
+    /// Whether a task that serves, or runs beside what serves, has not ended yet.
     pub fn is_serving(&self) -> bool {
-        self.serving.values().any(|handles| !handles.is_empty())
+        let serves = self.serving.values().any(|handles| !handles.is_empty());
+        serves || self.shadows.values().any(|handles| !handles.is_empty())
     }
 
     /// The time that handshakes judge certificates by.
@@ -204,10 +213,7 @@ impl Supervisor {
             self.unwritten = None;
             self.persist();
         }
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        for model in models {
-            self.feed(&model, muster_device::updater::Input::Tick);
-        }
+        self.feed_all(&muster_device::updater::Input::Tick);
         self.outbox.tick(now);
         self.downloads_tick(now);
         self.refresh_tick(now);

@@ -11,7 +11,7 @@ pub use outcome::TrialOutcome;
 
 use crate::infer::Example;
 use crate::tensor::Tensor;
-use crate::worker::{Loading, Worker, WorkerFault, WorkerLimits};
+use crate::worker::{Loading, Priority, Worker, WorkerFault, WorkerLimits};
 use std::path::Path;
 
 /// Golden vectors of one model.
@@ -83,6 +83,7 @@ fn limits(golden: &Golden, budget: TrialBudget) -> WorkerLimits {
         cpu_seconds_max: Some(total_ms.div_ceil(1_000).max(1)),
         load_timeout_ms: budget.load_ms_max,
         run_timeout_ms,
+        priority: Priority::Usual,
     }
 }
 

@@ -41,6 +41,17 @@ pub struct WorkerLimits {
     pub load_timeout_ms: u64,
     /// Wall-clock time for one request, milliseconds.
     pub run_timeout_ms: u64,
+    /// Beside what it runs.
+    pub priority: Priority,
+}
+
+/// Which worker goes first when there is not enough of a core for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// As any other program.
+    Usual,
+    /// After everything else.
+    Lowest,
 }
 
 /// How a model is loaded.
@@ -238,6 +249,9 @@ impl Worker {
             .arg(limits.memory_bytes_max.to_string());
         if let Some(seconds) = limits.cpu_seconds_max {
             command.arg("--cpu-seconds-max").arg(seconds.to_string());
+        }
+        if limits.priority == Priority::Lowest {
+            command.arg("--lowest-priority");
         }
         // No environment: the runtime reads variables, and backtraces slow some operators down.
         command

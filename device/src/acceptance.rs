@@ -7,7 +7,7 @@ use core::fmt;
 use muster_protocol::cose::{self, Refused, Verified};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
-use muster_protocol::message::Assignment;
+use muster_protocol::message::{Assignment, Entry};
 use muster_protocol::time::UnixSeconds;
 
 /// What a device accepted last.
@@ -44,7 +44,7 @@ pub enum NotAccepted {
         /// Until when it could be taken up.
         accept_by: UnixSeconds,
     },
-    /// Two entries name one model, or an entry is newer than its assignment.
+    /// Two entries name one model in one role, or an entry is newer than its assignment.
     Inconsistent,
 }
 
@@ -114,9 +114,13 @@ fn newer(at: EpochGeneration, bytes: &[u8], last: Option<Accepted>) -> Result<()
 
 fn consistent(assignment: &Assignment<'_>) -> bool {
     let entries = || assignment.entries.iter();
+    let place = |entry: &Entry| (entry.model.clone(), entry.role);
     entries().all(|entry| {
         entry.since <= assignment.at
-            && entries().filter(|other| other.model == entry.model).count() == 1
+            && entries()
+                .filter(|other| place(other) == place(&entry))
+                .count()
+                == 1
     })
 }
 
@@ -128,7 +132,7 @@ mod tests {
     use muster_protocol::cbor::{self, List};
     use muster_protocol::id::{Epoch, Generation, ModelId, Version};
     use muster_protocol::key::PublicKey;
-    use muster_protocol::message::{Entry, Role, Settings};
+    use muster_protocol::message::{Role, Settings};
     use std::format;
     use std::vec::Vec;
 
@@ -307,6 +311,22 @@ mod tests {
             entries[1].model = entries[0].model.clone()
         });
         check("two entries for one model", &twice, last, NOW, inconsistent);
+        let shadowed = made(DIRECTOR, |_, entries| {
+            entries[1].model = entries[0].model.clone();
+            entries[1].role = Role::Shadow;
+        });
+        check(
+            "none, a shadow beside what serves",
+            &shadowed,
+            last,
+            NOW,
+            Ok(()),
+        );
+        let twice = made(DIRECTOR, |_, entries| {
+            entries[1].model = entries[0].model.clone();
+            entries.iter_mut().for_each(|e| e.role = Role::Shadow);
+        });
+        check("two shadows of one model", &twice, last, NOW, inconsistent);
         let future = made(DIRECTOR, |_, entries| {
             entries[1].since = EpochGeneration::new(1, 6)
         });

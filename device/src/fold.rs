@@ -2,11 +2,14 @@
 //!
 //! Keeps counts, never a value. The storage of the features is the caller's.
 
+use crate::comparison::ComparisonFold;
 use muster_protocol::cbor::List;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, ModelId};
 use muster_protocol::limits::{ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
-use muster_protocol::message::{ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Window};
+use muster_protocol::message::{
+    ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Shadow, Window,
+};
 use muster_protocol::stats::{FeatureFold, LatencyFold};
 use muster_protocol::time::{Millis, UnixSeconds};
 
@@ -15,7 +18,7 @@ use muster_protocol::time::{Millis, UnixSeconds};
 pub struct Subject {
     /// The model.
     pub model: ModelId,
-    /// The bundle that serves.
+    /// The bundle that serves, or runs beside what serves.
     pub bundle: Digest,
     /// `since` of its entry.
     pub since: EpochGeneration,
@@ -126,6 +129,27 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         unix: Option<UnixSeconds>,
         read: impl FnOnce(&Window<'_>) -> R,
     ) -> R {
+        self.with(now, unix, None, read)
+    }
+
+    /// The same of a shadow: the window says how it compares with what served.
+    pub fn with_window_beside<R>(
+        &self,
+        comparison: &ComparisonFold,
+        now: Millis,
+        unix: Option<UnixSeconds>,
+        read: impl FnOnce(&Window<'_>) -> R,
+    ) -> R {
+        comparison.with_shadow(|shadow| self.with(now, unix, Some(shadow), read))
+    }
+
+    fn with<R>(
+        &self,
+        now: Millis,
+        unix: Option<UnixSeconds>,
+        shadow: Option<Shadow<'_>>,
+        read: impl FnOnce(&Window<'_>) -> R,
+    ) -> R {
         let latency: heapless::Vec<_, LATENCY_BUCKETS> = self
             .latency
             .iter()
@@ -152,7 +176,7 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
             latency: List::of(&latency),
             features: List::of(&features),
             latency_misses: self.latency_misses(),
-            shadow: None,
+            shadow,
         })
     }
 

@@ -1,13 +1,17 @@
-//! One model on one device: from an offered release to a committed one, and back.
+//! One model in one role on one device: from an offered release to a committed one, and back.
 //!
 //! offered → fetching → staged → trial → active (on probation) → committed, or refused, or
 //! reverted. Design sections 4 and 7. Outputs come in an order that is safe to be cut anywhere:
 //! after [`Output::Persist`] nothing follows until [`Input::Persisted`]. Only verdicts on
 //! verified bytes count as tries; the network only delays.
+//!
+//! A shadow is the same machine in another role: what passed its trial runs beside what serves,
+//! on probation for ever. It never falls back, and nothing of it outlives its entry.
 
 mod boot;
 mod judge;
 mod serving;
+mod shadow;
 mod state;
 mod steps;
 
@@ -19,7 +23,7 @@ use heapless::{Deque, String};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{ModelId, TargetClass};
 use muster_protocol::limits::DETAIL_BYTES_MAX;
-use muster_protocol::message::{Entry, Measured, Reason, Step, Swap};
+use muster_protocol::message::{Entry, Measured, Reason, Role, Step, Swap};
 use muster_protocol::time::Millis;
 
 /// Verdicts on one release before it is given up.
@@ -40,6 +44,20 @@ pub struct Policy {
     pub probation_ms: u64,
     /// How to swap when the director does not say.
     pub swap: Swap,
+    /// Whether shadows run.
+    pub shadows: Shadows,
+}
+
+/// Whether a machine runs shadows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shadows {
+    /// It does.
+    Run,
+    /// It does not: an entry for one is refused.
+    Refused {
+        /// Why, in a sentence with a hint.
+        because: &'static str,
+    },
 }
 
 /// What a machine has left for one more release.
@@ -90,8 +108,14 @@ impl Verdict {
 /// What an updater hears.
 #[derive(Debug, Clone)]
 pub enum Input<'a> {
-    /// The entry of an accepted assignment, or that there is none.
-    Assigned(Option<&'a Entry>),
+    /// What an accepted assignment says of this model in this role.
+    Assigned {
+        /// The entry, or that there is none. One of another role is another machine's.
+        entry: Option<&'a Entry>,
+        /// The release that it names, if the machine of the model's other role keeps its proof
+        /// and its blobs: then it costs no bytes.
+        beside: Option<&'a Release>,
+    },
     /// New facts: floors and revocations may have changed.
     FactsChanged,
     /// The signed statement that was asked for.
@@ -175,14 +199,14 @@ pub enum Output {
     Stage(Release),
     /// Run the golden vectors in a worker with limits.
     Try(Release),
-    /// Let this release answer.
+    /// Let this release answer; that of a shadow is to run beside what answers.
     Route {
         /// Which.
         release: Release,
         /// How to swap.
         swap: Swap,
     },
-    /// Let nothing answer.
+    /// Let nothing answer, or run beside what answers.
     Unroute,
     /// Put a receipt into the stream.
     Report {
@@ -195,7 +219,7 @@ pub enum Output {
         /// What was measured.
         measured: Measured,
     },
-    /// Nothing refers to the blobs of this bundle any more, unless another model does.
+    /// Nothing refers to the blobs of this bundle any more, unless another machine does.
     Discard(Digest),
 }
 
@@ -220,10 +244,11 @@ enum Phase {
     Probation,
 }
 
-/// The machine of one model.
+/// The machine of one model in one role.
 #[derive(Debug)]
 pub struct Updater {
     state: ModelState,
+    role: Role,
     policy: Policy,
     phase: Phase,
     outputs: Deque<Output, OUTPUTS_MAX>,
@@ -253,15 +278,16 @@ enum Wait {
 }
 
 impl Updater {
-    /// A model that this device never had.
+    /// A model that this device never had in this role.
     #[must_use]
-    pub fn new(model: ModelId, policy: Policy, seed: u64) -> Self {
-        Self::with(ModelState::new(model), policy, seed)
+    pub fn new(model: ModelId, role: Role, policy: Policy, seed: u64) -> Self {
+        Self::with(ModelState::new(model), role, policy, seed)
     }
 
-    fn with(state: ModelState, policy: Policy, seed: u64) -> Self {
+    fn with(state: ModelState, role: Role, policy: Policy, seed: u64) -> Self {
         Self {
             state,
+            role,
             policy,
             phase: Phase::Resting,
             outputs: Deque::new(),
@@ -296,7 +322,7 @@ impl Updater {
 
     fn take(&mut self, input: Input<'_>, facts: &View<'_>, now: Millis) {
         match (input, self.phase) {
-            (Input::Assigned(entry), _) => self.assigned(entry, facts),
+            (Input::Assigned { entry, beside }, _) => self.assigned(entry, beside, facts),
             (Input::FactsChanged, _) => self.facts_changed(facts),
             (
                 Input::Statement {

@@ -10,13 +10,15 @@ use muster_device::facts::{Keys, View};
 use muster_device::fold::Subject;
 use muster_device::key_sets::KeySets;
 use muster_device::trusted_time::{OnlineTime, TimeFloors, TrustedTime};
-use muster_device::updater::{Capabilities, Input, Listing, Output, Policy, Release, Updater};
+use muster_device::updater::{
+    Capabilities, Input, Listing, Output, Policy, Release, Shadows, Updater,
+};
 use muster_protocol::cbor;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId, Nonce};
 use muster_protocol::limits::{NODE_DOCUMENT_BYTES_MAX, NODE_MODELS_MAX};
-use muster_protocol::message::{Assignment, Provision, SignedTime, Swap};
+use muster_protocol::message::{Assignment, Entry, Provision, Reason, Role, SignedTime, Swap};
 use muster_protocol::time::{Millis, UnixSeconds};
 
 /// Scratch space for the largest document of a node.
@@ -26,6 +28,9 @@ const POLICY: Policy = Policy {
     probation_ms: 60_000,
     // There is no room for two models.
     swap: Swap::StopFirst,
+    shadows: Shadows::Refused {
+        because: "a node runs no shadow: there is no room for two models",
+    },
 };
 
 /// A device with at most `MODELS` models.
@@ -155,17 +160,25 @@ impl<const MODELS: usize> Node<MODELS> {
     }
 
     fn offer(&mut self, assignment: &Assignment<'_>, now: Millis) -> Result<(), Verdict> {
-        let names = |model: &ModelId| assignment.entries.iter().any(|entry| entry.model == *model);
+        let is_shadow = |entry: &Entry| entry.role == Role::Shadow;
+        let serving = || assignment.entries.iter().filter(|entry| !is_shadow(entry));
+        let names = |model: &ModelId| serving().any(|entry| entry.model == *model);
         // Nothing of a removed model lies in flash: its machine can go.
         self.updaters
             .retain(|updater| names(&updater.state().model));
-        for entry in assignment.entries.iter() {
+        for entry in serving() {
             let facts = self.key_sets.facts().view(&entry.model);
             let updater = updater_of(&mut self.updaters, &entry.model)?;
-            updater.handle(Input::Assigned(Some(&entry)), &facts, now);
+            let assigned = Input::Assigned {
+                entry: Some(&entry),
+                beside: None,
+            };
+            updater.handle(assigned, &facts, now);
             drain(updater, &facts, now)?;
         }
-        Ok(())
+        // A shadow gets no machine here: it could only refuse.
+        let shadowed = assignment.entries.iter().any(|entry| is_shadow(&entry));
+        if shadowed { Err(Reason::Role.into()) } else { Ok(()) }
     }
 
     /// Judges the statement that an entry waits for; gives the release that may be fetched.
@@ -215,7 +228,7 @@ fn updater_of<'u, const MODELS: usize>(
     let index = match updaters.iter().position(known) {
         Some(index) => index,
         None => {
-            let updater = Updater::new(model.clone(), POLICY, 0);
+            let updater = Updater::new(model.clone(), Role::Serve, POLICY, 0);
             let pushed = updaters.push(updater);
             pushed.map_err(|_| Verdict::AssignmentNoRoom)?;
             updaters.len() - 1

@@ -12,7 +12,7 @@ use crate::error::exit;
 use crate::infer::{Example, Graph};
 use crate::tensor::Tensor;
 use crate::trial::{Golden, GoldenError, Tolerance, TrialBudget, compare, run_trial};
-use crate::worker::{Loading, Worker, WorkerFault, WorkerLimits};
+use crate::worker::{Loading, Priority, Worker, WorkerFault, WorkerLimits};
 use muster_protocol::limits::GOLDEN_BYTES_MAX;
 use report::{Refusal, Report};
 use rows::{Rows, RowsError};
@@ -286,6 +286,7 @@ fn limits(args: &CheckArgs) -> WorkerLimits {
         cpu_seconds_max: None,
         load_timeout_ms: args.timeout_s.saturating_mul(1_000),
         run_timeout_ms: args.timeout_s.saturating_mul(1_000),
+        priority: Priority::Usual,
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn line(model: &Value) -> String {
         Some(false) => "nothing".to_owned(),
         Some(true) | None => version("active"),
     };
-    format!(
+    let text = format!(
         "model       {}  serves {}  desired {}  previous {}  {}{}\n",
         model["model"].as_str().unwrap_or("?"),
         serves,
@@ -46,5 +46,68 @@ pub(super) fn line(model: &Value) -> String {
         model["outcome"]
             .as_str()
             .map_or(String::new(), |why| format!(" ({why})")),
+    );
+    text + &shadow(&model["shadow"])
+}
+
+/// The shadow of a model in one line more, if it has one.
+fn shadow(shadow: &Value) -> String {
+    let Some(progress) = shadow["progress"].as_str() else {
+        return String::new();
+    };
+    let outcome = shadow["outcome"].as_str();
+    format!(
+        "  shadow    {}  {progress}{}  compared {} of {} rows{}\n",
+        shadow["desired"].as_str().unwrap_or("-"),
+        outcome.map_or(String::new(), |why| format!(" ({why})")),
+        shadow["compared"],
+        shadow["served"],
+        cpu(shadow),
     )
+}
+
+/// What it may take of a core, while it runs.
+fn cpu(shadow: &Value) -> String {
+    let Some(per_mille) = shadow["cpu_per_mille"].as_u64() else {
+        return String::new();
+    };
+    let percent = per_mille as f64 / 10.0;
+    match shadow["cpu_saved_us"].as_i64() {
+        Some(saved_us) if saved_us < 0 => {
+            format!(
+                "  cpu {percent} %, {} ms owed",
+                saved_us.unsigned_abs().div_ceil(1000)
+            )
+        }
+        Some(_) | None => format!("  cpu {percent} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_shadow_has_a_line_of_its_own() {
+        let check = |model: Value, expect: &str| assert_eq!(line(&model), expect);
+        let mut model = json!({
+            "model": "bearing", "active": { "version": "1.0.0" }, "desired": "1.0.0",
+            "progress": "committed", "answers": true, "shadow": null,
+        });
+        let serves = "model       bearing  serves 1.0.0  desired 1.0.0  previous -  committed\n";
+        check(model.clone(), serves);
+        model["shadow"] = json!({
+            "desired": "2.0.0", "progress": "shadowing", "compared": 40, "served": 100,
+            "cpu_per_mille": 50, "cpu_saved_us": -1500,
+        });
+        let runs = "  shadow    2.0.0  shadowing  compared 40 of 100 rows  cpu 5 %, 2 ms owed\n";
+        check(model.clone(), &format!("{serves}{runs}"));
+        model["shadow"] = json!({
+            "desired": "2.0.0", "progress": "reverted", "outcome": "Crashed", "compared": 0,
+            "served": 0, "cpu_per_mille": null,
+        });
+        let ended = "  shadow    2.0.0  reverted (Crashed)  compared 0 of 0 rows\n";
+        check(model, &format!("{serves}{ended}"));
+    }
 }

@@ -90,6 +90,17 @@ impl Features {
         self.folds.clone()
     }
 
+    /// How the first element of the first output is counted, if it is.
+    pub fn first_output(&self) -> Option<&FeatureFold> {
+        let first = Place {
+            source: Source::Output,
+            tensor: 0,
+            element: 0,
+        };
+        let found = self.places.iter().position(|place| *place == first)?;
+        self.folds.get(found)
+    }
+
     /// Counts every row of one answered request; gives the number of rows.
     pub fn count(
         &self,

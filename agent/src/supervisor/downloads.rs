@@ -7,24 +7,24 @@ mod documents;
 mod pieces;
 
 use super::Supervisor;
+use crate::seat::Seat;
 use muster_device::fetcher::Fetcher;
 use muster_device::updater::{ModelState, Progress, Release, Updater};
 use muster_protocol::bundle::manifest::Manifest;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::ModelId;
 use muster_protocol::message::{Fetch, Piece, What};
 use muster_protocol::time::Millis;
 use muster_protocol::topic::Up;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// What is being fetched for every model.
+/// What is being fetched for every model and role.
 #[derive(Debug)]
 pub(super) struct Downloads {
-    models: BTreeMap<ModelId, Download>,
+    seats: BTreeMap<Seat, Download>,
     /// Statements that wait for metadata to say whether they are listed.
-    statements: BTreeMap<ModelId, Held>,
+    statements: BTreeMap<Seat, Held>,
     seed: u64,
     written_bytes: u64,
     /// Held by whoever works on layers: two bundles may share one.
@@ -39,7 +39,7 @@ struct Held {
     deadline: Millis,
 }
 
-/// What is being fetched for one model.
+/// What is being fetched for one model in one role.
 #[derive(Debug)]
 struct Download {
     stage: Stage,
@@ -79,7 +79,7 @@ enum Purpose {
 impl Downloads {
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            models: BTreeMap::new(),
+            seats: BTreeMap::new(),
             statements: BTreeMap::new(),
             seed,
             written_bytes: 0,
@@ -98,8 +98,8 @@ impl Downloads {
     }
 
     /// Bytes fetched and written for a model since its entry was offered.
-    pub(super) fn bytes(&self, model: &ModelId) -> (u64, u64) {
-        self.models.get(model).map_or((0, 0), |download| {
+    pub(super) fn bytes(&self, seat: &Seat) -> (u64, u64) {
+        self.seats.get(seat).map_or((0, 0), |download| {
             (
                 download.fetched_bytes,
                 self.written_bytes - download.written_before,
@@ -109,7 +109,7 @@ impl Downloads {
 
     pub(super) fn next_due(&self) -> Option<Millis> {
         let downloads = self
-            .models
+            .seats
             .values()
             .filter_map(|download| match &download.stage {
                 Stage::Document { deadline, .. } => Some(*deadline),
@@ -122,32 +122,30 @@ impl Downloads {
     }
 
     /// Whether a statement is here and metadata does not list it yet.
-    pub(super) fn awaits_metadata(&self, model: &ModelId) -> bool {
-        self.statements.contains_key(model)
+    pub(super) fn awaits_metadata(&self, seat: &Seat) -> bool {
+        self.statements.contains_key(seat)
     }
 
     /// Bundles that are being considered.
     pub(super) fn bundles(&self) -> impl Iterator<Item = Digest> + '_ {
         let releases = self
-            .models
+            .seats
             .values()
             .filter_map(|d| d.release.as_ref().map(|r| r.bundle));
         releases.chain(self.statements.values().filter_map(|held| held.bundle))
     }
 
-    fn of(&mut self, model: &ModelId) -> &mut Download {
+    fn of(&mut self, seat: &Seat) -> &mut Download {
         let written_before = self.written_bytes;
-        self.models
-            .entry(model.clone())
-            .or_insert_with(|| Download {
-                stage: Stage::Resting,
-                release: None,
-                manifest: None,
-                hash_list: Vec::new(),
-                piece_size: 0,
-                fetched_bytes: 0,
-                written_before,
-            })
+        self.seats.entry(seat.clone()).or_insert_with(|| Download {
+            stage: Stage::Resting,
+            release: None,
+            manifest: None,
+            hash_list: Vec::new(),
+            piece_size: 0,
+            fetched_bytes: 0,
+            written_before,
+        })
     }
 }
 
@@ -217,19 +215,19 @@ impl Supervisor {
     /// serve.
     pub(super) fn end_unwanted_downloads(&mut self) {
         let updaters = &self.updaters;
-        let state = |model: &ModelId| updaters.get(model).map(Updater::state);
-        self.downloads.models.retain(|model, download| {
-            state(model).is_some_and(|state| download.is_wanted_by(state))
-        });
+        let state = |seat: &Seat| updaters.get(seat).map(Updater::state);
+        self.downloads
+            .seats
+            .retain(|seat, download| state(seat).is_some_and(|state| download.is_wanted_by(state)));
         self.downloads
             .statements
-            .retain(|model, held| state(model).is_some_and(|state| held.is_wanted_by(state)));
+            .retain(|seat, held| state(seat).is_some_and(|state| held.is_wanted_by(state)));
     }
 
     /// Forgets what was fetched for an entry that is no longer in force.
-    pub(super) fn forget_download(&mut self, model: &ModelId) {
-        self.downloads.models.remove(model);
-        self.downloads.statements.remove(model);
+    pub(super) fn forget_download(&mut self, seat: &Seat) {
+        self.downloads.seats.remove(seat);
+        self.downloads.statements.remove(seat);
     }
 
     pub(super) fn downloads_tick(&mut self, now: Millis) {

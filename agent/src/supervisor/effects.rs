@@ -4,6 +4,7 @@
 //! effect; an answer that comes too late falls through in the machine.
 
 use super::{Effect, Supervisor};
+use crate::seat::Seat;
 use crate::serving::Features;
 use crate::store::partial::StageError;
 use crate::trial::{Golden, TrialBudget, TrialOutcome, run_trial};
@@ -11,7 +12,6 @@ use muster_device::updater::{Input, Output, Release, Verdict};
 use muster_protocol::bundle::card::Card;
 use muster_protocol::bundle::manifest::{Layer, LayerKind, Manifest};
 use muster_protocol::digest::Digest;
-use muster_protocol::id::ModelId;
 use muster_protocol::message::{Measured, Reason};
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -30,70 +30,71 @@ pub(super) struct Staged {
 impl Supervisor {
     pub(super) fn drain_updaters(&mut self) -> bool {
         let mut busy = false;
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        for model in models {
-            while let Some(output) = self.updaters.get_mut(&model).and_then(|u| u.poll_output()) {
+        let seats: Vec<_> = self.updaters.keys().cloned().collect();
+        for seat in seats {
+            while let Some(output) = self.updaters.get_mut(&seat).and_then(|u| u.poll_output()) {
                 busy = true;
-                self.obey(&model, output);
+                self.obey(&seat, output);
             }
         }
         self.end_unwanted_downloads();
         busy
     }
 
-    fn obey(&mut self, model: &ModelId, output: Output) {
+    fn obey(&mut self, seat: &Seat, output: Output) {
         match output {
             Output::Persist => self.persist(),
-            Output::FetchStatement { digest, .. } => self.fetch_statement(model, digest),
-            Output::FetchPlan(release) => self.fetch_plan(model, &release),
-            Output::FetchPieces(release) => self.fetch_pieces(model, &release),
-            Output::Stage(release) => self.stage(model, &release),
-            Output::Try(release) => self.begin_trial(model, &release),
+            Output::FetchStatement { digest, .. } => self.fetch_statement(seat, digest),
+            Output::FetchPlan(release) => self.fetch_plan(seat, &release),
+            Output::FetchPieces(release) => self.fetch_pieces(seat, &release),
+            Output::Stage(release) => self.stage(seat, &release),
+            Output::Try(release) => self.begin_trial(seat, &release),
+            Output::Route { release, .. } if seat.is_shadow() => self.route_shadow(seat, &release),
             Output::Route { release, swap } => {
-                self.route(model, &release, self.config.swap.no_more_than(swap));
+                self.route(seat, &release, self.config.swap.no_more_than(swap));
             }
-            Output::Unroute => self.unroute(model),
+            Output::Unroute => self.unroute(seat),
             Output::Report {
                 step,
                 release,
                 verdict,
                 measured,
             } => {
-                self.report(model, step, release.as_ref(), verdict.as_ref(), measured);
+                self.report(seat, step, release.as_ref(), verdict.as_ref(), measured);
             }
             Output::Discard(_) => self.sweep(),
         }
     }
 
     /// Verifies every blob of the bundle whole, in a thread that may block.
-    fn stage(&mut self, model: &ModelId, release: &Release) {
+    fn stage(&mut self, seat: &Seat, release: &Release) {
         let bundle = release.bundle;
         let Some(layers) = self.layers(&bundle) else {
             let verdict = Verdict::new(Reason::Manifest, "its manifest is not on disk any more");
-            return self.feed(model, Input::Failed { bundle, verdict });
+            return self.feed(seat, Input::Failed { bundle, verdict });
         };
-        let (effects, model) = (self.effects.clone(), model.clone());
+        let (effects, seat) = (self.effects.clone(), seat.clone());
         let (folder, lock) = (self.store.folder().to_owned(), self.downloads.layers_lock());
         tokio::task::spawn_blocking(move || {
             let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
             let result = stage_layers(&folder, &layers);
             // The receiver lives as long as the agent.
             let _ = effects.blocking_send(Effect::Staged {
-                model,
+                seat,
                 bundle,
                 result,
             });
         });
     }
 
-    fn begin_trial(&mut self, model: &ModelId, release: &Release) {
+    fn begin_trial(&mut self, seat: &Seat, release: &Release) {
         let (bundle, effects) = (release.bundle, self.effects.clone());
         let staged = match self.staged(&bundle) {
             Ok(staged) => staged,
-            Err(verdict) => return self.feed(model, Input::Failed { bundle, verdict }),
+            Err(verdict) => return self.feed(seat, Input::Failed { bundle, verdict }),
         };
         let budget = self.trial_budget(&staged.card);
-        let (program, model) = (self.worker_program(), model.clone());
+        let (program, seat) = (self.worker_program(), seat.clone());
         tokio::spawn(async move {
             let result = match Golden::from_cbor(&staged.golden) {
                 Ok(golden) => judge(run_trial(&program, &staged.model_path, &golden, budget).await),
@@ -101,7 +102,7 @@ impl Supervisor {
             };
             let _ = effects
                 .send(Effect::Tried {
-                    model,
+                    seat,
                     bundle,
                     result,
                 })
@@ -163,34 +164,34 @@ impl Supervisor {
         match effect {
             Effect::Renewed { result } => self.renewed(result),
             Effect::Surveyed {
-                model,
+                seat,
                 bundle,
                 result,
-            } => self.surveyed(&model, bundle, result),
+            } => self.surveyed(&seat, bundle, result),
             Effect::Staged {
-                model,
+                seat,
                 bundle,
                 result,
             } => match result {
                 Ok(written) => {
                     self.downloads.written(written);
-                    let (fetched_bytes, written_bytes) = self.downloads.bytes(&model);
+                    let (fetched_bytes, written_bytes) = self.downloads.bytes(&seat);
                     let staged = Input::Staged {
                         bundle,
                         fetched_bytes,
                         written_bytes,
                     };
-                    self.feed(&model, staged);
+                    self.feed(&seat, staged);
                 }
-                Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
+                Err(verdict) => self.feed(&seat, Input::Failed { bundle, verdict }),
             },
             Effect::Tried {
-                model,
+                seat,
                 bundle,
                 result,
             } => match result {
-                Ok(measured) => self.feed(&model, Input::TrialPassed { bundle, measured }),
-                Err(verdict) => self.feed(&model, Input::Failed { bundle, verdict }),
+                Ok(measured) => self.feed(&seat, Input::TrialPassed { bundle, measured }),
+                Err(verdict) => self.feed(&seat, Input::Failed { bundle, verdict }),
             },
         }
     }

@@ -98,10 +98,7 @@ impl Supervisor {
             return;
         }
         self.facts = facts;
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        models
-            .iter()
-            .for_each(|model| self.feed(model, Input::FactsChanged));
+        self.feed_all(&Input::FactsChanged);
     }
 
     /// Models that this device has, then those that it was assigned. What was not accepted says
@@ -111,7 +108,9 @@ impl Supervisor {
             .updaters
             .iter()
             .filter(|(_, updater)| !updater.is_gone());
-        let mut models: Vec<_> = own.map(|(model, _)| model.clone()).collect();
+        let mut models: Vec<_> = own.map(|(seat, _)| seat.model.clone()).collect();
+        // What serves a model and its shadow follow each other.
+        models.dedup();
         for entry in self.assigned(&self.state.assignment) {
             if !models.contains(&entry.model) {
                 models.push(entry.model);

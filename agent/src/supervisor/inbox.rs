@@ -7,11 +7,12 @@ use super::{Event, Supervisor};
 use crate::clock;
 use crate::enroll::Broker;
 use crate::link::{LinkEvent, Source};
+use crate::seat::Seat;
 use crate::stick::Weight;
 use crate::store::state::AcceptedRecord;
 use muster_device::acceptance::{self, NotAccepted};
 use muster_device::trusted_time::OnlineTime;
-use muster_device::updater::{Input, Updater};
+use muster_device::updater::{Input, Release, Updater};
 use muster_protocol::cbor;
 use muster_protocol::cose::{self, scratch_len};
 use muster_protocol::digest::Digest;
@@ -101,10 +102,7 @@ impl Supervisor {
         self.outbox.connected();
         self.say_hello();
         self.begin_refresh();
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        models
-            .iter()
-            .for_each(|model| self.feed(model, Input::LinkUp));
+        self.feed_all(&Input::LinkUp);
     }
 
     fn on_down(&mut self, because: String) {
@@ -179,18 +177,29 @@ impl Supervisor {
         }
         let entries = self.assigned(bytes);
         for entry in &entries {
-            if !self.updaters.contains_key(&entry.model) {
+            let seat = Seat::of(entry);
+            if !self.updaters.contains_key(&seat) {
                 let seed = u64::from_le_bytes(self.boot.0) ^ self.updaters.len() as u64;
-                let updater = Updater::new(entry.model.clone(), self.policy(), seed);
-                self.updaters.insert(entry.model.clone(), updater);
+                let updater = Updater::new(entry.model.clone(), entry.role, self.policy(), seed);
+                self.updaters.insert(seat, updater);
             }
         }
         self.rebuild_facts();
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        for model in models {
-            let entry = entries.iter().find(|entry| entry.model == model);
-            self.feed(&model, Input::Assigned(entry));
+        // In order: what serves takes over what a shadow keeps before that lets go of it.
+        let seats: Vec<_> = self.updaters.keys().cloned().collect();
+        for seat in seats {
+            let entry = entries.iter().find(|entry| Seat::of(entry) == seat);
+            let beside = entry.and_then(|entry| self.kept_beside(&seat, entry));
+            let beside = beside.as_ref();
+            self.feed(&seat, Input::Assigned { entry, beside });
         }
+    }
+
+    /// The release that an entry names, if the other seat of its model keeps its proof and its
+    /// blobs.
+    fn kept_beside(&self, seat: &Seat, entry: &Entry) -> Option<Release> {
+        let other = self.updaters.get(&seat.other())?;
+        other.state().known(&entry.statement).cloned()
     }
 
     /// Entries of an assignment that was accepted before.
@@ -269,10 +278,7 @@ impl Supervisor {
     /// An entry that was not staged until `accept_by` is given up, once time is known.
     pub(super) fn expire_offers(&mut self) {
         if self.accept_by_passed() {
-            let models: Vec<_> = self.updaters.keys().cloned().collect();
-            models
-                .iter()
-                .for_each(|model| self.feed(model, Input::Expired));
+            self.feed_all(&Input::Expired);
         }
     }
 

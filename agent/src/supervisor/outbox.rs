@@ -298,10 +298,11 @@ impl Supervisor {
 
     /// Whether windows of a bundle may still be closed: it serves, or a task of it has not ended.
     fn may_count(&self, bundle: &Digest) -> bool {
-        let mut tasks = self.serving.values().flatten();
+        let tasks = self.serving.values().flatten().map(|task| task.bundle);
+        let shadows = self.shadows.values().flatten().map(|task| task.bundle);
         let active = |slot: &muster_device::updater::Slot| slot.release.bundle == *bundle;
         let mut updaters = self.updaters.values();
-        tasks.any(|task| task.bundle == *bundle)
+        tasks.chain(shadows).any(|task| task == *bundle)
             || updaters.any(|updater| updater.state().active.as_ref().is_some_and(active))
     }
 

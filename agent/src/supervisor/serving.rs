@@ -5,27 +5,29 @@
 
 use super::{Supervisor, model_task};
 use crate::infer::Example;
+use crate::seat::Seat;
 use crate::serve::backend::{Readiness, Route};
 use crate::serving::{Closed, Columns, Event, Plan, Start};
 use crate::trial::Golden;
-use crate::worker::WorkerLimits;
+use crate::worker::{Priority, WorkerLimits};
 use muster_device::updater::{Input, Release, Verdict};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
-use muster_protocol::message::{Reason, Swap};
+use muster_protocol::message::{Reason, Role, Swap};
 use std::sync::Arc;
 
 const MIB: u64 = 1024 * 1024;
 
 impl Supervisor {
-    pub(super) fn route(&mut self, model: &ModelId, release: &Release, swap: Swap) {
-        let plan = match self.serving_plan(model, release) {
+    pub(super) fn route(&mut self, seat: &Seat, release: &Release, swap: Swap) {
+        let plan = match self.plan(seat, release) {
             Ok(plan) => plan,
             Err(verdict) => {
                 let bundle = release.bundle;
-                return self.feed(model, Input::ServingFailed { bundle, verdict });
+                return self.feed(seat, Input::ServingFailed { bundle, verdict });
             }
         };
+        let model = &seat.model;
         self.end_failing(model, release.bundle);
         let occupied = self
             .serving
@@ -35,7 +37,8 @@ impl Supervisor {
             Swap::StopFirst if occupied => Start::Gated,
             Swap::StopFirst | Swap::Overlap => Start::Now,
         };
-        let handle = model_task::start(plan, start, self.serving_events.clone());
+        let tap = self.tap(model);
+        let handle = model_task::start(plan, start, tap, self.serving_events.clone());
         if start == Start::Gated {
             self.queue_for(model, &handle);
             self.end_tasks(model);
@@ -72,13 +75,14 @@ impl Supervisor {
         }
     }
 
-    fn serving_plan(&self, model: &ModelId, release: &Release) -> Result<Plan, Verdict> {
+    /// What a task of this seat needs to run a release.
+    pub(super) fn plan(&self, seat: &Seat, release: &Release) -> Result<Plan, Verdict> {
         let staged = self.staged(&release.bundle)?;
         let golden = Golden::from_cbor(&staged.golden)
             .map_err(|error| Verdict::new(Reason::Manifest, &error.to_string()))?;
         let example = golden.vectors.first();
         Ok(Plan {
-            model: model.clone(),
+            seat: seat.clone(),
             release: release.clone(),
             program: self.worker_program(),
             model_path: staged.model_path,
@@ -90,20 +94,24 @@ impl Supervisor {
                 cpu_seconds_max: None,
                 load_timeout_ms: self.config.trial.timeout_ms,
                 run_timeout_ms: self.config.budget.request_ms_max,
+                priority: match seat.role {
+                    Role::Serve => Priority::Usual,
+                    Role::Shadow => Priority::Lowest,
+                },
             },
             features: staged.features,
             budget: self.config.budget.clone(),
             latency_objective_us: staged.card.latency_objective_us(),
-            window_ms: self.window_ms(model),
+            window_ms: self.window_ms(seat),
             checkpoint_ms: self.config.checkpoint_s * 1000,
         })
     }
 
     /// A director may ask for shorter windows, never for longer ones.
-    fn window_ms(&self, model: &ModelId) -> u64 {
+    fn window_ms(&self, seat: &Seat) -> u64 {
         let entry = self
             .updaters
-            .get(model)
+            .get(seat)
             .and_then(|u| u.state().entry.as_ref());
         let asked = entry
             .and_then(|entry| entry.settings.window_s)
@@ -112,9 +120,12 @@ impl Supervisor {
         asked.map_or(own, |asked| own.min(u64::from(asked))) * 1000
     }
 
-    pub(super) fn unroute(&mut self, model: &ModelId) {
-        self.routes.remove(model);
-        self.end_tasks(model);
+    pub(super) fn unroute(&mut self, seat: &Seat) {
+        if seat.is_shadow() {
+            return self.unroute_shadow(&seat.model);
+        }
+        self.routes.remove(&seat.model);
+        self.end_tasks(&seat.model);
     }
 
     fn end_tasks(&mut self, model: &ModelId) {
@@ -126,41 +137,47 @@ impl Supervisor {
     pub(super) fn on_serving(&mut self, event: Event) {
         match event {
             Event::Ready {
-                model,
+                seat,
                 bundle,
                 signature,
                 columns,
                 load_ms,
             } => {
-                tracing::info!(%model, %bundle, load_ms, "serving");
-                self.ready(&model, bundle, (signature, columns));
+                tracing::info!(model = %seat, %bundle, load_ms, "ready");
+                match seat.role {
+                    Role::Serve => self.ready(&seat, bundle, (signature, columns)),
+                    Role::Shadow => self.shadow_ready(&seat, bundle),
+                }
             }
             Event::Failed {
-                model,
+                seat,
                 bundle,
                 verdict,
             } => {
-                tracing::warn!(%model, %bundle, because = %verdict.detail, "serving failed");
+                tracing::warn!(model = %seat, %bundle, because = %verdict.detail, "it failed");
                 // A failure of a task that no longer serves must not count against a candidate.
-                if self.serves(&model, &bundle) {
-                    self.feed(&model, Input::ServingFailed { bundle, verdict });
+                if self.serves(&seat, &bundle) {
+                    self.feed(&seat, Input::ServingFailed { bundle, verdict });
                 }
             }
-            Event::Recovered { model, bundle } if self.serves(&model, &bundle) => {
-                self.feed(&model, Input::Recovered);
+            Event::Recovered { seat, bundle } if self.serves(&seat, &bundle) => {
+                self.feed(&seat, Input::Recovered);
             }
             // What a task says that no longer serves is no verdict on what does.
             Event::Recovered { .. } => {}
             Event::Window(closed) => self.window_closed(&closed),
             Event::Checkpoint { window } => self.write_checkpoint(&window),
-            Event::Ended { model, bundle } => self.ended(&model, bundle),
+            Event::Ended { seat, bundle } => match seat.role {
+                Role::Serve => self.ended(&seat.model, bundle),
+                Role::Shadow => self.shadow_ended(&seat.model, bundle),
+            },
         }
     }
 
-    fn serves(&self, model: &ModelId, bundle: &Digest) -> bool {
+    pub(super) fn serves(&self, seat: &Seat, bundle: &Digest) -> bool {
         let active = self
             .updaters
-            .get(model)
+            .get(seat)
             .and_then(|u| u.state().active.as_ref());
         active.is_some_and(|slot| slot.release.bundle == *bundle)
     }
@@ -168,13 +185,14 @@ impl Supervisor {
     /// The newest task of the bundle takes the route; all others end.
     fn ready(
         &mut self,
-        model: &ModelId,
+        seat: &Seat,
         bundle: Digest,
         (signature, columns): (Arc<crate::tensor::Signature>, Arc<Columns>),
     ) {
+        let model = &seat.model;
         let active = self
             .updaters
-            .get(model)
+            .get(seat)
             .and_then(|u| u.state().active.clone());
         let Some(slot) = active.filter(|slot| slot.release.bundle == bundle) else {
             return;
@@ -199,16 +217,19 @@ impl Supervisor {
                 handle.end();
             }
         }
-        self.feed(model, Input::Routed(bundle));
+        self.feed(seat, Input::Routed(bundle));
     }
 
     fn window_closed(&mut self, closed: &Closed) {
-        let counters = self
-            .counters
-            .entry(closed.subject.model.clone())
-            .or_default();
+        let model = closed.subject.model.clone();
+        let seat = match closed.served {
+            None => Seat::serving(model),
+            Some(_) => Seat::shadow(model),
+        };
+        let counters = self.counters.entry(seat).or_default();
         counters.closed_windows += 1;
         counters.calls += closed.calls;
+        counters.served += closed.served.unwrap_or(0);
         self.put_window(closed);
     }
 

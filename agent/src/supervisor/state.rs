@@ -10,18 +10,23 @@ use super::{
 use crate::clock;
 use crate::config::Config;
 use crate::enroll::Identity;
+use crate::seat::Seat;
 use crate::serve::backend::Routes;
 use crate::store::Store;
 use crate::store::atomic::{self, DiskError};
 use crate::store::metadata::MetadataError;
 use crate::store::state::StateError;
 use muster_device::trusted_time::TrustedTime;
-use muster_device::updater::{Input, Policy, Updater};
-use muster_protocol::id::{BootId, ModelId};
+use muster_device::updater::{Input, Policy, Shadows, Updater};
+use muster_protocol::id::BootId;
 use muster_protocol::tuf::FleetDocument;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
+
+/// Why a shadow is refused where none may run.
+const NO_SHADOWS: &str = "shadow.cpu_percent is 0 in agent.toml, so that this device runs no \
+                          shadow; raise it there if it may";
 
 /// Why an agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +77,9 @@ impl Supervisor {
             refresh: Refresh::new(seed),
             outbox,
             serving: BTreeMap::new(),
-            counters: BTreeMap::<ModelId, status::Counters>::new(),
+            shadows: BTreeMap::new(),
+            counters: BTreeMap::<Seat, status::Counters>::new(),
+            taps: BTreeMap::new(),
             routes: Routes::new(),
             status: Arc::default(),
             wire: Wire::new(&identity, fleet.as_ref(), &store),
@@ -110,30 +117,44 @@ impl Supervisor {
 
     fn boot_updaters(&mut self, seed: u64) {
         for (n, state) in (0..).zip(self.state.models.clone()) {
-            let model = state.model.clone();
+            // Of what was removed nothing is left, not even in which role it was there.
+            if state.is_empty() {
+                continue;
+            }
+            let (model, role) = (state.model.clone(), state.role());
             let updater = Updater::boot(state, self.policy(), seed ^ n);
-            self.updaters.insert(model, updater);
+            self.updaters.insert(Seat { model, role }, updater);
         }
         // What was accepted before a power cut may not have reached every updater.
         self.apply_assignment(&self.state.assignment.clone());
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        models
-            .iter()
-            .for_each(|model| self.feed(model, Input::FactsChanged));
+        self.feed_all(&Input::FactsChanged);
     }
 
     pub(super) fn policy(&self) -> Policy {
         Policy {
             probation_ms: self.config.probation_s * 1000,
             swap: self.config.swap.into(),
+            shadows: match self.config.shadow.cpu_percent {
+                0 => Shadows::Refused {
+                    because: NO_SHADOWS,
+                },
+                _ => Shadows::Run,
+            },
         }
     }
 
-    /// Hands one input to the machine of a model, if there is one.
-    pub(super) fn feed(&mut self, model: &ModelId, input: Input<'_>) {
-        if let Some(updater) = self.updaters.get_mut(model) {
-            updater.handle(input, &self.facts.view(model), clock::monotonic());
+    /// Hands one input to the machine of a seat, if there is one.
+    pub(super) fn feed(&mut self, seat: &Seat, input: Input<'_>) {
+        if let Some(updater) = self.updaters.get_mut(seat) {
+            let facts = self.facts.view(&seat.model);
+            updater.handle(input, &facts, clock::monotonic());
         }
+    }
+
+    /// Hands one input to every machine.
+    pub(super) fn feed_all(&mut self, input: &Input<'_>) {
+        let seats: Vec<_> = self.updaters.keys().cloned().collect();
+        seats.iter().for_each(|seat| self.feed(seat, input.clone()));
     }
 
     /// Writes the state; machines that wait for it are told. A disk that refuses is asked again.
@@ -145,10 +166,7 @@ impl Supervisor {
         match self.store.write_state(&self.state) {
             Ok(bytes) => {
                 self.downloads.written(bytes);
-                let models: Vec<_> = self.updaters.keys().cloned().collect();
-                models
-                    .iter()
-                    .for_each(|model| self.feed(model, Input::Persisted));
+                self.feed_all(&Input::Persisted);
             }
             Err(error) => {
                 tracing::error!("{error}");

@@ -4,19 +4,25 @@
 
 use super::Supervisor;
 use crate::clock;
-use muster_device::updater::Slot;
+use crate::seat::Seat;
+use crate::serving::Vitals;
+use muster_device::updater::{ModelState, Slot, Updater};
+use muster_protocol::id::ModelId;
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Closed windows and rows of one model since the agent started.
+/// Closed windows and rows of one seat since the agent started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counters {
     pub(super) closed_windows: u64,
     pub(super) calls: u64,
+    /// Of a shadow: rows that what serves answered meanwhile.
+    pub(super) served: u64,
 }
 
 impl Supervisor {
     /// The place where the newest picture lies.
-    pub fn status(&self) -> std::sync::Arc<std::sync::Mutex<Value>> {
+    pub fn status(&self) -> Arc<Mutex<Value>> {
         self.status.clone()
     }
 
@@ -27,10 +33,7 @@ impl Supervisor {
 
     pub(super) fn publish_status(&mut self) {
         let picture = self.picture();
-        *self
-            .status
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = picture;
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = picture;
     }
 
     fn picture(&self) -> Value {
@@ -51,7 +54,7 @@ impl Supervisor {
                 "age_s": freshness.age_s(),
                 "stale": freshness.is_stale(),
             })),
-            "models": self.updaters.keys().map(|model| self.model(model)).collect::<Vec<_>>(),
+            "models": self.models(),
             "queue": {
                 "receipts": lane(&self.outbox.receipts),
                 "windows": lane(&self.outbox.windows),
@@ -60,34 +63,75 @@ impl Supervisor {
         })
     }
 
-    fn model(&self, model: &muster_protocol::id::ModelId) -> Value {
-        let state = self
-            .updaters
-            .get(model)
-            .map(|updater| updater.state().clone());
-        let counters = self.counters.get(model).copied().unwrap_or_default();
+    /// One for each model that serves or is to; a shadow stands with what it runs beside.
+    fn models(&self) -> Vec<Value> {
+        let mut models: Vec<_> = self.updaters.keys().map(|seat| &seat.model).collect();
+        models.dedup();
+        models.into_iter().map(|model| self.model(model)).collect()
+    }
+
+    fn model(&self, model: &ModelId) -> Value {
+        let seat = Seat::serving(model.clone());
+        let state = self.updaters.get(&seat).map(Updater::state);
+        let counters = self.counters.get(&seat).copied().unwrap_or_default();
         let newest = self.serving.get(model).and_then(|handles| handles.last());
-        let vitals = newest.map(|handle| {
-            *handle
-                .vitals
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-        });
-        let state = state.as_ref();
         json!({
             "model": model.as_str(),
-            "progress": state.map(|state| format!("{:?}", state.progress).to_lowercase()),
-            "desired": state.and_then(|s| s.entry.as_ref()).map(|entry| entry.version.as_str()),
-            "outcome": state.and_then(|s| s.outcome).map(|reason| format!("{reason:?}")),
+            "progress": state.map(progress),
+            "desired": state.and_then(desired),
+            "outcome": state.and_then(outcome),
             "tries": state.map(|state| state.tries),
             "active": state.and_then(|state| state.active.as_ref()).map(slot),
             "previous": state.and_then(|state| state.previous.as_ref()).map(slot),
             "answers": self.routes.get(model).is_some(),
             "calls": counters.calls,
             "closed_windows": counters.closed_windows,
-            "worker": vitals,
+            "worker": newest.map(|handle| vitals(&handle.vitals)),
+            "shadow": self.shadow(model),
         })
     }
+
+    fn shadow(&self, model: &ModelId) -> Option<Value> {
+        let seat = Seat::shadow(model.clone());
+        let state = self.updaters.get(&seat)?.state();
+        let counters = self.counters.get(&seat).copied().unwrap_or_default();
+        let newest = self.shadows.get(model).and_then(|handles| handles.last());
+        let cpu = self
+            .taps
+            .get(model)
+            .and_then(|tap| tap.cpu(clock::monotonic()));
+        Some(json!({
+            "desired": desired(state),
+            "progress": match state.active {
+                Some(_) => "shadowing".to_owned(),
+                None => progress(state),
+            },
+            "outcome": outcome(state),
+            "active": state.active.as_ref().map(slot),
+            "served": counters.served,
+            "compared": counters.calls,
+            "closed_windows": counters.closed_windows,
+            "cpu_per_mille": cpu.map(|(per_mille, _)| per_mille),
+            "cpu_saved_us": cpu.map(|(_, saved_us)| saved_us),
+            "worker": newest.map(|handle| vitals(&handle.vitals)),
+        }))
+    }
+}
+
+fn progress(state: &ModelState) -> String {
+    format!("{:?}", state.progress).to_lowercase()
+}
+
+fn desired(state: &ModelState) -> Option<&str> {
+    state.entry.as_ref().map(|entry| entry.version.as_str())
+}
+
+fn outcome(state: &ModelState) -> Option<String> {
+    state.outcome.map(|reason| format!("{reason:?}"))
+}
+
+fn vitals(vitals: &Mutex<Vitals>) -> Vitals {
+    *vitals.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn slot(slot: &Slot) -> Value {

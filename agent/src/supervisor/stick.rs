@@ -5,6 +5,7 @@
 
 use super::Supervisor;
 use crate::clock;
+use crate::seat::Seat;
 use crate::stick::{Ask, Carried, Letter, Refusal, Reply, Request, Told, Weight, Wish};
 use muster_device::updater::{Input, Progress, Updater};
 use muster_protocol::message::What;
@@ -153,10 +154,7 @@ impl Supervisor {
         }
         self.begin_refresh();
         self.downloads_connected();
-        let models: Vec<_> = self.updaters.keys().cloned().collect();
-        models
-            .iter()
-            .for_each(|model| self.feed(model, Input::LinkUp));
+        self.feed_all(&Input::LinkUp);
     }
 
     fn stick_asks(&mut self, reply: Reply<Told>, hurried: bool) {
@@ -218,13 +216,13 @@ impl Supervisor {
             .stick
             .as_ref()
             .map_or(Millis(0), |stick| stick.patience);
-        let waits = |updater: &Updater| {
+        let waits = |(seat, updater): (&Seat, &Updater)| {
             let state = updater.state();
-            let held = self.downloads.awaits_metadata(&state.model);
+            let held = self.downloads.awaits_metadata(seat);
             let paused = updater.poll_timeout().is_some_and(|(at, _)| at > patience);
             state.progress == Progress::Offered && !paused && !held
         };
-        self.refresh.is_resting() && !self.updaters.values().any(waits)
+        self.refresh.is_resting() && !self.updaters.iter().any(waits)
     }
 
     /// A hello and every document that has its number: the bytes that are sent over the link.

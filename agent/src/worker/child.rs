@@ -10,7 +10,8 @@ use super::stopwatch::Stopwatch;
 use crate::infer::{self, Model, Stage};
 use crate::tensor::Tensor;
 use rustix::process::{
-    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setpriority_process,
+    setrlimit,
 };
 use std::io;
 use std::os::fd::AsFd;
@@ -22,6 +23,8 @@ use std::process::ExitCode;
 /// After a load of at most this long, the operator that it died of is looked for: that takes some
 /// more loads.
 const BLAME_US_MAX: u64 = 500_000;
+/// Priority of what runs after everything else (setpriority(2)).
+const NICEST: i32 = 19;
 /// Exit code of a worker that could not limit itself or understand its supervisor.
 const EXIT_BROKEN: u8 = 70;
 
@@ -34,6 +37,9 @@ pub struct WorkerArgs {
     /// CPU seconds in all.
     #[arg(long)]
     pub cpu_seconds_max: Option<u64>,
+    /// Run after everything else on the machine.
+    #[arg(long)]
+    pub lowest_priority: bool,
 }
 
 /// The child's whole life. Call it before any thread is started: each reserves address space.
@@ -49,6 +55,9 @@ pub fn main(args: WorkerArgs) -> ExitCode {
 
 fn limit(args: WorkerArgs) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    if args.lowest_priority {
+        setpriority_process(None, NICEST)?;
+    }
     let idle = procfs::status_bytes(std::process::id(), "VmSize").unwrap_or(0);
     let address_space = idle.saturating_add(args.memory_bytes_max);
     set(Resource::As, address_space, address_space)?;

@@ -192,6 +192,7 @@ mod tests {
                 cpu_seconds_max: Some(7),
                 load_timeout_ms: 1,
                 run_timeout_ms: 1,
+                priority: crate::worker::Priority::Usual,
             };
             let place = Place::at(Stage::Analyse);
             let fault = of_death(ExitStatus::from_raw(raw), words.into(), place, limits);

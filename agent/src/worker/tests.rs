@@ -87,6 +87,7 @@ const LIMITS: WorkerLimits = WorkerLimits {
     cpu_seconds_max: None,
     load_timeout_ms: 20_000,
     run_timeout_ms: 20_000,
+    priority: Priority::Usual,
 };
 
 fn input(rows: usize) -> Vec<Tensor> {

@@ -22,7 +22,7 @@ pub struct Pending {
 /// Windows that count the same thing, in whichever boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergeClass {
-    /// The bundle that served.
+    /// The bundle that is counted.
     pub bundle: Digest,
     /// `since` of its entry.
     pub since: EpochGeneration,
@@ -30,6 +30,8 @@ pub struct MergeClass {
     pub reference: Option<Digest>,
     /// The latency objective, microseconds.
     pub latency_objective_us: Option<u32>,
+    /// The bundle that served, where it counts a shadow.
+    pub beside: Option<Digest>,
 }
 
 /// Whether a body may be sent as it is.

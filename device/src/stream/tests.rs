@@ -26,6 +26,7 @@ fn pending(body: u64, class: Option<u64>, readiness: Readiness, closed_windows: 
         since: EpochGeneration::new(1, generation),
         reference: None,
         latency_objective_us: None,
+        beside: None,
     });
     Pending {
         body: Handle(body),

@@ -10,10 +10,16 @@ impl Updater {
     /// it stood, and reports again how it stands, since the receipt may not have been stored.
     ///
     /// The host then says [`super::Input::FactsChanged`], and removes every blob that no
-    /// [`ModelState::bundles`] names: what was to be discarded is not said again.
+    /// [`ModelState::bundles`] names: what was to be discarded is not said again. A state that
+    /// [`ModelState::is_empty`] has no role any more and is left out.
     #[must_use]
     pub fn boot(state: ModelState, policy: Policy, seed: u64) -> Self {
-        let mut updater = Self::with(state, policy, seed);
+        let role = state.role();
+        let mut updater = Self::with(state, role, policy, seed);
+        if let Some(verdict) = updater.unwanted_shadow() {
+            updater.refuse(verdict);
+            return updater;
+        }
         if let Some(slot) = updater.state.active.clone() {
             updater.route(slot.release);
         }
@@ -56,7 +62,7 @@ impl Updater {
             .state
             .entry
             .as_ref()
-            .and_then(|entry| self.known(entry));
+            .and_then(|entry| self.known(entry, None));
         match known {
             // Damage was found before: what is missing is fetched, and no try is spent on that.
             Some(release) if self.state.tries > 0 => {

@@ -1,6 +1,7 @@
 //! The way back: verdicts against the candidate or against what serves, and revocation.
 //!
-//! A device that had a model has one, unless it was revoked with `stop`.
+//! A device that had a model has one, unless it was revoked with `stop`. A shadow has no way
+//! back: it ends.
 
 use super::{Output, Phase, Progress, Release, Slot, TRIES_MAX, Told, Updater, Verdict, judge};
 use crate::facts::{RevokedAction, View};
@@ -28,13 +29,17 @@ impl Updater {
     /// What is terminal: reported, kept, never tried again for this entry.
     pub(super) fn refuse(&mut self, verdict: Verdict) {
         let candidate = self.state.candidate.clone();
+        let shadow = self.take_shadow();
         self.state.progress = Progress::Refused;
         self.state.outcome = Some(verdict.reason);
         self.phase = Phase::Resting;
         self.deadline = None;
         self.output(Output::Persist);
+        self.unroute_shadow(shadow);
         self.report(Step::Refused, candidate.clone(), Some(verdict));
-        self.discard_unused(candidate.map(|release| release.bundle));
+        self.discard_unused(shadow);
+        let candidate = candidate.map(|release| release.bundle);
+        self.discard_unused(candidate.filter(|bundle| shadow != Some(*bundle)));
     }
 
     /// Blobs on disk are not what was verified piece by piece: fetch them again, but not for
@@ -69,6 +74,8 @@ impl Updater {
     pub(super) fn serving_failed(&mut self, verdict: Verdict, facts: &View<'_>) {
         let on_probation = self.state.progress == Progress::Probation;
         match self.eligible_previous(facts) {
+            // There is nothing to fall back to, and nobody whom it answers.
+            None if self.is_shadow() => self.revert_to_nothing(verdict),
             Some(previous) => self.revert(previous, verdict),
             // Nothing served before it, and it never proved itself.
             None if on_probation && self.state.previous.is_none() && !self.is_proved() => {
@@ -194,6 +201,7 @@ impl Updater {
         let verdict = Verdict::new(Reason::Revoked, "fleet.json revokes it");
         match (action, self.eligible_previous(facts)) {
             (RevokedAction::Stop, _) => self.stop(verdict),
+            (RevokedAction::Fallback, _) if self.is_shadow() => self.stop(verdict),
             (RevokedAction::Fallback, Some(previous)) => self.revert(previous, verdict),
             (RevokedAction::Fallback, None) => self.keep_revoked(verdict),
         }

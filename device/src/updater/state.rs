@@ -5,9 +5,9 @@
 use minicbor::{Decode, Encode};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, ModelId, Rank, Version};
-use muster_protocol::message::{Entry, Reason};
+use muster_protocol::message::{Entry, Reason, Role};
 
-/// The durable state of one model.
+/// The durable state of one model in one role.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ModelState {
@@ -23,7 +23,7 @@ pub struct ModelState {
     /// The release that it names, once its statement was verified.
     #[n(3)]
     pub candidate: Option<Release>,
-    /// What answers.
+    /// What answers; of a shadow, what runs beside it.
     #[n(4)]
     pub active: Option<Slot>,
     /// What answers when the active slot fails.
@@ -59,7 +59,7 @@ pub enum Progress {
     /// A trial was begun and counted.
     #[n(3)]
     Trial,
-    /// It answers, on probation.
+    /// It answers, on probation; or it is a shadow, which stays here.
     #[n(4)]
     Probation,
     /// It answers for good.
@@ -131,6 +131,20 @@ impl ModelState {
         }
     }
 
+    /// In which role it is there. Only what serves can be without an entry.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.entry.as_ref().map_or(Role::Serve, |entry| entry.role)
+    }
+
+    /// The release of this statement, if a slot keeps its proof and its blobs.
+    #[must_use]
+    pub fn known(&self, statement: &Digest) -> Option<&Release> {
+        let slots = [self.active.as_ref(), self.previous.as_ref()];
+        let mut releases = slots.into_iter().flatten().map(|slot| &slot.release);
+        releases.find(|release| release.statement == *statement)
+    }
+
     /// Whether neither an entry nor a slot is left. Floors alone keep nothing alive: they come
     /// again with the facts.
     #[must_use]
@@ -167,14 +181,19 @@ impl ModelState {
 
     /// The candidate, unless it was given up.
     pub(super) fn wanted(&self) -> Option<&Release> {
+        self.candidate.as_ref().filter(|_| !self.has_ended())
+    }
+
+    /// Whether the entry in force ended badly.
+    pub(super) const fn has_ended(&self) -> bool {
         match self.progress {
-            Progress::Refused | Progress::Reverted | Progress::Stopped => None,
+            Progress::Refused | Progress::Reverted | Progress::Stopped => true,
             Progress::Nothing
             | Progress::Offered
             | Progress::Staged
             | Progress::Trial
             | Progress::Probation
-            | Progress::Committed => self.candidate.as_ref(),
+            | Progress::Committed => false,
         }
     }
 

@@ -8,16 +8,23 @@ use super::{
 };
 use crate::facts::View;
 use muster_protocol::digest::Digest;
-use muster_protocol::message::{Entry, Measured, Reason, Role, Step};
+use muster_protocol::message::{Entry, Measured, Reason, Step};
 use muster_protocol::time::Millis;
 
 impl Updater {
-    pub(super) fn assigned(&mut self, entry: Option<&Entry>, facts: &View<'_>) {
+    pub(super) fn assigned(
+        &mut self,
+        entry: Option<&Entry>,
+        beside: Option<&Release>,
+        facts: &View<'_>,
+    ) {
         match entry {
             None => self.remove(),
             // An entry that did not change is not restarted when another model's entry moves.
             Some(entry) if self.is_in_force(entry) => {}
-            Some(entry) => self.offer(entry, facts),
+            // The machine of the other role takes it.
+            Some(entry) if entry.role != self.role => {}
+            Some(entry) => self.offer(entry, beside, facts),
         }
     }
 
@@ -29,8 +36,9 @@ impl Updater {
             .is_some_and(|mine| identity(mine) == identity(entry))
     }
 
-    fn offer(&mut self, entry: &Entry, facts: &View<'_>) {
+    fn offer(&mut self, entry: &Entry, beside: Option<&Release>, facts: &View<'_>) {
         let left = self.leave_candidate(entry);
+        let shadow = self.leave_shadow(entry);
         // A model that was here before begins with the floor that the facts kept.
         self.take_up_floors(facts);
         self.measured = Measured::default();
@@ -40,27 +48,27 @@ impl Updater {
         self.state.tries = 0;
         self.state.outcome = None;
         self.output(Output::Persist);
+        self.unroute_shadow(shadow);
         self.report(Step::Offered, None, None);
         self.discard_unused(left);
-        if entry.role != Role::Serve {
-            return self.refuse(Verdict::new(Reason::Role, "this agent runs no shadow yet"));
+        self.discard_unused(shadow.filter(|bundle| left != Some(*bundle)));
+        if let Some(verdict) = self.unwanted_shadow() {
+            return self.refuse(verdict);
         }
-        match self.known(entry) {
+        match self.known(entry, beside) {
             Some(release) => self.offer_known(release, facts),
             None => self.ask_for_statement(),
         }
     }
 
-    /// A release of which a slot keeps the proof and the blobs.
-    pub(super) fn known(&self, entry: &Entry) -> Option<Release> {
-        let slots = [self.state.active.as_ref(), self.state.previous.as_ref()];
-        let slot = slots
-            .into_iter()
-            .flatten()
-            .find(|s| s.release.statement == entry.statement)?;
+    /// A release of which a slot, of this machine or of that of the other role, keeps the proof
+    /// and the blobs.
+    pub(super) fn known(&self, entry: &Entry, beside: Option<&Release>) -> Option<Release> {
+        let beside = beside.filter(|release| release.statement == entry.statement);
+        let release = self.state.known(&entry.statement).or(beside)?;
         Some(Release {
             since: entry.since,
-            ..slot.release.clone()
+            ..release.clone()
         })
     }
 
@@ -265,6 +273,9 @@ impl Updater {
         else {
             return;
         };
+        if self.is_shadow() {
+            return self.shadowing(slot.release);
+        }
         self.begin_probation(now);
         self.report(Step::Active, Some(slot.release), None);
     }

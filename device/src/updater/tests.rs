@@ -9,13 +9,19 @@ mod attacks;
 mod cuts;
 mod device;
 mod release;
+mod shadow;
 mod walks;
 
 use device::Device;
 use expect_test::{Expect, expect};
+use muster_protocol::message::Role;
 
 fn check(script: &str, expect: Expect) {
-    let mut device = Device::new();
+    check_as(Role::Serve, script, expect);
+}
+
+fn check_as(role: Role, script: &str, expect: Expect) {
+    let mut device = Device::new(role);
     device.tell(script);
     expect.assert_eq(&device.log);
 }
@@ -166,7 +172,7 @@ fn what_may_not_run_is_refused_before_it_is_downloaded() {
         "#]],
     );
     check(
-        "install v1 1\n assign v2-memory 2\n assign v2-disk 3\n assign v2 5 shadow",
+        "install v1 1\n assign v2-memory 2\n assign v2-disk 3",
         expect![[r#"
             > install v1 1
             > assign v2-memory 2
@@ -181,11 +187,6 @@ fn what_may_not_run_is_refused_before_it_is_downloaded() {
               fetch statement
               persist Refused active v1 previous -
               report Refused Disk (it needs 1001 bytes of disk, 1000 are left)
-            > assign v2 5 shadow
-              persist Refused active v1 previous -
-              report Offered
-              persist Refused active v1 previous -
-              report Refused Role (this agent runs no shadow yet)
         "#]],
     );
 }

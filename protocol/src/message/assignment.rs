@@ -60,7 +60,7 @@ pub struct Entry {
 }
 
 /// What a release does on a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Role {
     /// It answers.

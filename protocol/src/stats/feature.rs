@@ -197,6 +197,12 @@ impl FeatureFold {
         self.scale.bins()
     }
 
+    /// The bin that a value would be counted in; none for what is no finite number.
+    #[must_use]
+    pub fn bin_of(&self, value: f32) -> Option<usize> {
+        value.is_finite().then(|| self.scale.bin(value))
+    }
+
     /// Starts the next window.
     pub fn reset(&mut self) {
         self.counts = FeatureCounts::default();

@@ -59,6 +59,7 @@ pub(super) fn describe(handle: Handle, body: &Body) -> Pending {
                 since: window.since,
                 reference: window.reference,
                 latency_objective_us: window.latency_misses.map(|misses| misses.objective_us),
+                beside: window.shadow.as_ref().map(|shadow| shadow.beside),
             };
             (Some(class), readiness_of(&window), window.closed_windows)
         }

@@ -4,6 +4,7 @@
 
 use super::{Held, Purpose, Stage, is_under_way};
 use crate::clock;
+use crate::seat::Seat;
 use crate::stick::Weight;
 use crate::supervisor::Supervisor;
 use muster_device::updater::{Capabilities, Input, Listing, ModelState, Release, Verdict};
@@ -12,7 +13,6 @@ use muster_protocol::bundle::manifest::{LayerKind, Manifest};
 use muster_protocol::cbor;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::ModelId;
 use muster_protocol::limits::PIECE_BYTES_MAX;
 use muster_protocol::message::{Answer, Reason, Statement, Swap, What, statement_name};
 use muster_protocol::time::Millis;
@@ -27,23 +27,23 @@ const MIB: u64 = 1024 * 1024;
 const NEVER: Millis = Millis(u64::MAX);
 
 impl Supervisor {
-    pub(in crate::supervisor) fn fetch_statement(&mut self, model: &ModelId, digest: Digest) {
-        self.forget_download(model);
-        self.want_document(model, digest, Purpose::Statement);
+    pub(in crate::supervisor) fn fetch_statement(&mut self, seat: &Seat, digest: Digest) {
+        self.forget_download(seat);
+        self.want_document(seat, digest, Purpose::Statement);
     }
 
-    pub(in crate::supervisor) fn fetch_plan(&mut self, model: &ModelId, release: &Release) {
-        let download = self.downloads.of(model);
+    pub(in crate::supervisor) fn fetch_plan(&mut self, seat: &Seat, release: &Release) {
+        let download = self.downloads.of(seat);
         download.release = Some(release.clone());
-        self.want_document(model, release.bundle, Purpose::Manifest);
+        self.want_document(seat, release.bundle, Purpose::Manifest);
     }
 
-    fn want_document(&mut self, model: &ModelId, digest: Digest, purpose: Purpose) {
+    fn want_document(&mut self, seat: &Seat, digest: Digest, purpose: Purpose) {
         if let Ok(Some(bytes)) = self.store.document(&digest) {
-            return self.document_here(model, purpose, &bytes);
+            return self.document_here(seat, purpose, &bytes);
         }
         let deadline = self.answer_by(DOCUMENT_MS_MAX);
-        self.downloads.of(model).stage = Stage::Document {
+        self.downloads.of(seat).stage = Stage::Document {
             digest,
             purpose,
             deadline,
@@ -55,87 +55,87 @@ impl Supervisor {
     pub(super) fn take_document_answer(&mut self, digest: Digest, answer: &Answer<'_>) -> bool {
         let waiting = self
             .downloads
-            .models
+            .seats
             .iter()
-            .find_map(|(model, d)| match d.stage {
+            .find_map(|(seat, d)| match d.stage {
                 Stage::Document {
                     digest: wanted,
                     purpose,
                     ..
-                } if wanted == digest => Some((model.clone(), purpose)),
+                } if wanted == digest => Some((seat.clone(), purpose)),
                 Stage::Document { .. } | Stage::Pieces(_) | Stage::Resting => None,
             });
-        let Some((model, purpose)) = waiting else {
+        let Some((seat, purpose)) = waiting else {
             return false;
         };
         match answer {
             Answer::NotFound => {
                 self.ask_hello();
-                self.unavailable(&model, "the fleet does not have it");
+                self.unavailable(&seat, "the fleet does not have it");
             }
             Answer::Bytes { bytes, .. } if Digest::of(bytes) != digest => {
                 self.refuse(&digest.to_string(), "it has another digest", Weight::Bad);
-                self.unavailable(&model, "what came is not what was asked for");
+                self.unavailable(&seat, "what came is not what was asked for");
             }
-            Answer::Bytes { bytes, .. } => self.document_came(&model, digest, purpose, bytes),
+            Answer::Bytes { bytes, .. } => self.document_came(&seat, digest, purpose, bytes),
         }
         true
     }
 
-    fn document_came(&mut self, model: &ModelId, digest: Digest, purpose: Purpose, bytes: &[u8]) {
+    fn document_came(&mut self, seat: &Seat, digest: Digest, purpose: Purpose, bytes: &[u8]) {
         let len = bytes.len() as u64;
         match self.store.put_document(&digest, bytes) {
             Ok(()) => {
                 self.downloads.written(len);
-                self.downloads.of(model).fetched_bytes += len;
-                self.document_here(model, purpose, bytes);
+                self.downloads.of(seat).fetched_bytes += len;
+                self.document_here(seat, purpose, bytes);
             }
-            Err(error) => self.unavailable(model, &error.to_string()),
+            Err(error) => self.unavailable(seat, &error.to_string()),
         }
     }
 
-    fn document_here(&mut self, model: &ModelId, purpose: Purpose, bytes: &[u8]) {
-        self.downloads.of(model).stage = Stage::Resting;
+    fn document_here(&mut self, seat: &Seat, purpose: Purpose, bytes: &[u8]) {
+        self.downloads.of(seat).stage = Stage::Resting;
         let next = match purpose {
-            Purpose::Statement => return self.statement_here(model, bytes.to_vec()),
-            Purpose::Manifest => self.manifest_here(model, bytes),
-            Purpose::HashList => self.hash_list_here(model, bytes),
-            Purpose::Card => self.card_here(model, bytes),
+            Purpose::Statement => return self.statement_here(seat, bytes.to_vec()),
+            Purpose::Manifest => self.manifest_here(seat, bytes),
+            Purpose::HashList => self.hash_list_here(seat, bytes),
+            Purpose::Card => self.card_here(seat, bytes),
         };
         match next {
-            Ok(Some((digest, purpose))) => self.want_document(model, digest, purpose),
-            Ok(None) => self.answer_plan(model, Ok(())),
-            Err(verdict) => self.answer_plan(model, Err(verdict)),
+            Ok(Some((digest, purpose))) => self.want_document(seat, digest, purpose),
+            Ok(None) => self.answer_plan(seat, Ok(())),
+            Err(verdict) => self.answer_plan(seat, Err(verdict)),
         }
     }
 
-    fn answer_plan(&mut self, model: &ModelId, plan: Result<(), Verdict>) {
-        let release = self.downloads.of(model).release.as_ref();
+    fn answer_plan(&mut self, seat: &Seat, plan: Result<(), Verdict>) {
+        let release = self.downloads.of(seat).release.as_ref();
         let Some(bundle) = release.map(|release| release.bundle) else {
             return;
         };
         match plan {
-            Ok(()) => self.feed(model, Input::Planned(bundle)),
-            Err(verdict) => self.feed(model, Input::Failed { bundle, verdict }),
+            Ok(()) => self.feed(seat, Input::Planned(bundle)),
+            Err(verdict) => self.feed(seat, Input::Failed { bundle, verdict }),
         }
     }
 
-    fn manifest_here(&mut self, model: &ModelId, bytes: &[u8]) -> Next {
+    fn manifest_here(&mut self, seat: &Seat, bytes: &[u8]) -> Next {
         let manifest = Manifest::parse(bytes)
             .map_err(|bad| Verdict::new(Reason::Manifest, &bad.to_string()))?;
         let list = manifest
             .layer(LayerKind::HashList)
             .map(|layer| layer.digest);
-        self.downloads.of(model).manifest = Some(manifest);
+        self.downloads.of(seat).manifest = Some(manifest);
         let missing = || Verdict::new(Reason::Manifest, "it names no hash list");
         list.map(|digest| Some((digest, Purpose::HashList)))
             .ok_or_else(missing)
     }
 
-    fn hash_list_here(&mut self, model: &ModelId, bytes: &[u8]) -> Next {
+    fn hash_list_here(&mut self, seat: &Seat, bytes: &[u8]) -> Next {
         let bad = |because: String| Verdict::new(Reason::HashList, &because);
         let list: HashList<'_> = cbor::decode(bytes).map_err(|error| bad(error.to_string()))?;
-        let download = self.downloads.of(model);
+        let download = self.downloads.of(seat);
         let Some(manifest) = &download.manifest else {
             return Ok(None);
         };
@@ -147,24 +147,24 @@ impl Supervisor {
         Ok(Some((manifest.card.digest, Purpose::Card)))
     }
 
-    fn card_here(&mut self, model: &ModelId, bytes: &[u8]) -> Next {
+    fn card_here(&mut self, seat: &Seat, bytes: &[u8]) -> Next {
         let bad = |because: &str| Verdict::new(Reason::Manifest, because);
         let card = muster_protocol::bundle::card::Card::parse(bytes)
             .map_err(|error| bad(&error.to_string()))?;
-        if card.model != *model {
-            return Err(bad("its card is of another model"));
+        if card.model != seat.model {
+            return Err(bad("its card is of another seat"));
         }
         Ok(None)
     }
 
     /// Metadata must list the statement: it is brought up to date first if it could be older.
-    fn statement_here(&mut self, model: &ModelId, bytes: Vec<u8>) {
+    fn statement_here(&mut self, seat: &Seat, bytes: Vec<u8>) {
         let bundle = cose::peek::<Statement>(&bytes)
             .ok()
             .map(|statement| statement.bundle);
         let deadline = self.answer_by(STATEMENT_MS_MAX);
         self.downloads.statements.insert(
-            model.clone(),
+            seat.clone(),
             Held {
                 bytes,
                 bundle,
@@ -175,22 +175,22 @@ impl Supervisor {
         self.refresh.complete = false;
         self.rebuild_facts();
         self.judge_statements();
-        if self.downloads.statements.contains_key(model) {
+        if self.downloads.statements.contains_key(seat) {
             self.begin_refresh();
         }
     }
 
     pub(in crate::supervisor) fn judge_statements(&mut self) {
-        let models: Vec<_> = self.downloads.statements.keys().cloned().collect();
-        for model in models {
-            let Some(listing) = self.listing(&model) else {
+        let seats: Vec<_> = self.downloads.statements.keys().cloned().collect();
+        for seat in seats {
+            let Some(listing) = self.listing(&seat) else {
                 continue;
             };
-            if let Some(held) = self.downloads.statements.remove(&model) {
-                let capabilities = self.capabilities(&model, held.bundle.as_ref());
+            if let Some(held) = self.downloads.statements.remove(&seat) {
+                let capabilities = self.capabilities(&seat, held.bundle.as_ref());
                 let (bytes, capabilities) = (&held.bytes, &capabilities);
                 self.feed(
-                    &model,
+                    &seat,
                     Input::Statement {
                         bytes,
                         listing,
@@ -203,12 +203,12 @@ impl Supervisor {
 
     /// `None` while that cannot be said yet, or only by metadata that is too old. Newer metadata
     /// may be withheld, so that absence is a verdict only once `accept_by` has passed.
-    fn listing(&self, model: &ModelId) -> Option<Listing> {
-        let held = self.downloads.statements.get(model)?;
+    fn listing(&self, seat: &Seat) -> Option<Listing> {
+        let held = self.downloads.statements.get(seat)?;
         if self.freshness().is_stale() {
             return None;
         }
-        let entry = self.updaters.get(model)?.state().entry.as_ref()?;
+        let entry = self.updaters.get(seat)?.state().entry.as_ref()?;
         let name = statement_name(&entry.model, &entry.version);
         let digest = Digest::of(&held.bytes);
         match self.trusted.search(&name, self.expiry()) {
@@ -217,11 +217,11 @@ impl Supervisor {
                 if listed.is_ok() {
                     return Some(Listing::Listed);
                 }
-                tracing::warn!(%model, %digest, "metadata lists another statement");
+                tracing::warn!(model = %seat, %digest, "metadata lists another statement");
                 self.absence()
             }
             Ok(Search::Absent) if self.refresh.complete => {
-                tracing::info!(%model, %digest, "metadata does not list it yet");
+                tracing::info!(model = %seat, %digest, "metadata does not list it yet");
                 self.absence()
             }
             Ok(Search::Absent | Search::Needs(_)) | Err(_) => None,
@@ -233,10 +233,10 @@ impl Supervisor {
     }
 
     /// What is left for one more release beside everything that is planned.
-    fn capabilities(&self, model: &ModelId, bundle: Option<&Digest>) -> Capabilities {
-        let planned = self.updaters.values().map(|updater| {
+    fn capabilities(&self, seat: &Seat, bundle: Option<&Digest>) -> Capabilities {
+        let planned = self.updaters.iter().map(|(other, updater)| {
             let state = updater.state();
-            let whose = if state.model == *model {
+            let whose = if other == seat {
                 Whose::Own
             } else {
                 Whose::Other
@@ -276,7 +276,7 @@ impl Supervisor {
             held.deadline = now.plus(STATEMENT_MS_MAX);
         }
         let mut digests = Vec::new();
-        for download in self.downloads.models.values_mut() {
+        for download in self.downloads.seats.values_mut() {
             if let Stage::Document {
                 digest, deadline, ..
             } = &mut download.stage
@@ -295,7 +295,7 @@ impl Supervisor {
         for held in self.downloads.statements.values_mut() {
             held.deadline = NEVER;
         }
-        for download in self.downloads.models.values_mut() {
+        for download in self.downloads.seats.values_mut() {
             if let Stage::Document { deadline, .. } = &mut download.stage {
                 *deadline = NEVER;
             }
@@ -319,37 +319,37 @@ impl Supervisor {
     }
 
     pub(super) fn documents_tick(&mut self, now: Millis) {
-        let late = self.downloads.models.iter().filter(|(_, d)| match d.stage {
+        let late = self.downloads.seats.iter().filter(|(_, d)| match d.stage {
             Stage::Document { deadline, .. } => deadline <= now,
             Stage::Pieces(_) | Stage::Resting => false,
         });
-        let late: Vec<_> = late.map(|(model, _)| model.clone()).collect();
+        let late: Vec<_> = late.map(|(seat, _)| seat.clone()).collect();
         late.iter()
-            .for_each(|model| self.unavailable(model, "no answer"));
+            .for_each(|seat| self.unavailable(seat, "no answer"));
         let statements = &self.downloads.statements;
         if statements.values().any(|held| held.deadline <= now) {
             self.judge_statements();
         }
         let statements = &self.downloads.statements;
         let late = statements.iter().filter(|(_, held)| held.deadline <= now);
-        let late: Vec<_> = late.map(|(model, _)| model.clone()).collect();
-        for model in late {
-            self.downloads.statements.remove(&model);
-            self.unavailable(&model, "metadata does not say yet whether it is listed");
+        let late: Vec<_> = late.map(|(seat, _)| seat.clone()).collect();
+        for seat in late {
+            self.downloads.statements.remove(&seat);
+            self.unavailable(&seat, "metadata does not say yet whether it is listed");
         }
     }
 
-    pub(super) fn unavailable(&mut self, model: &ModelId, because: &str) {
-        tracing::info!(%model, because, "not to be had now");
-        self.downloads.of(model).stage = Stage::Resting;
-        self.feed(model, Input::Unavailable);
+    pub(super) fn unavailable(&mut self, seat: &Seat, because: &str) {
+        tracing::info!(model = %seat, because, "not to be had now");
+        self.downloads.of(seat).stage = Stage::Resting;
+        self.feed(seat, Input::Unavailable);
     }
 }
 
 /// Whose memory is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// Of the model that something new is judged for.
+    /// Of the seat that something new is judged for.
     Own,
     /// Of another one.
     Other,

@@ -5,6 +5,7 @@
 
 use super::Stage;
 use crate::clock;
+use crate::seat::Seat;
 use crate::stick::Weight;
 use crate::store::Store;
 use crate::store::atomic::DiskError;
@@ -15,21 +16,20 @@ use muster_protocol::bundle::HashList;
 use muster_protocol::bundle::manifest::{Layer, LayerKind, Manifest};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
-use muster_protocol::id::ModelId;
 use muster_protocol::message::{Answer, Reason, What};
 use muster_protocol::time::Millis;
 use std::path::Path;
 use std::sync::PoisonError;
 
 impl Supervisor {
-    pub(in crate::supervisor) fn fetch_pieces(&mut self, model: &ModelId, release: &Release) {
-        let download = self.downloads.models.get(model);
+    pub(in crate::supervisor) fn fetch_pieces(&mut self, seat: &Seat, release: &Release) {
+        let download = self.downloads.seats.get(seat);
         let plan = download.and_then(|d| Some((d.manifest.clone()?, d.hash_list.clone())));
         let Some((manifest, hash_list)) = plan else {
             // The plan is not in memory: this is a retry after it was forgotten.
-            return self.fetch_plan(model, release);
+            return self.fetch_plan(seat, release);
         };
-        let (effects, model, bundle) = (self.effects.clone(), model.clone(), release.bundle);
+        let (effects, seat, bundle) = (self.effects.clone(), seat.clone(), release.bundle);
         let (folder, lock) = (self.store.folder().to_owned(), self.downloads.layers_lock());
         // Hashing what an earlier attempt left takes long, and predictions do not wait for it.
         tokio::task::spawn_blocking(move || {
@@ -37,7 +37,7 @@ impl Supervisor {
             let result = missing_layers(&folder, &manifest, &hash_list);
             // The receiver lives as long as the agent.
             let _ = effects.blocking_send(Effect::Surveyed {
-                model,
+                seat,
                 bundle,
                 result,
             });
@@ -47,12 +47,12 @@ impl Supervisor {
     /// Asks for the pieces that are missing, if the same bundle is still wanted.
     pub(in crate::supervisor) fn surveyed(
         &mut self,
-        model: &ModelId,
+        seat: &Seat,
         bundle: Digest,
         result: Result<Option<Vec<Wanted>>, DiskError>,
     ) {
         let can_ask = self.can_ask();
-        let download = self.downloads.models.get_mut(model).filter(|download| {
+        let download = self.downloads.seats.get_mut(seat).filter(|download| {
             let release = download.release.as_ref();
             matches!(download.stage, Stage::Resting) && release.is_some_and(|r| r.bundle == bundle)
         });
@@ -67,11 +67,11 @@ impl Supervisor {
             }
             Ok(None) => {
                 let verdict = Verdict::new(Reason::HashList, "it does not list every layer");
-                self.feed(model, Input::Failed { bundle, verdict });
+                self.feed(seat, Input::Failed { bundle, verdict });
             }
             Err(error) => {
                 let verdict = Verdict::new(Reason::Disk, &error.to_string());
-                self.feed(model, Input::Failed { bundle, verdict });
+                self.feed(seat, Input::Failed { bundle, verdict });
             }
         }
     }
@@ -86,7 +86,7 @@ impl Supervisor {
         if self.take_document_answer(digest, answer) {
             return;
         }
-        let fetching = self.downloads.models.iter().filter(|(_, download)| {
+        let fetching = self.downloads.seats.iter().filter(|(_, download)| {
             matches!(download.stage, Stage::Pieces(_))
                 // Pieces of another size have other numbers.
                 && download.piece_size == piece_size
@@ -95,16 +95,16 @@ impl Supervisor {
                     .iter()
                     .any(|m| m.layers.iter().any(|l| l.digest == digest))
         });
-        let models: Vec<_> = fetching.map(|(model, _)| model.clone()).collect();
-        if !models.is_empty() && *answer == Answer::NotFound {
+        let seats: Vec<_> = fetching.map(|(seat, _)| seat.clone()).collect();
+        if !seats.is_empty() && *answer == Answer::NotFound {
             self.ask_hello();
         }
-        for model in models {
+        for seat in seats {
             let input = match answer {
                 Answer::NotFound => fetcher::Input::Unusable { layer: digest },
-                Answer::Bytes { bytes, .. } => self.verify_piece(&model, digest, index, bytes),
+                Answer::Bytes { bytes, .. } => self.verify_piece(&seat, digest, index, bytes),
             };
-            if let Stage::Pieces(fetcher) = &mut self.downloads.of(&model).stage {
+            if let Stage::Pieces(fetcher) = &mut self.downloads.of(&seat).stage {
                 fetcher.handle(input, clock::monotonic());
             }
         }
@@ -113,12 +113,12 @@ impl Supervisor {
     /// Only verified pieces are written, and only what was written counts.
     fn verify_piece(
         &mut self,
-        model: &ModelId,
+        seat: &Seat,
         layer: Digest,
         index: u32,
         bytes: &[u8],
     ) -> fetcher::Input {
-        let download = self.downloads.of(model);
+        let download = self.downloads.of(seat);
         let list = cbor::decode::<HashList<'_>>(&download.hash_list).ok();
         let hashes = list
             .as_ref()
@@ -127,7 +127,7 @@ impl Supervisor {
             return fetcher::Input::Unusable { layer };
         };
         if hashes.piece(index) != Some(Digest::of(bytes)) {
-            tracing::warn!(%model, %layer, index, "a piece does not match its hash");
+            tracing::warn!(model = %seat, %layer, index, "a piece does not match its hash");
             let what = format!("piece {index} of {layer}");
             self.refuse(&what, "it does not match its hash", Weight::Bad);
             return fetcher::Input::Unusable { layer };
@@ -149,15 +149,15 @@ impl Supervisor {
     pub(in crate::supervisor) fn drain_downloads(&mut self) -> bool {
         let now = clock::monotonic();
         let mut outputs = Vec::new();
-        for (model, download) in &mut self.downloads.models {
+        for (seat, download) in &mut self.downloads.seats {
             if let Stage::Pieces(fetcher) = &mut download.stage {
                 while let Some(output) = fetcher.poll_output(now) {
-                    outputs.push((model.clone(), download.piece_size, output));
+                    outputs.push((seat.clone(), download.piece_size, output));
                 }
             }
         }
         let busy = !outputs.is_empty();
-        for (model, piece_size, output) in outputs {
+        for (seat, piece_size, output) in outputs {
             match output {
                 fetcher::Output::Request {
                     layer,
@@ -174,10 +174,10 @@ impl Supervisor {
                     );
                 }
                 fetcher::Output::Complete => {
-                    let download = self.downloads.of(&model);
+                    let download = self.downloads.of(&seat);
                     download.stage = Stage::Resting;
                     if let Some(bundle) = download.release.as_ref().map(|r| r.bundle) {
-                        self.feed(&model, Input::Fetched(bundle));
+                        self.feed(&seat, Input::Fetched(bundle));
                     }
                 }
             }
@@ -200,7 +200,7 @@ impl Supervisor {
     }
 
     fn each_fetcher(&mut self, input: fetcher::Input, now: Millis) {
-        for download in self.downloads.models.values_mut() {
+        for download in self.downloads.seats.values_mut() {
             if let Stage::Pieces(fetcher) = &mut download.stage {
                 fetcher.handle(input, now);
             }

@@ -3,7 +3,7 @@
 use super::documents::{Whose, planned_bytes};
 use super::*;
 use muster_device::updater::Slot;
-use muster_protocol::id::{EpochGeneration, Rank, Version};
+use muster_protocol::id::{EpochGeneration, ModelId, Rank, Version};
 use muster_protocol::message::{Entry, Role, Settings, Swap};
 
 fn release(n: u8, peak_memory_bytes: u64) -> Release {

@@ -8,7 +8,7 @@ use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
 use muster_protocol::id::{BootId, DeviceId, ModelId, Sequence, StreamId};
 use muster_protocol::message::window::{Merged, Window};
-use muster_protocol::message::{Body, Document, Gap, GapReason, Receipt};
+use muster_protocol::message::{Body, Document, Gap, GapReason, Receipt, Shadow};
 
 /// The stream of a body that has no number yet.
 const NO_STREAM: StreamId = StreamId([0; 8]);
@@ -104,12 +104,15 @@ fn class_of(window: &Window<'_>) -> MergeClass {
         since: window.since,
         reference: window.reference,
         latency_objective_us: window.latency_misses.map(|misses| misses.objective_us),
+        beside: window.shadow.as_ref().map(|shadow| shadow.beside),
     }
 }
 
-/// Only counts of features can show single values.
+/// Only counts of features, and of pairs of answers, can show single values.
 fn readiness_of(window: &Window<'_>) -> Readiness {
-    if window.features.is_empty() {
+    let pairs = |shadow: &Shadow<'_>| shadow.agreement.len() + shadow.differences.len();
+    let pairs = window.shadow.as_ref().map_or(0, pairs);
+    if window.features.is_empty() && pairs == 0 {
         Readiness::Ready
     } else {
         Readiness::of_samples(window.calls)
@@ -167,10 +170,17 @@ fn loss_of(body: &[u8]) -> Gap {
 /// The window without what could show single values, so that it may be sent alone.
 pub(super) fn without_features(body: &[u8]) -> Option<Vec<u8>> {
     let document = cbor::decode::<Document<'_>>(body).ok()?;
+    let window = document.window.clone()?;
+    let shadow = window.shadow.map(|shadow| Shadow {
+        agreement: List::default(),
+        differences: List::default(),
+        ..shadow
+    });
     let window = Window {
         reference: None,
         features: List::default(),
-        ..document.window.clone()?
+        shadow,
+        ..window
     };
     Some(cbor::to_vec(&Document {
         window: Some(window),

@@ -6,15 +6,16 @@
 use super::bodies::{self, Content, Signing};
 use super::{DISK_RETRY_MS, Lane, Outbox};
 use crate::clock;
+use crate::seat::Seat;
 use crate::serving::Closed;
 use crate::store::atomic::DiskError;
 use crate::supervisor::Supervisor;
 use muster_device::stream::{Handle, Input, Pending};
 use muster_device::updater::{Release, Verdict};
 use muster_protocol::cbor;
-use muster_protocol::id::{EpochGeneration, ModelId, Sequence, Version};
+use muster_protocol::id::{EpochGeneration, Sequence, Version};
 use muster_protocol::message::window::Window;
-use muster_protocol::message::{Measured, Receipt, Step};
+use muster_protocol::message::{Measured, Receipt, Role, Step};
 use muster_protocol::time::Millis;
 
 /// Where a body is.
@@ -30,7 +31,7 @@ impl Supervisor {
     /// Puts a receipt into its stream.
     pub(in crate::supervisor) fn report(
         &mut self,
-        model: &ModelId,
+        seat: &Seat,
         step: Step,
         release: Option<&Release>,
         verdict: Option<&Verdict>,
@@ -38,7 +39,7 @@ impl Supervisor {
     ) {
         let state = self
             .updaters
-            .get(model)
+            .get(seat)
             .map(|updater| updater.state().clone());
         let entry = state.and_then(|state| state.entry);
         let version = release.map(|release| release.version.clone());
@@ -48,7 +49,7 @@ impl Supervisor {
             .or_else(|| entry.as_ref().map(|e| e.since));
         let now = clock::monotonic();
         let receipt = Receipt {
-            model: model.clone(),
+            model: seat.model.clone(),
             version: version.unwrap_or_else(no_version),
             bundle: release.map(|release| release.bundle),
             since: since.unwrap_or_default(),
@@ -62,10 +63,10 @@ impl Supervisor {
             at: now,
             unix: self.time().unix(now),
             measured,
-            role: None,
+            role: seat.is_shadow().then_some(Role::Shadow),
         };
         let because = verdict.map_or("", |verdict| verdict.detail.as_str());
-        tracing::info!(%model, version = %receipt.version, ?step, because, "step");
+        tracing::info!(model = %seat, version = %receipt.version, ?step, because, "step");
         let body = self.outbox.body(Content::Receipt(receipt));
         self.outbox.put_receipt(body);
     }

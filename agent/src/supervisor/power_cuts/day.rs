@@ -109,6 +109,7 @@ impl Day {
         let closed = Box::new(Closed {
             subject,
             calls,
+            served: None,
             window,
         });
         device.handle(Event::Serving(Served::Window(closed)));

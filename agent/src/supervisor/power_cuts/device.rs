@@ -9,6 +9,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::enroll::Broker;
 use crate::link::{LinkEvent, Source};
+use crate::seat::Seat;
 use crate::serving::{self as model_task, Event as Served};
 use crate::store::Store;
 use crate::store::disk::recorder::{Note, Recording};
@@ -145,16 +146,16 @@ impl Device {
     /// A trial that was begun passes.
     fn answer_trial(&mut self) -> bool {
         let state = |supervisor: &Supervisor| {
-            let state = supervisor.updaters.get(&model())?.state();
+            let state = supervisor.updaters.get(&Seat::serving(model()))?.state();
             let bundle = state.candidate.as_ref()?.bundle;
             (state.progress == Progress::Trial).then_some((bundle, state.tries))
         };
         let Some((bundle, tries)) = state(&self.supervisor) else {
             return false;
         };
-        let (model, result) = (model(), Ok(Measured::default()));
+        let (seat, result) = (Seat::serving(model()), Ok(Measured::default()));
         self.handle(Event::Effect(Effect::Tried {
-            model,
+            seat,
             bundle,
             result,
         }));
@@ -172,20 +173,20 @@ impl Device {
         let serves = route.is_some_and(|route| route.requests.same_channel(&newest.requests));
         let older = tasks.and_then(|tasks| tasks.iter().rev().nth(1));
         if let (true, Some(older)) = (serves, older.map(|task| task.bundle)) {
-            let (model, bundle) = (model(), older);
-            self.handle(Event::Serving(Served::Ended { model, bundle }));
+            let (seat, bundle) = (Seat::serving(model()), older);
+            self.handle(Event::Serving(Served::Ended { seat, bundle }));
             return true;
         }
         if serves {
             return self.fail(bundle);
         }
-        let active = self.supervisor.updaters.get(&model());
+        let active = self.supervisor.updaters.get(&Seat::serving(model()));
         let active = active.and_then(|u| u.state().active.as_ref());
         if active.is_none_or(|slot| slot.release.bundle != bundle) {
             return false;
         }
         let ready = Served::Ready {
-            model: model(),
+            seat: Seat::serving(model()),
             bundle,
             signature: Arc::default(),
             columns: Arc::default(),
@@ -197,14 +198,18 @@ impl Device {
 
     /// What is to fail on probation does so.
     fn fail(&mut self, bundle: Digest) -> bool {
-        let state = self.supervisor.updaters.get(&model()).map(|u| u.state());
+        let state = self
+            .supervisor
+            .updaters
+            .get(&Seat::serving(model()))
+            .map(|u| u.state());
         let on_probation = state.is_some_and(|state| state.progress == Progress::Probation);
         if self.failing != Some(bundle) || !on_probation {
             return false;
         }
-        let (model, verdict) = (model(), Verdict::new(Reason::Crashed, "it crashed"));
+        let verdict = Verdict::new(Reason::Crashed, "it crashed");
         self.handle(Event::Serving(Served::Failed {
-            model,
+            seat: Seat::serving(model()),
             bundle,
             verdict,
         }));

@@ -8,6 +8,7 @@ use super::world::{World, model};
 use crate::power_cuts::enumeration::{Cut, Outcome, Trial, enumerate};
 use crate::power_cuts::files::{Files, Tree};
 use crate::power_cuts::relied::Relied;
+use crate::seat::Seat;
 use crate::store::blobs::verify_file;
 use crate::store::disk::recorder::Note;
 use crate::store::state::AgentState;
@@ -93,7 +94,7 @@ impl Update {
     fn is_done(&self, supervisor: &Supervisor) -> bool {
         let progress = supervisor
             .updaters
-            .get(&model())
+            .get(&Seat::serving(model()))
             .map(|u| u.state().progress);
         let outbox = &supervisor.outbox;
         let accepted = supervisor
@@ -221,7 +222,7 @@ fn check_start(
 }
 
 fn active(supervisor: &Supervisor) -> Option<Digest> {
-    let state = supervisor.updaters.get(&model())?.state();
+    let state = supervisor.updaters.get(&Seat::serving(model()))?.state();
     Some(state.active.as_ref()?.release.bundle)
 }
 
@@ -233,7 +234,7 @@ fn active_on(disk: &Tree) -> Option<Digest> {
 
 /// Every blob of both slots is there and is what it should be; what answers has a task.
 fn check_slots(world: &World, supervisor: &Supervisor) -> Result<(), String> {
-    let Some(updater) = supervisor.updaters.get(&model()) else {
+    let Some(updater) = supervisor.updaters.get(&Seat::serving(model())) else {
         return Ok(());
     };
     let slots = [&updater.state().active, &updater.state().previous];

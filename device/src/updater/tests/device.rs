@@ -5,8 +5,8 @@
 
 extern crate std;
 use super::super::{
-    Capabilities, Input, Listing, ModelState, Output, Policy, Progress, Release, Slot, Updater,
-    Verdict,
+    Capabilities, Input, Listing, ModelState, Output, Policy, Progress, Release, Shadows, Slot,
+    Updater, Verdict,
 };
 use super::release::{self, Made, bundle, number};
 use crate::facts::{Facts, Keys, ModelFacts, Revoked, RevokedAction};
@@ -23,6 +23,7 @@ use std::vec::Vec;
 const POLICY: Policy = Policy {
     probation_ms: 60_000,
     swap: Swap::Overlap,
+    shadows: Shadows::Run,
 };
 const REASONS: [Reason; 9] = [
     Reason::Manifest,
@@ -39,7 +40,7 @@ const REASONS: [Reason; 9] = [
 /// An input that owns what it carries.
 #[derive(Debug, Clone)]
 enum Say {
-    Assigned(Option<Entry>),
+    Assigned(Option<Entry>, Option<Release>),
     Statement(Vec<u8>, Listing),
     Plain(Input<'static>),
 }
@@ -54,6 +55,8 @@ enum Disk {
 }
 
 pub(super) struct Device {
+    role: Role,
+    policy: Policy,
     updater: Updater,
     capabilities: Capabilities,
     facts: Facts<1>,
@@ -83,7 +86,8 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new() -> Self {
+    /// Whose updater has this role.
+    pub(super) fn new(role: Role) -> Self {
         let model = ModelFacts {
             model: model(),
             release: Keys {
@@ -93,7 +97,9 @@ impl Device {
             floor: Rank(0),
         };
         Self {
-            updater: Updater::new(self::model(), POLICY, 1),
+            role,
+            policy: POLICY,
+            updater: Updater::new(self::model(), role, POLICY, 1),
             capabilities: Capabilities {
                 class: TargetClass::parse("linux").expect("valid"),
                 memory_bytes: 1000,
@@ -141,7 +147,7 @@ impl Device {
             ["assign", name, since, rest @ ..] => self.assign(name, since, rest),
             ["remove"] => {
                 self.entry = None;
-                self.say(Say::Assigned(None));
+                self.say(Say::Assigned(None, None));
             }
             ["floor", rank] => self.facts.models[0].floor = Rank(parse(rank)),
             ["revoke", name, action] => self.revoke(name, action),
@@ -157,6 +163,11 @@ impl Device {
             ["say", what @ ..] => self.say_late(what),
             ["tick"] => self.tick(),
             ["cut"] => self.cut(),
+            ["no", "shadows"] => {
+                self.policy.shadows = Shadows::Refused {
+                    because: "this device runs none",
+                };
+            }
             ["disk", "refuses"] if self.disk_works == Disk::Works => {
                 self.disk_works = Disk::Refuses;
             }
@@ -167,14 +178,18 @@ impl Device {
         self.settle();
     }
 
-    /// Brings a release to committed, without a word.
+    /// Brings a release to committed, or a shadow to running, without a word.
     fn install(&mut self, name: &str, since: &str) {
         let log = self.log.clone();
         self.assign(name, since, &[]);
         self.settle();
         self.tick();
         self.settle();
-        assert_eq!(self.durable().progress, Progress::Committed, "{}", self.log);
+        let expect = match self.role {
+            Role::Serve => Progress::Committed,
+            Role::Shadow => Progress::Probation,
+        };
+        assert_eq!(self.durable().progress, expect, "{}", self.log);
         self.log = log;
     }
 
@@ -185,20 +200,37 @@ impl Device {
             version: made.version.clone(),
             statement: Digest::of(&made.bytes),
             statement_size: made.bytes.len() as u32,
-            role: Role::Serve,
+            role: self.role,
             since: EpochGeneration::new(1, parse(since).into()),
             settings: Settings::default(),
         };
+        let mut beside = None;
         match rest {
             [] => {}
             ["shadow"] => entry.role = Role::Shadow,
+            ["serve"] => entry.role = Role::Serve,
+            ["beside"] => beside = Some(self.kept_beside(name, &entry)),
             ["probation", seconds] => entry.settings.probation_s = Some(parse(seconds)),
             ["stop_first"] => entry.settings.swap = Some(Swap::StopFirst),
             other => panic!("no such setting: {other:?}"),
         }
         self.made.insert(entry.statement, made);
         self.entry = Some(entry.clone());
-        self.say(Say::Assigned(Some(entry)));
+        self.say(Say::Assigned(Some(entry), beside));
+    }
+
+    /// The machine of the other role keeps proof and blobs of this release.
+    fn kept_beside(&mut self, name: &str, entry: &Entry) -> Release {
+        self.blobs.insert(bundle(name));
+        Release {
+            version: entry.version.clone(),
+            rank: release::rank(name),
+            statement: entry.statement,
+            bundle: bundle(name),
+            manifest_size: 500,
+            peak_memory_bytes: 1000,
+            since: EpochGeneration::new(1, 1),
+        }
     }
 
     fn revoke(&mut self, name: &str, action: &str) {
@@ -272,7 +304,10 @@ impl Device {
     fn hear(&mut self, say: &Say) {
         let facts = self.facts.view(&model());
         let input = match say {
-            Say::Assigned(entry) => Input::Assigned(entry.as_ref()),
+            Say::Assigned(entry, beside) => Input::Assigned {
+                entry: entry.as_ref(),
+                beside: beside.as_ref(),
+            },
             Say::Statement(bytes, listing) => {
                 let (listing, capabilities) = (*listing, &self.capabilities);
                 Input::Statement {
@@ -308,16 +343,16 @@ impl Device {
         self.inputs.clear();
         self.disk_works = Disk::Works;
         (self.routed, self.now) = (None, Millis(0));
-        self.updater = match self.saved() {
+        self.updater = match self.saved().filter(|state| !state.is_empty()) {
             Some(state) => {
                 self.blobs
                     .retain(|blob| state.bundles().any(|bundle| bundle == *blob));
-                Updater::boot(state, POLICY, 1)
+                Updater::boot(state, self.policy, 1)
             }
-            None => Updater::new(model(), POLICY, 1),
+            None => Updater::new(model(), self.role, self.policy, 1),
         };
         if let Some(entry) = self.entry.clone() {
-            self.say(Say::Assigned(Some(entry)));
+            self.say(Say::Assigned(Some(entry), None));
         }
         self.say(Say::Plain(Input::FactsChanged));
     }
@@ -453,6 +488,10 @@ impl Device {
 
     /// From here on the host is a good one.
     pub(super) fn heal(&mut self) {
+        if self.policy.shadows != Shadows::Run {
+            self.policy.shadows = Shadows::Run;
+            self.cut();
+        }
         self.answers.clear();
         self.crashes.clear();
         self.kills.clear();

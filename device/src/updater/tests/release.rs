@@ -37,6 +37,11 @@ pub(super) fn key() -> PublicKey {
     signed(&[], RELEASE_SEED).0
 }
 
+/// Its rank.
+pub(super) fn rank(name: &str) -> Rank {
+    Rank(digit(name).into())
+}
+
 pub(super) fn make(name: &str) -> Made {
     let defect = name.split_once('-').map_or("", |(_, defect)| defect);
     let version = Version::parse(&format!("{}.0.0", digit(name))).expect("valid");
@@ -44,7 +49,7 @@ pub(super) fn make(name: &str) -> Made {
     let statement = Statement {
         model: ModelId::parse(other).expect("valid"),
         version: version.clone(),
-        rank: Rank(digit(name).into()),
+        rank: rank(name),
         bundle: bundle(name),
         manifest_size: 500,
         class: TargetClass::parse(if defect == "m4" { "cortex-m4f" } else { "any" })

@@ -4,8 +4,16 @@ extern crate std;
 use super::super::Progress;
 use super::device::Device;
 use super::release::bundle;
+use muster_protocol::id::Rank;
+use muster_protocol::message::Role;
 use proptest::prelude::*;
 use std::vec::Vec;
+
+/// Where a good release ends.
+const ROLES: [(Role, Progress); 2] = [
+    (Role::Serve, Progress::Committed),
+    (Role::Shadow, Progress::Probation),
+];
 
 /// How to reach each phase.
 const PHASES: [&str; 10] = [
@@ -22,13 +30,17 @@ const PHASES: [&str; 10] = [
 ];
 
 /// Everything that can happen to a device.
-const EVENTS: [&str; 49] = [
+const EVENTS: [&str; 53] = [
     "assign v1 3",
     "assign v2 2",
     "assign v2 4",
     "assign v3 5",
     "assign v3-forged 6",
     "assign v4 7 shadow",
+    "assign v4 7 serve",
+    "assign v2 6 beside",
+    "assign v3 9 beside",
+    "no shadows",
     "remove",
     "floor 2",
     "floor 3",
@@ -76,16 +88,15 @@ const EVENTS: [&str; 49] = [
 
 #[test]
 fn every_input_is_taken_in_every_phase_and_after_every_other() {
-    for phase in PHASES {
-        for first in EVENTS {
-            let mut device = Device::new();
-            device.tell(phase);
-            device.tell(first);
-            for second in EVENTS {
-                let mut device = Device::new();
-                device.tell(phase);
-                device.tell(first);
-                device.tell(second);
+    for role in [Role::Serve, Role::Shadow] {
+        for phase in PHASES {
+            for first in EVENTS {
+                for second in EVENTS {
+                    let mut device = Device::new(role);
+                    device.tell(phase);
+                    device.tell(first);
+                    device.tell(second);
+                }
             }
         }
     }
@@ -97,13 +108,18 @@ proptest! {
     fn after_any_walk_a_good_release_is_taken_up(
         walk in proptest::collection::vec(0..EVENTS.len(), 0..60),
     ) {
-        let mut device = Device::new();
         let walk: Vec<&str> = walk.into_iter().map(|event| EVENTS[event]).collect();
-        walk.iter().for_each(|event| device.tell(event));
-        device.heal();
-        device.tell("facts\n assign v9 999\n tick\n tick\n tick\n tick");
-        let state = device.durable();
-        prop_assert_eq!(state.progress, Progress::Committed, "{:?}", walk);
-        prop_assert_eq!(device.routed, Some(bundle("v9")));
+        for (role, expect) in ROLES {
+            let mut device = Device::new(role);
+            walk.iter().for_each(|event| device.tell(event));
+            device.heal();
+            device.tell("facts\n assign v9 999\n tick\n tick\n tick\n tick");
+            let state = device.durable();
+            prop_assert_eq!(state.progress, expect, "{:?} {:?}", role, walk);
+            prop_assert_eq!(device.routed, Some(bundle("v9")));
+            if role == Role::Shadow {
+                prop_assert_eq!((state.previous, state.floor_committed), (None, Rank(0)));
+            }
+        }
     }
 }

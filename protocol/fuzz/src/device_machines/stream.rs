@@ -60,6 +60,7 @@ fn pending(body: u64, input: &mut Reader<'_>) -> Pending {
             since: EpochGeneration::new(1, 1),
             reference: None,
             latency_objective_us: None,
+            beside: None,
         }),
         readiness: if readiness == 0 {
             Readiness::Ready

@@ -6,7 +6,7 @@ use super::super::reader::Reader;
 use super::OUTPUTS_MAX;
 use muster_device::facts::{Facts, Keys, ModelFacts, Revoked, RevokedAction};
 use muster_device::updater::{
-    Capabilities, Input, Listing, ModelState, Output, Policy, Updater, Verdict,
+    Capabilities, Input, Listing, ModelState, Output, Policy, Release, Shadows, Updater, Verdict,
 };
 use muster_protocol::cbor;
 use muster_protocol::cose;
@@ -24,11 +24,13 @@ const RELEASES: u8 = 4;
 const POLICY: Policy = Policy {
     probation_ms: 1000,
     swap: Swap::Overlap,
+    shadows: Shadows::Run,
 };
 
 /// From nothing.
 pub fn run(input: &mut Reader<'_>) {
-    let mut updater = Updater::new(model(), POLICY, input.u64());
+    let role = role(input);
+    let mut updater = Updater::new(model(), role, POLICY, input.u64());
     converse(&mut updater, input, |bundle| bundle.0[0] < RELEASES);
 }
 
@@ -98,12 +100,19 @@ fn hear(updater: &mut Updater, facts: &Facts<1>, input: &mut Reader<'_>, now: Mi
     let which = input.byte();
     let bundle = Digest([which % (RELEASES + 1); 32]);
     let entry = entry(which % RELEASES, input);
+    let beside = release(&entry, which % RELEASES);
     let hostile = input.bytes();
     let signed = statements();
     let capabilities = capabilities(input);
     let event = match what % 16 {
-        0 | 1 => Input::Assigned(Some(&entry)),
-        2 => Input::Assigned(None),
+        0 | 1 => Input::Assigned {
+            entry: Some(&entry),
+            beside: Some(&beside).filter(|_| what & 128 > 0),
+        },
+        2 => Input::Assigned {
+            entry: None,
+            beside: None,
+        },
         3 => Input::FactsChanged,
         4 | 5 => Input::Statement {
             bytes: &signed[usize::from(which % RELEASES)],
@@ -221,6 +230,27 @@ fn statement(number: u8) -> Vec<u8> {
     cose::assemble_vec(&payload, &[signature.expect("it fits")])
 }
 
+fn role(input: &mut Reader<'_>) -> Role {
+    if input.byte() & 15 == 15 {
+        Role::Shadow
+    } else {
+        Role::Serve
+    }
+}
+
+/// What the machine of the other role knows of the release that an entry names.
+fn release(entry: &Entry, number: u8) -> Release {
+    Release {
+        version: entry.version.clone(),
+        rank: Rank(number.into()),
+        statement: entry.statement,
+        bundle: Digest([number; 32]),
+        manifest_size: 500,
+        peak_memory_bytes: 100,
+        since: entry.since,
+    }
+}
+
 fn entry(number: u8, input: &mut Reader<'_>) -> Entry {
     let bytes = &statements()[usize::from(number)];
     Entry {
@@ -228,11 +258,7 @@ fn entry(number: u8, input: &mut Reader<'_>) -> Entry {
         version: version(number),
         statement: Digest::of(bytes),
         statement_size: bytes.len() as u32,
-        role: if input.byte() & 15 == 15 {
-            Role::Shadow
-        } else {
-            Role::Serve
-        },
+        role: role(input),
         since: EpochGeneration::new(1, input.u64()),
         settings: Settings {
             probation_s: Some(input.u64() as u32),

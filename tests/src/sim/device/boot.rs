@@ -8,7 +8,7 @@ use super::super::planted::Planted;
 use super::outbox::Lane;
 use super::{Around, Device, Running};
 use muster_device::trusted_time::TrustedTime;
-use muster_device::updater::{Input, ModelState, Policy, Updater};
+use muster_device::updater::{Input, ModelState, Policy, Shadows, Updater};
 use muster_protocol::cbor;
 use muster_protocol::cose;
 use muster_protocol::id::BootId;
@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(super) const POLICY: Policy = Policy {
     probation_ms: 600_000,
     swap: Swap::Overlap,
+    shadows: Shadows::Run,
 };
 
 impl Device {

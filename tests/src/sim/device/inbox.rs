@@ -173,7 +173,7 @@ impl Device {
             .map_or(Vec::new(), |a| a.entries.iter().collect::<Vec<Entry>>());
         for entry in &entries {
             let seed = self.random.draw();
-            let new = || Updater::new(entry.model.clone(), POLICY, seed);
+            let new = || Updater::new(entry.model.clone(), entry.role, POLICY, seed);
             self.running()
                 .updaters
                 .entry(entry.model.clone())
@@ -187,7 +187,11 @@ impl Device {
                 // What comes back after that is tried as any other.
                 self.seen.trials.remove(&model);
             }
-            self.feed(&model, Input::Assigned(entry), around);
+            let assigned = Input::Assigned {
+                entry,
+                beside: None,
+            };
+            self.feed(&model, assigned, around);
         }
     }
 
