@@ -26,6 +26,7 @@ mod replaced_controller;
 mod restore;
 mod revoked;
 mod rings;
+mod shadow;
 mod signing;
 mod simulated;
 mod sneakernet;

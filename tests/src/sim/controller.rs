@@ -18,7 +18,7 @@ use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
 use muster_protocol::id::{DeviceId, Epoch, ModelId, StreamId};
 use muster_protocol::message::fetch::{Answer, Fetch, Piece, What};
-use muster_protocol::message::{Assignment, Entry, Settings};
+use muster_protocol::message::{Assignment, Entry, Role, Settings};
 use muster_protocol::time::{Millis, UnixSeconds};
 use muster_protocol::topic::Down;
 use std::collections::BTreeMap;
@@ -260,6 +260,7 @@ fn row_of(release: &Release) -> DesiredRow {
     DesiredRow {
         model: release.model.clone(),
         version: release.version.clone(),
+        role: Role::Serve,
         statement: release.statement_digest,
         statement_size: u32::try_from(release.statement.len()).unwrap_or(u32::MAX),
         settings: Settings::default(),

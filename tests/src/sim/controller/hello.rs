@@ -189,6 +189,7 @@ fn adopted(entry: Entry) -> DesiredRow {
     DesiredRow {
         model: entry.model,
         version: entry.version,
+        role: entry.role,
         statement: entry.statement,
         statement_size: entry.statement_size,
         settings: entry.settings,
