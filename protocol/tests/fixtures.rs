@@ -161,6 +161,26 @@ fn assignment() {
     );
 }
 
+#[test]
+fn assignment_with_a_shadow() {
+    let [entry, _] = entries();
+    let entries = [entry, sample::entry_of_a_shadow()];
+    let value = Assignment {
+        device: device(),
+        at: at(70_001),
+        issued_at: UNIX,
+        accept_by: UNIX.plus_days(7),
+        entries: List::of(&entries),
+    };
+    check_signed(
+        "assignment-shadow",
+        &value,
+        |bytes, keys| Read::of(open(bytes, keys), &value),
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[""]],
+    );
+}
+
 fn second_place() -> Place {
     Place {
         version: KeySetVersion(2),
@@ -279,6 +299,15 @@ fn document_with_receipt() {
 }
 
 #[test]
+fn document_with_a_receipt_of_a_shadow() {
+    let value = Document {
+        receipt: Some(sample::receipt_of_a_shadow()),
+        ..sample::document()
+    };
+    check_document("document-receipt-shadow", &value, expect![[""]]);
+}
+
+#[test]
 fn document_with_window() {
     let features = sample::features();
     let value = Document {
@@ -331,6 +360,16 @@ fn document_with_a_window_that_counts_misses() {
             5.11.1.3
         "#]],
     );
+}
+
+#[test]
+fn document_with_a_window_of_a_shadow() {
+    let features = sample::features();
+    let value = Document {
+        window: Some(sample::window_of_a_shadow(&features)),
+        ..sample::document()
+    };
+    check_document("document-window-shadow", &value, expect![[""]]);
 }
 
 #[test]

@@ -58,3 +58,6 @@ pub fn start(plan: Plan, tap: Arc<Tap>, events: mpsc::Sender<Event>) -> Handle {
         end: Some(end),
     }
 }
+
+#[cfg(test)]
+mod tests;

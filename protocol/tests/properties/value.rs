@@ -7,7 +7,7 @@ use muster_protocol::id::{
 use muster_protocol::key::PublicKey;
 use muster_protocol::message::{
     Entry, Gap, GapReason, Measured, Reason, Receipt, RejectReason, Rejected, Requirements,
-    Revocation, Role, Settings, Statement, Step, Swap, What,
+    Revocation, Role, Settings, ShadowSettings, Statement, Step, Swap, What,
 };
 use muster_protocol::time::{Millis, UnixSeconds};
 use proptest::option;
@@ -93,12 +93,16 @@ pub fn entry() -> impl Strategy<Value = Entry> {
     let settings = (
         any::<(Option<u32>, Option<u32>)>(),
         option::of(select(vec![Swap::Overlap, Swap::StopFirst])),
+        option::of(any::<(Option<u32>, Option<u32>)>()),
     );
-    let settings = settings.prop_map(|((probation_s, window_s), swap)| Settings {
+    let settings = settings.prop_map(|((probation_s, window_s), swap, shadow)| Settings {
         probation_s,
         window_s,
         swap,
-        shadow: None,
+        shadow: shadow.map(|(cpu_per_mille, sample_per_mille)| ShadowSettings {
+            cpu_per_mille,
+            sample_per_mille,
+        }),
     });
     let role = select(vec![Role::Serve, Role::Shadow]);
     let statement = (digest(), any::<u32>());
@@ -157,6 +161,7 @@ pub fn receipt() -> impl Strategy<Value = Told> {
         Step::Committed,
         Step::Refused,
         Step::Recovered,
+        Step::Shadowing,
     ]);
     let reasons = option::of(select(vec![
         Reason::StatementSignature,
@@ -170,7 +175,9 @@ pub fn receipt() -> impl Strategy<Value = Told> {
         any::<u64>(),
         option::of(unix()),
     );
-    (names, when, steps, reasons, measured()).prop_map(|(names, when, step, reason, measured)| {
+    let roles = option::of(select(vec![Role::Serve, Role::Shadow]));
+    (names, when, steps, reasons, measured(), roles).prop_map(|told| {
+        let (names, when, step, reason, measured, role) = told;
         let (model, version, bundle) = names;
         let (since, accepted, at, unix) = when;
         Told(Receipt {
@@ -185,7 +192,7 @@ pub fn receipt() -> impl Strategy<Value = Told> {
             at: Millis(at),
             unix,
             measured,
-            role: None,
+            role,
         })
     })
 }

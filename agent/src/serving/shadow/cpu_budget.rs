@@ -51,6 +51,12 @@ impl CpuBudget {
         self.saved_us = self.saved_us.saturating_sub(signed(took_us));
     }
 
+    /// Whether a run that began has not ended.
+    #[cfg(test)]
+    pub const fn is_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
     /// The share of one core, in a thousand.
     pub const fn per_mille(&self) -> u64 {
         self.per_mille

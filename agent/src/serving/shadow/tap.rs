@@ -115,6 +115,14 @@ impl Tap {
         Some((budget.per_mille(), budget.saved_us(now)))
     }
 
+    /// Whether a sample is on its way, or being dealt with.
+    #[cfg(test)]
+    pub(super) fn is_busy(&self) -> bool {
+        let inner = self.lock();
+        let intake = inner.intake.as_ref();
+        intake.is_some_and(|intake| intake.budget.is_under_way())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

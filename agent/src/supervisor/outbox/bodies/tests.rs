@@ -3,7 +3,7 @@
 use super::*;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::EpochGeneration;
-use muster_protocol::message::FeatureWindow;
+use muster_protocol::message::{AgreementCount, DifferenceCount, FeatureWindow};
 use muster_protocol::stats::FeatureCounts;
 use muster_protocol::time::Millis;
 
@@ -47,6 +47,35 @@ pub(in crate::supervisor::outbox) fn window(
     )
 }
 
+/// The same of a shadow beside this bundle: one pair, and rows that both answered.
+fn window_beside(beside: u8, calls: u64) -> Vec<u8> {
+    let body = window(1, 1, (0, 5), calls);
+    let document = read(&body);
+    let agreement = [AgreementCount {
+        serving: 1,
+        shadow: 2,
+        count: 1,
+    }];
+    let differences = [DifferenceCount {
+        bucket: 4,
+        count: 1,
+    }];
+    let shadow = Shadow {
+        beside: Digest([beside; 32]),
+        served: 2 * calls,
+        compared: calls,
+        agreement: List::of(&agreement),
+        differences: List::of(&differences),
+        latency: List::default(),
+    };
+    let window = Window {
+        shadow: Some(shadow),
+        ..document.window.expect("a window")
+    };
+    let (device, boot) = (document.device, document.boot);
+    encode(Content::Window(window), &device, boot)
+}
+
 fn read(body: &[u8]) -> Document<'_> {
     cbor::decode(body).expect("a body")
 }
@@ -62,6 +91,41 @@ fn a_window_of_few_rows_is_held_until_its_features_are_gone() {
     let window = read(&released).window.expect("a window");
     assert_eq!((window.calls, window.reference), (3, None));
     assert!(window.features.is_empty());
+}
+
+/// Few pairs could show single answers, with features or without.
+#[test]
+fn the_window_of_a_shadow_of_few_rows_is_held_until_its_pairs_are_gone() {
+    let body = window_beside(7, 3);
+    let document = read(&body);
+    let bare = Window {
+        features: List::default(),
+        ..document.window.clone().expect("a window")
+    };
+    let bare = encode(Content::Window(bare), &document.device, document.boot);
+    for body in [body.clone(), bare] {
+        assert_eq!(describe(Handle(1), &body).readiness, Readiness::Held);
+        let released = without_features(&body).expect("a window");
+        assert_eq!(describe(Handle(1), &released).readiness, Readiness::Ready);
+        let window = read(&released).window.expect("a window");
+        let shadow = window.shadow.expect("that of a shadow");
+        assert_eq!((shadow.served, shadow.compared), (6, 3));
+        assert!(shadow.agreement.is_empty() && shadow.differences.is_empty());
+    }
+    let many = window_beside(7, 20);
+    assert_eq!(describe(Handle(1), &many).readiness, Readiness::Ready);
+}
+
+#[test]
+fn windows_of_shadows_merge_only_beside_the_same_bundle() {
+    let check = |one: &[u8], other: &[u8], expect: bool| {
+        let class = |body: &[u8]| describe(Handle(1), body).class;
+        assert_eq!(class(one) == class(other), expect);
+        assert_eq!(merge(one, other).is_some(), expect);
+    };
+    check(&window_beside(7, 3), &window_beside(7, 4), true);
+    check(&window_beside(7, 3), &window_beside(8, 4), false);
+    check(&window_beside(7, 3), &window(1, 1, (5, 9), 4), false);
 }
 
 #[test]
