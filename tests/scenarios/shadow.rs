@@ -53,7 +53,7 @@ fn policy(fleet: &Fleet, role: &str, gates: &str) -> PathBuf {
     let text = format!(
         "model = 'score'\nversion = '2.0.0'\nrole = '{role}'\nmembership = 'frozen'\n\
          on_halt = 'rollback'\n{shadow}[[rings]]\nname = 'all'\nreach = {{ percent = 100 }}\n\
-         soak_s = 3\ndeadline_s = 30\nmin_devices = 4\nwindow_s = 1\ngates = [{gates}]\n"
+         soak_s = 3\ndeadline_s = 30\nmin_devices = 4\ngates = [{gates}]\n"
     );
     let file = fleet.folder().join(format!("{role}.toml"));
     fs::write(&file, text).expect("the disk takes it");
@@ -154,10 +154,11 @@ fn a_shadow_that_agrees_passes_and_then_serves_at_no_bytes() {
     let number = |field: &str| shadow[field].as_u64().unwrap_or_else(|| panic!("{shadow}"));
     assert_eq!((number("devices"), number("disagreed")), (4, 0), "{shadow}");
     assert!(number("compared") >= 40 && number("served") >= number("compared"));
-    assert_eq!(number("classified"), number("compared"), "{shadow}");
+    // What could show single rows was held back where windows are small.
+    assert!(number("classified") > 0 && number("classified") <= number("compared"));
     assert!(number("latency_us") > 0 && number("serving_latency_us") > 0);
     for device in &devices {
-        assert_eq!(shadow_of(device)["version"], "2.0.0");
+        assert_eq!(shadow_of(device)["active"]["version"], "2.0.0");
     }
 
     let rollout = apply(&fleet, &policy(&fleet, "serve", ""));
@@ -196,7 +197,8 @@ fn a_shadow_that_differs_is_taken_off_by_itself() {
         let because = fleet.cli(&["rollout", "log", &rollout]).ok();
         assert!(because.contains("disagreement 100.0 %"), "{because}");
         let shadow = &explained["shadows"][0];
-        assert_eq!(shadow["disagreed"], shadow["compared"], "{shadow}");
+        assert!(shadow["disagreed"].as_u64() > Some(0), "{shadow}");
+        assert_eq!(shadow["disagreed"], shadow["classified"], "{shadow}");
         wait_no_shadow(&devices);
     });
     let windows = fleet.list("windows").expect("it answers");

@@ -93,7 +93,8 @@ impl Supervisor {
 
     fn shadow(&self, model: &ModelId) -> Option<Value> {
         let seat = Seat::shadow(model.clone());
-        let state = self.updaters.get(&seat)?.state();
+        let state = self.updaters.get(&seat).map(Updater::state);
+        let state = state.filter(|state| !state.is_empty())?;
         let counters = self.counters.get(&seat).copied().unwrap_or_default();
         let newest = self.shadows.get(model).and_then(|handles| handles.last());
         let cpu = self

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use muster_fleet::gate::{Gate, Tolerance};
-use muster_fleet::planner::{Inventory, Policy, Role};
+use muster_fleet::planner::{DeviceFacts, Inventory, Policy, Role};
 use muster_protocol::id::Version;
 
 use crate::controller::Error;
@@ -62,11 +62,20 @@ pub(super) fn check(
     Ok(())
 }
 
-/// What most devices have of the model: the control of the first ring.
+/// What most devices have of the model: the control of the first ring, or what a shadow is
+/// compared with.
 fn version_before<'a>(policy: &Policy, inventory: &'a Inventory) -> Option<&'a Version> {
     let mut devices: BTreeMap<&Version, usize> = BTreeMap::new();
+    let serving = |facts: &'a DeviceFacts| {
+        let mut serving = facts.serving.iter();
+        let ours = serving.find(|serving| serving.model == policy.model);
+        ours.map(|serving| &serving.version)
+    };
     let previous = inventory.devices().iter();
-    let previous = previous.filter_map(|facts| facts.previous.as_ref());
+    let previous = previous.filter_map(|facts| match policy.role {
+        Role::Serve => facts.previous.as_ref(),
+        Role::Shadow => serving(facts),
+    });
     for version in previous.filter(|version| **version != policy.version) {
         *devices.entry(version).or_default() += 1;
     }
@@ -154,9 +163,9 @@ impl Versions<'_> {
 
 #[cfg(test)]
 mod tests {
-    use muster_fleet::planner::DeviceFacts;
+    use muster_fleet::selector::Serving;
     use muster_protocol::digest::Digest;
-    use muster_protocol::id::DeviceId;
+    use muster_protocol::id::{DeviceId, ModelId};
 
     use super::*;
     use crate::store::Classes;
@@ -256,5 +265,29 @@ mod tests {
             &["1.0.0", "0.9.0", "1.0.0", "2.0.0", "2.0.0", "2.0.0"],
             Some("1.0.0"),
         );
+    }
+
+    #[test]
+    fn a_shadow_is_beside_what_serves() {
+        let policy = "model = 'bearing'\nversion = '2.0.0'\nmembership = 'frozen'\n\
+                      role = 'shadow'\non_halt = 'hold'\n[[rings]]\nname = 'all'\n\
+                      reach = { percent = 100 }\nsoak_s = 0\ndeadline_s = 20\n";
+        let policy = Policy::read(policy).expect("a policy");
+        let check = |model: &str, serving: &str, expect: Option<&str>| {
+            let serving = Serving {
+                model: ModelId::parse(model).expect("valid"),
+                version: version(serving),
+                rank: None,
+            };
+            let inventory = Inventory::new(vec![DeviceFacts {
+                serving: vec![serving],
+                ..DeviceFacts::new(DeviceId::parse("press-01").expect("valid"))
+            }]);
+            let found = version_before(&policy, &inventory);
+            assert_eq!(found, expect.map(version).as_ref(), "{model}");
+        };
+        check("bearing", "1.0.0", Some("1.0.0"));
+        check("bearing", "2.0.0", None);
+        check("pump", "1.0.0", None);
     }
 }
