@@ -44,8 +44,8 @@ pub use maintenance::{BadTime, Maintenance, Offset, TimeOfDay, Weekday, Window};
 pub use order::{BadOrder, Obeyed, Order, Refusal, obey};
 pub use plan::{CannotPlan, HeldBack, Plan, PlanNumber, PlannedRing};
 pub use policy::{
-    Allowance, Approval, Budget, Constraint, Gates, Limits, Membership, Metered, OnHalt,
-    OtherChanges, Percent, Policy, PolicyError, PolicyPlace, Reach, Ring, Role, Shadow,
+    Allowance, Approval, Budget, Constraint, Gates, Limits, Membership, Metered, OnDevice, OnHalt,
+    OtherChanges, Percent, Policy, PolicyError, PolicyPlace, Reach, Ring, Role, Shadow, Swap,
 };
 pub use record::{Record, replay};
 pub use rollout::{Recent, Rollout, RolloutId};

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use muster_fleet::planner::Swap;
 use muster_fleet::selector::Selector;
 use muster_protocol::digest::Digester;
 use muster_protocol::id::{DeviceId, ModelId, Version};
-use muster_protocol::message::{Settings, Swap};
+use muster_protocol::message::Settings;
 use serde::{Deserialize, Serialize};
 
 /// A device with its labels.
@@ -79,29 +80,15 @@ pub(crate) struct RolloutSettings {
     /// Seconds of one telemetry window.
     pub(crate) window_s: Option<u32>,
     /// How to swap.
-    pub(crate) swap: Option<SwapSetting>,
-}
-
-/// How one version replaces another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SwapSetting {
-    /// Both in memory for a moment.
-    Overlap,
-    /// The old one leaves first.
-    StopFirst,
+    pub(crate) swap: Option<Swap>,
 }
 
 impl From<RolloutSettings> for Settings {
     fn from(settings: RolloutSettings) -> Self {
-        let swap = settings.swap.map(|swap| match swap {
-            SwapSetting::Overlap => Swap::Overlap,
-            SwapSetting::StopFirst => Swap::StopFirst,
-        });
         Self {
             probation_s: settings.probation_s,
             window_s: settings.window_s,
-            swap,
+            swap: settings.swap.map(Into::into),
             shadow: None,
         }
     }

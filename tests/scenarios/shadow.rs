@@ -167,14 +167,14 @@ fn a_shadow_that_agrees_passes_and_then_serves_at_no_bytes() {
     for device in &devices {
         device.wait_serves("score", "2.0.0", wait::SOON);
         let receipts = fleet.receipts(&device.id, "2.0.0").expect("it answers");
-        let of = |shadow: bool, step: &str| {
-            let ours = |row: &&Value| row["shadow"] == shadow && row["step"] == step;
+        let of = |role: &str, step: &str| {
+            let ours = |row: &&Value| row["role"] == role && row["step"] == step;
             let found = receipts.iter().find(ours);
             found.unwrap_or_else(|| panic!("no {step}: {receipts:#?}"))
         };
-        assert!(of(true, "staged")["measured"]["fetched_bytes"].as_u64() > Some(0));
+        assert!(of("shadow", "staged")["measured"]["fetched_bytes"].as_u64() > Some(0));
         assert_eq!(
-            of(false, "staged")["measured"]["fetched_bytes"],
+            of("serve", "staged")["measured"]["fetched_bytes"],
             Value::Null
         );
     }

@@ -42,8 +42,8 @@ async fn list(
     model: Option<ModelId>,
     context: &Context,
 ) -> Result<(), OperatorError> {
-    const COLUMNS: [&str; 7] = [
-        "device", "model", "version", "since", "step", "reason", "detail",
+    const COLUMNS: [&str; 8] = [
+        "device", "model", "version", "role", "since", "step", "reason", "detail",
     ];
     let filters = [
         ("device", device.map(|device| device.to_string())),

@@ -130,8 +130,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
 }
 
 async fn list(context: &Context) -> Result<(), OperatorError> {
-    const COLUMNS: [&str; 7] = [
-        "rollout", "model", "version", "selector", "percent", "stands", "steps",
+    const COLUMNS: [&str; 8] = [
+        "rollout", "model", "version", "role", "selector", "percent", "stands", "steps",
     ];
     let rollouts = context
         .client()?

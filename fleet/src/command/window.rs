@@ -23,13 +23,14 @@ pub(crate) enum Command {
 
 /// Runs it.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
-    const COLUMNS: [&str; 6] = [
+    const COLUMNS: [&str; 7] = [
         "device",
         "model",
         "sequence",
         "closed_windows",
         "calls",
         "errors",
+        "shadow",
     ];
     let Command::List { device, model } = command;
     let filters = [

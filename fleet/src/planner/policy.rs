@@ -2,18 +2,19 @@
 //!
 //! Parsed, never validated later: what is here may be acted on. Gates pass through unread.
 
+mod on_device;
 mod read;
 #[cfg(test)]
 mod tests;
 
 use muster_protocol::id::{ModelId, Version};
-use muster_protocol::message::ShadowSettings;
 use serde::{Deserialize, Serialize};
 
 use super::maintenance::Maintenance;
 use super::text;
 use crate::selector::Selector;
 
+pub use on_device::{OnDevice, Role, Shadow, Swap};
 pub use read::{PolicyError, PolicyPlace};
 
 /// How a version reaches devices. Written in TOML; `docs/rollouts.md` shows a whole one.
@@ -33,6 +34,9 @@ pub struct Policy {
     /// How much of a device a shadow may take; only with that role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadow>,
+    /// What a device does with it; where nothing is written, what its own settings say.
+    #[serde(default, skip_serializing_if = "OnDevice::is_empty")]
+    pub on_device: OnDevice,
     /// Which devices; all without it.
     #[serde(default = "everyone")]
     pub selector: Selector,
@@ -65,72 +69,6 @@ fn everyone() -> Selector {
 
 fn class_and_site() -> Vec<String> {
     vec!["hw".to_owned(), "site".to_owned()]
-}
-
-/// What a version is there for on a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// It answers.
-    #[default]
-    Serve,
-    /// It runs beside what answers, and is compared with it.
-    Shadow,
-}
-
-impl Role {
-    /// Whether it answers.
-    #[must_use]
-    pub const fn is_serve(&self) -> bool {
-        matches!(self, Self::Serve)
-    }
-
-    /// What it does on a device, in a sentence that begins with the version.
-    pub(super) const fn does(self) -> &'static str {
-        match self {
-            Self::Serve => "serves there",
-            Self::Shadow => "runs there beside what serves",
-        }
-    }
-
-    /// What a device has done that has ended well.
-    pub(super) const fn done(self) -> &'static str {
-        match self {
-            Self::Serve => "committed",
-            Self::Shadow => "run it beside what serves",
-        }
-    }
-}
-
-impl From<Role> for muster_protocol::message::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Serve => Self::Serve,
-            Role::Shadow => Self::Shadow,
-        }
-    }
-}
-
-/// How much of a device a shadow may take. A device's own limits hold besides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shadow {
-    /// Of one core.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_percent: Option<Percent>,
-    /// Of the requests that are answered, those that it is asked as well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sample_percent: Option<Percent>,
-}
-
-impl From<Shadow> for ShadowSettings {
-    fn from(shadow: Shadow) -> Self {
-        let per_mille = |percent: Percent| u32::from(u8::from(percent)) * 10;
-        Self {
-            cpu_per_mille: shadow.cpu_percent.map(per_mille),
-            sample_per_mille: shadow.sample_percent.map(per_mille),
-        }
-    }
 }
 
 /// Whether a rollout follows a changing fleet.

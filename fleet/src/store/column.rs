@@ -64,6 +64,14 @@ pub(super) fn role(row: &Row<'_>, index: usize) -> rusqlite::Result<Role> {
     })
 }
 
+/// The name of a role, as lists show it.
+pub(super) fn role_name(row: &Row<'_>, index: usize) -> rusqlite::Result<&'static str> {
+    Ok(match role(row, index)? {
+        Role::Serve => "serve",
+        Role::Shadow => "shadow",
+    })
+}
+
 /// Reads the id of a stream.
 pub(super) fn stream(row: &Row<'_>, index: usize) -> rusqlite::Result<StreamId> {
     row.get(index).map(StreamId)

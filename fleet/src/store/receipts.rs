@@ -44,8 +44,8 @@ pub(crate) struct ReceiptRow {
     pub(crate) bundle: Option<String>,
     /// `since` of the entry, `epoch.generation`.
     pub(crate) since: String,
-    /// Whether it is about a shadow.
-    pub(crate) shadow: bool,
+    /// What the release is there for: `serve` or `shadow`.
+    pub(crate) role: &'static str,
     /// The step.
     pub(crate) step: String,
     /// Why.
@@ -231,7 +231,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
         version: row.get(4)?,
         bundle: column::maybe_digest(row, 5)?.map(|digest| digest.to_string()),
         since: since.to_string(),
-        shadow: column::role(row, 14)? == Role::Shadow,
+        role: column::role_name(row, 14)?,
         step: row.get(8)?,
         reason: row.get(9)?,
         detail: row.get(10)?,

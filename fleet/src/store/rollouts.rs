@@ -232,10 +232,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RolloutRow> {
         rollout: row.get(0)?,
         model: row.get(1)?,
         version: row.get(2)?,
-        role: match column::role(row, 7)? {
-            Role::Serve => "serve",
-            Role::Shadow => "shadow",
-        },
+        role: column::role_name(row, 7)?,
         selector: row.get(3)?,
         percent: row.get(4)?,
         created_at: column::number(row, 5)?,

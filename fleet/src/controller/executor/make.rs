@@ -220,9 +220,10 @@ fn wanted(policy: &Policy, version: &Version, window_s: Option<u32>) -> RolloutT
         selector: policy.selector.to_string(),
         percent: 100,
         settings: Settings {
+            probation_s: policy.on_device.probation_s,
             window_s,
+            swap: policy.on_device.swap.map(Into::into),
             shadow: policy.shadow.map(Into::into),
-            ..Settings::default()
         },
     }
 }

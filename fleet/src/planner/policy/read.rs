@@ -97,6 +97,12 @@ impl Policy {
         }
         self.check_limits()?;
         self.check_shadow()?;
+        let never = self
+            .on_device
+            .probation_s
+            .is_some_and(|s| u64::from(s) > SPAN_S_MAX);
+        let (because, hint) = ("it would never end", "write a year at most");
+        refuse(never, "on_device.probation_s", because, hint)?;
         if let Some(maintenance) = &self.maintenance {
             check_maintenance(maintenance)?;
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use muster_protocol::message::ShadowSettings;
 
-use super::{Allowance, Metered, Percent, Policy, Role};
+use super::{Allowance, Metered, OnDevice, Percent, Policy, Role, Swap};
 use crate::gate::Gate;
 use crate::hostile::mutated;
 
@@ -19,6 +19,11 @@ fn documented() -> String {
 fn the_policy_in_the_documentation_is_one() {
     let policy = Policy::read(&documented()).expect("understood");
     assert_eq!(policy.limits.metered, Metered::Deny);
+    let expect = OnDevice {
+        probation_s: Some(600),
+        swap: Some(Swap::Overlap),
+    };
+    assert_eq!(policy.on_device, expect);
     assert_eq!(policy.rings[0].window_s, Some(10));
     let gates = policy.rings.iter().flat_map(|ring| &ring.gates.0);
     let read: Result<Vec<Gate>, _> = gates.cloned().map(serde_json::from_value).collect();
@@ -85,6 +90,12 @@ fn errors_name_the_place_and_what_to_write() {
     );
     check_refused("\"sat\"", "\"saturday\"", &["line ", "saturday", "`sat`"]);
     check_refused("to = \"04:00\"", "to = \"4 am\"", &["time of day", "HH:MM"]);
+    check_refused(
+        "probation_s = 600",
+        "probation_s = 4000000000",
+        &["on_device.probation_s", "a year"],
+    );
+    check_refused("swap = \"overlap\"", "swap = \"hot\"", &["line ", "hot"]);
     check_refused("concurrent = 50", "concurrent = 0", &["limits.concurrent"]);
     check_refused(
         "deadline_s = 7200",
