@@ -183,6 +183,17 @@ impl Plan {
         rings.flat_map(|(ring, planned)| planned.devices.iter().map(move |one| (ring, one)))
     }
 
+    /// The devices that are meant for this plan, while it goes on: an older rollout of the model
+    /// tells them nothing new. Before it is approved, and once it goes back, they are not.
+    pub fn claimed<'a>(&'a self, standing: &Rollout) -> impl Iterator<Item = &'a DeviceId> {
+        let goes_on = matches!(
+            standing.state,
+            State::Running { .. } | State::Paused { .. } | State::Halted { .. }
+        );
+        let members = self.members().filter(move |_| goes_on);
+        members.map(|(_, device)| device)
+    }
+
     /// How many rings it has.
     #[must_use]
     pub fn rings_len(&self) -> u32 {

@@ -12,12 +12,14 @@ use crate::store::FactRow;
 const LINK_LABEL: &str = "link";
 const METERED: &str = "metered";
 
-/// What is known of one device, for one rollout of `version`.
+/// What is known of one device, for one rollout of `version`. A newer rollout that claims it has
+/// the say there as soon as this one has told it nothing.
 pub(super) fn facts(
     row: FactRow,
     rollout: RolloutId,
     version: &Version,
     role: Role,
+    claim: Option<RolloutId>,
 ) -> DeviceFacts {
     let progress = progress(row.told.as_ref(), row.said.as_ref(), row.accepted, version);
     let health = match (row.degraded, row.agent.is_some()) {
@@ -26,6 +28,7 @@ pub(super) fn facts(
         (false, false) => None,
     };
     let say = say(&row, rollout, role);
+    let claim = claim.filter(|_| row.told.is_none());
     let previous = match &row.told {
         Some(told) => told.previous.clone(),
         None => row.desired.map(|(_, version)| version),
@@ -48,7 +51,7 @@ pub(super) fn facts(
         progress,
         retries: row.told.as_ref().map_or(0, |told| told.retries),
         previous,
-        say,
+        say: say.max(claim),
         other_change: row.other_change.map(id_of),
         ..DeviceFacts::new(row.device)
     }

@@ -3,6 +3,8 @@
 //!
 //! Never sends.
 
+use std::collections::BTreeMap;
+
 use muster_fleet::planner::{
     self, Dispatch, Inventory, Order, Plan, Policy, Record, Role, RollBack, Rollout, RolloutId,
     Situation, Told, ToldBack, Try,
@@ -206,10 +208,29 @@ fn few<'a>(devices: impl ExactSizeIterator<Item = &'a DeviceId>) -> String {
 fn inventory(tx: &Tx<'_>, rollout: RolloutId, policy: &Policy) -> Result<Inventory, Error> {
     let (version, role) = (&policy.version, policy.role);
     let rows = tx.facts(rollout.0.cast_signed(), &policy.model, role.into())?;
-    let facts = rows
-        .into_iter()
-        .map(|row| facts::facts(row, rollout, version, role));
+    let claims = claims(tx, rollout, policy)?;
+    let facts = rows.into_iter().map(|row| {
+        let claim = claims.get(&row.device).copied();
+        facts::facts(row, rollout, version, role, claim)
+    });
     Ok(Inventory::new(facts.collect()))
+}
+
+/// Devices that a newer rollout of the model, in the same role, is meant for.
+fn claims(
+    tx: &Tx<'_>,
+    rollout: RolloutId,
+    policy: &Policy,
+) -> Result<BTreeMap<DeviceId, RolloutId>, Error> {
+    let mut claims = BTreeMap::new();
+    let going_on = tx.planned_that_go_on(Some(&policy.model))?;
+    for standing in going_on.iter().filter(|standing| standing.id > rollout) {
+        let newer = tx.plan(standing.id.0.cast_signed(), None)?;
+        let newer = newer.filter(|newer| newer.policy.role == policy.role);
+        let devices = newer.iter().flat_map(|newer| newer.claimed(standing));
+        claims.extend(devices.map(|device| (device.clone(), standing.id)));
+    }
+    Ok(claims)
 }
 
 fn wanted(policy: &Policy, version: &Version, window_s: Option<u32>) -> RolloutToStore {

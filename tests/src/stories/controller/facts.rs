@@ -54,7 +54,10 @@ impl Controller {
                 Some(told) => told.previous.clone(),
                 None => desired.map(|row| row.version.clone()),
             },
-            say: desired.map(|row| row.rollout).filter(|by| *by > rollout),
+            say: desired
+                .map(|row| row.rollout)
+                .filter(|by| *by > rollout)
+                .max(told.map_or_else(|| self.claim(device, rollout, model), |_| None)),
             other_change: self.changing_elsewhere(device, rollout),
             ..DeviceFacts::new(device.clone())
         };
@@ -86,6 +89,14 @@ impl Controller {
                 rank: None,
             })
             .collect()
+    }
+
+    /// The newest rollout of the model that the device is meant for, if it is newer.
+    fn claim(&self, device: &DeviceId, rollout: RolloutId, model: &ModelId) -> Option<RolloutId> {
+        let newer = self.going_on().filter(|one| one.plan.rollout > rollout);
+        let ours = newer.filter(|one| one.plan.policy.model == *model);
+        let claims = ours.filter(|one| one.plan.claimed(&one.standing).any(|own| own == device));
+        claims.map(|one| one.plan.rollout).max()
     }
 
     /// The newest other rollout that has told the device something which has not ended.
