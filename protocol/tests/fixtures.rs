@@ -177,7 +177,16 @@ fn assignment_with_a_shadow() {
         &value,
         |bytes, keys| Read::of(open(bytes, keys), &value),
         |bytes| Read::of(cbor::decode(bytes), &value),
-        expect![[""]],
+        expect![[r#"
+            4.0.6
+            4.0.6.0
+            4.0.6.1
+            4.0.6.2
+            4.1.6
+            4.1.6.3
+            4.1.6.3.0
+            4.1.6.3.1
+        "#]],
     );
 }
 
@@ -304,7 +313,22 @@ fn document_with_a_receipt_of_a_shadow() {
         receipt: Some(sample::receipt_of_a_shadow()),
         ..sample::document()
     };
-    check_document("document-receipt-shadow", &value, expect![[""]]);
+    check_document(
+        "document-receipt-shadow",
+        &value,
+        expect![[r#"
+        4
+        4.2
+        4.9
+        4.10
+        4.11
+        4.10.0
+        4.10.1
+        4.10.2
+        4.10.3
+        4.10.4
+    "#]],
+    );
 }
 
 #[test]
@@ -369,7 +393,29 @@ fn document_with_a_window_of_a_shadow() {
         window: Some(sample::window_of_a_shadow(&features)),
         ..sample::document()
     };
-    check_document("document-window-shadow", &value, expect![[""]]);
+    check_document(
+        "document-window-shadow",
+        &value,
+        expect![[r#"
+        5
+        5.3
+        5.6
+        5.9
+        5.10
+        5.11
+        5.12
+        5.13
+        5.11.0.1
+        5.11.0.2
+        5.11.0.3
+        5.11.1.1
+        5.11.1.2
+        5.11.1.3
+        5.13.3
+        5.13.4
+        5.13.5
+    "#]],
+    );
 }
 
 #[test]
