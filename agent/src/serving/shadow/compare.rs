@@ -10,7 +10,7 @@ use muster_protocol::stats::difference::BEYOND;
 use muster_protocol::stats::{FeatureFold, class, difference};
 
 /// Pairs of classes and differences of all rows; each row has one of each, where the model has
-/// them. `bins` count the first element of the first output.
+/// them, and no pair where neither answer is of a class in the list. `bins` count the first element of the first output.
 ///
 /// Rows whose answers have another form or datatype are of [`class::OTHER`] to the shadow, and
 /// [`BEYOND`] each other.
@@ -31,10 +31,13 @@ fn classes(served: &[Tensor], shadow: &[Tensor], bins: Option<&FeatureFold>) -> 
         return Vec::new();
     };
     let served = classes_of(one, bins);
-    match other.filter(|other| are_alike(one, other)) {
+    let mut pairs: Vec<_> = match other.filter(|other| are_alike(one, other)) {
         Some(other) => served.into_iter().zip(classes_of(other, bins)).collect(),
         None => served.into_iter().map(|c| (c, class::OTHER)).collect(),
-    }
+    };
+    // Whether two answers that no list has are the same, nobody can say.
+    pairs.retain(|pair| *pair != (class::OTHER, class::OTHER));
+    pairs
 }
 
 /// The class of each row; none where the model has no classes that can be listed.
@@ -163,13 +166,13 @@ mod tests {
             labels(&[2], &[3, -1]),
             floats(&[2, 2], &[1.0, 0.5, 0.0, 1.0]),
         ];
-        check(&served, &shadow, None, &[(3, 3), (OTHER, OTHER)], &[21, 0]);
+        check(&served, &shadow, None, &[(3, 3)], &[21, 0]);
         let column = [labels(&[2, 1], &[0, 1])];
         check(&column, &column, None, &[(0, 0), (1, 1)], &[]);
         let truth = [bytes(Datatype::Bool, &[1, 0])];
         check(&truth, &truth, None, &[(1, 1), (0, 0)], &[]);
         let huge = [Tensor::new("u", Datatype::U64, vec![1], vec![255; 8]).expect("valid")];
-        check(&huge, &huge, None, &[(OTHER, OTHER)], &[]);
+        check(&huge, &huge, None, &[], &[]);
     }
 
     #[test]

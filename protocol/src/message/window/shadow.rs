@@ -25,8 +25,8 @@ pub struct Shadow<'b> {
     /// Rows that the shadow answered as well.
     #[n(2)]
     pub compared: u64,
-    /// Compared rows by the class that served and that of the shadow, ascending; empty where the
-    /// model has no classes.
+    /// Compared rows by the class that served and that of the shadow, ascending; rows to which
+    /// neither gives one are in none.
     #[b(3)]
     #[cbor(default)]
     pub agreement: List<'b, AgreementCount, SHADOW_CELLS_MAX>,
