@@ -8,7 +8,7 @@ use muster_tests::settings::Settings;
 use muster_tests::{bundles, wait};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -60,7 +60,7 @@ fn policy(fleet: &Fleet, role: &str, gates: &str) -> PathBuf {
     file
 }
 
-fn apply(fleet: &Fleet, file: &PathBuf) -> String {
+fn apply(fleet: &Fleet, file: &Path) -> String {
     let file = file.to_str().expect("text");
     let begun = fleet.json(&["apply", "-f", file, "--yes"]);
     begun["rollout"].to_string()
