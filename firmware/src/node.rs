@@ -178,7 +178,11 @@ impl<const MODELS: usize> Node<MODELS> {
         }
         // A shadow gets no machine here: it could only refuse.
         let shadowed = assignment.entries.iter().any(|entry| is_shadow(&entry));
-        if shadowed { Err(Reason::Role.into()) } else { Ok(()) }
+        if shadowed {
+            Err(Reason::Role.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Judges the statement that an entry waits for; gives the release that may be fetched.

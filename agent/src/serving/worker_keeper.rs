@@ -23,6 +23,7 @@ const CODE_HUNG: u8 = 3;
 pub(super) const CODE_NO_WORKER: u8 = 4;
 
 /// What became of a start that was due.
+#[expect(clippy::large_enum_variant, reason = "few, and moved once")]
 #[derive(Debug)]
 pub(super) enum Started {
     /// None was due.

@@ -104,7 +104,7 @@ fn row_len(tensor: &Tensor) -> usize {
 fn rows(tensor: &Tensor) -> impl Iterator<Item = Vec<f32>> + '_ {
     let mut values = tensor.to_f32();
     let len = row_len(tensor);
-    let count = if len == 0 { 0 } else { tensor.elements() / len };
+    let count = tensor.elements().checked_div(len).unwrap_or(0);
     (0..count).map(move |_| values.by_ref().take(len).collect())
 }
 

@@ -88,8 +88,9 @@ fn model_of(body: &[u8]) -> Option<ModelId> {
     Some(document.window?.model)
 }
 
-/// One for each bundle: two tasks of a model may run at a time.
+/// One for each bundle and role: two tasks of a model and its shadow may run at a time.
 fn path_of(store: &Store, window: &Window<'_>) -> PathBuf {
     let bundle = window.bundle.hex().to_string();
-    store.checkpoint(&format!("{}-{}", window.model, &bundle[..16]))
+    let role = window.shadow.as_ref().map_or("", |_| "-shadow");
+    store.checkpoint(&format!("{}-{}{role}", window.model, &bundle[..16]))
 }
