@@ -5,7 +5,7 @@ use super::account::{self, Counts, Found};
 use super::device::Device;
 use super::fleet::{self, Fleet};
 use super::story::{Bench, Told, tell};
-use super::world::{World, model};
+use super::world::{Seated, World, model};
 use crate::clock;
 use crate::link::{LinkEvent, Source};
 use crate::power_cuts::enumeration::{Outcome, enumerate};
@@ -226,7 +226,7 @@ fn is_drained(supervisor: &Supervisor) -> bool {
 
 /// A fleet that wants what it has.
 fn quiet_fleet<'w>(world: &'w World, history: &[Note]) -> Fleet<'w> {
-    let mut fleet = Fleet::new(world, 1, 0);
+    let mut fleet = Fleet::new(world, 1, &[Seated::serving(0, 1)]);
     history.iter().for_each(|note| fleet.hear(note));
     fleet
 }

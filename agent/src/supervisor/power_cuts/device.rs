@@ -92,7 +92,11 @@ impl Device {
     /// Lets everything happen that needs no time: effects, trials, workers, answers of the fleet.
     pub(super) fn settle(&mut self, fleet: &mut Fleet<'_>) {
         for _ in 0..TURNS_MAX {
-            let busy = self.take_effects() || self.answer_trial() || self.answer_route();
+            let busy = self.take_effects()
+                || self.answer_trial(Seat::serving(model()))
+                || self.answer_trial(Seat::shadow(model()))
+                || self.answer_route()
+                || self.answer_shadow();
             if !busy && !self.hear(fleet) {
                 return;
             }
@@ -144,22 +148,21 @@ impl Device {
     }
 
     /// A trial that was begun passes.
-    fn answer_trial(&mut self) -> bool {
-        let state = |supervisor: &Supervisor| {
-            let state = supervisor.updaters.get(&Seat::serving(model()))?.state();
+    fn answer_trial(&mut self, seat: Seat) -> bool {
+        let state = |supervisor: &Supervisor, seat: &Seat| {
+            let state = supervisor.updaters.get(seat)?.state();
             let bundle = state.candidate.as_ref()?.bundle;
             (state.progress == Progress::Trial).then_some((bundle, state.tries))
         };
-        let Some((bundle, tries)) = state(&self.supervisor) else {
+        let Some((bundle, tries)) = state(&self.supervisor, &seat) else {
             return false;
         };
-        let (seat, result) = (Seat::serving(model()), Ok(Measured::default()));
         self.handle(Event::Effect(Effect::Tried {
-            seat,
+            seat: seat.clone(),
             bundle,
-            result,
+            result: Ok(Measured::default()),
         }));
-        state(&self.supervisor) != Some((bundle, tries))
+        state(&self.supervisor, &seat) != Some((bundle, tries))
     }
 
     /// The newest task of the model serves; those before it end.
@@ -187,6 +190,34 @@ impl Device {
         }
         let ready = Served::Ready {
             seat: Seat::serving(model()),
+            bundle,
+            signature: Arc::default(),
+            columns: Arc::default(),
+            load_ms: 5,
+        };
+        self.handle(Event::Serving(ready));
+        true
+    }
+
+    /// The newest task of the shadow runs; those that were asked to end do.
+    fn answer_shadow(&mut self) -> bool {
+        let seat = Seat::shadow(model());
+        let tasks = self.supervisor.shadows.get(&model());
+        let mut tasks = tasks.into_iter().flatten();
+        let Some(oldest) = tasks.next() else {
+            return false;
+        };
+        let bundle = oldest.bundle;
+        if oldest.is_ending() {
+            self.handle(Event::Serving(Served::Ended { seat, bundle }));
+            return true;
+        }
+        let tap = self.supervisor.taps.get(&model());
+        if tap.is_some_and(|tap| tap.cpu(clock::monotonic()).is_some()) {
+            return false;
+        }
+        let ready = Served::Ready {
+            seat,
             bundle,
             signature: Arc::default(),
             columns: Arc::default(),

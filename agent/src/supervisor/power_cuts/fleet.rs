@@ -2,7 +2,7 @@
 //!
 //! It notices when a number comes again with other bytes.
 
-use super::world::{ACKS, NOW, TIME, World, device, key};
+use super::world::{ACKS, NOW, Seated, TIME, World, device, key};
 use crate::store::disk::recorder::Note;
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose;
@@ -30,8 +30,8 @@ pub(super) struct Stored {
 #[derive(Clone)]
 pub(super) struct Fleet<'w> {
     world: &'w World,
-    /// Number, release and `since` of the newest assignment.
-    assigned: (u64, usize, u64),
+    /// Number of the newest assignment, and what it says of the model.
+    assigned: (u64, Vec<Seated>),
     pub(super) documents: BTreeMap<(StreamId, u64), Stored>,
     /// A number that came with two contents.
     pub(super) conflict: Option<String>,
@@ -45,11 +45,11 @@ pub(super) struct Fleet<'w> {
 }
 
 impl<'w> Fleet<'w> {
-    /// A fleet that wants the device to run this release, by the assignment of this number.
-    pub(super) fn new(world: &'w World, number: u64, release: usize) -> Self {
+    /// A fleet that wants the device to run these releases, by the assignment of this number.
+    pub(super) fn new(world: &'w World, number: u64, seats: &[Seated]) -> Self {
         Self {
             world,
-            assigned: (number, release, number),
+            assigned: (number, seats.to_vec()),
             documents: BTreeMap::new(),
             conflict: None,
             accepted: None,
@@ -89,9 +89,9 @@ impl<'w> Fleet<'w> {
             show: None,
         };
         let mut answers = vec![(Down::Time, cose::seal_vec(&time, &key(TIME)))];
-        let (number, release, since) = self.assigned;
-        if number > 0 && hello.accepted < Some(EpochGeneration::new(1, number)) {
-            let assignment = self.world.assignment(number, release, since);
+        let (number, seats) = &self.assigned;
+        if *number > 0 && hello.accepted < Some(EpochGeneration::new(1, *number)) {
+            let assignment = self.world.assignment(*number, seats);
             answers.push((Down::Assignment, assignment));
         }
         answers
@@ -187,9 +187,9 @@ impl<'w> Fleet<'w> {
         vec![(Down::Ack, ack(stream, through, rejected))]
     }
 
-    /// The bundle that it wants the device to run.
+    /// The bundle that it wants the device to serve.
     pub(super) fn bundle(&self) -> Digest {
-        self.world.releases[self.assigned.1].bundle
+        self.world.releases[self.assigned.1[0].release].bundle
     }
 
     /// Whether a receipt of this step came.

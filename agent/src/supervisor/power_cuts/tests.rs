@@ -8,6 +8,10 @@ use crate::power_cuts::enumeration::Outcome;
 use crate::power_cuts::page;
 use crate::power_cuts::planted::{Mistake, plant};
 use crate::power_cuts::tally;
+use crate::store::disk::recorder::Note;
+use muster_protocol::cose;
+use muster_protocol::message::{Fetch, What};
+use muster_protocol::topic::Up;
 
 const PAGE: &str = "power-cuts.md";
 
@@ -63,9 +67,30 @@ fn a_power_cut_anywhere_in_an_update_leaves_a_device_that_goes_on() {
         update::BACK,
         &back,
     );
+    let beside = update::BESIDE.tell(&world, &first);
+    let promoted = update::PROMOTED.tell(&world, &beside);
+    assert_eq!(
+        blobs_asked_for(&promoted),
+        0,
+        "a shadow that comes to serve costs no bytes"
+    );
+    add("a shadow beside it", update::BESIDE, &beside);
+    add("that shadow comes to serve", update::PROMOTED, &promoted);
     let killed = update::OVER.kill_and_cut(&world, &over);
     stories.push(("the agent is killed and started, then cut", killed));
     publish("update", &stories);
+}
+
+/// Fetches of anything but metadata.
+fn blobs_asked_for(told: &Told) -> usize {
+    let asks = |note: &&Note| match note {
+        Note::Said(Up::Fetch, payload) => {
+            let fetch = cose::peek::<Fetch<'_>>(payload).expect("a fetch");
+            matches!(fetch.what, What::Blob { .. })
+        }
+        _ => false,
+    };
+    told.notes.iter().filter(asks).count()
 }
 
 /// A device where a model serves, and what it had said.

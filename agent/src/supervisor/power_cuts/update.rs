@@ -4,7 +4,8 @@
 use super::device::Device;
 use super::fleet::Fleet;
 use super::story::{Bench, Told, tell};
-use super::world::{World, model};
+use super::world::{Seated, World, model};
+use crate::clock;
 use crate::power_cuts::enumeration::{Cut, Outcome, Trial, enumerate};
 use crate::power_cuts::files::{Files, Tree};
 use crate::power_cuts::relied::Relied;
@@ -13,18 +14,22 @@ use crate::store::blobs::verify_file;
 use crate::store::disk::recorder::Note;
 use crate::store::state::AgentState;
 use crate::supervisor::Supervisor;
-use muster_device::updater::Progress;
+use muster_device::updater::{ModelState, Progress, Updater};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
-use muster_protocol::message::Step;
+use muster_protocol::message::{Role, Step};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// One story of an update.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Update {
-    /// Number of the assignment, and the release that it names.
-    assigned: (u64, usize),
+    /// Number of the assignment.
+    number: u64,
+    /// The release that it names to serve, and since which number.
+    assigned: (usize, u64),
+    /// The release that it names as a shadow, since its own number.
+    shadow: Option<usize>,
     /// The release that fails on probation.
     failing: Option<usize>,
     /// The release that answers in the end.
@@ -35,7 +40,9 @@ pub(super) struct Update {
 
 /// The first model of a device.
 pub(super) const FIRST: Update = Update {
-    assigned: (1, 0),
+    number: 1,
+    assigned: (0, 1),
+    shadow: None,
     failing: None,
     serves: 0,
     progress: Progress::Committed,
@@ -44,7 +51,8 @@ pub(super) const FIRST: Update = Update {
 
 /// A newer release over it.
 pub(super) const OVER: Update = Update {
-    assigned: (2, 1),
+    number: 2,
+    assigned: (1, 2),
     serves: 1,
     ..FIRST
 };
@@ -60,7 +68,24 @@ pub(super) const FAILS: Update = Update {
 
 /// A newer assignment names the older release again.
 pub(super) const BACK: Update = Update {
-    assigned: (3, 0),
+    number: 3,
+    assigned: (0, 3),
+    ..FIRST
+};
+
+/// The newer release runs beside the first one.
+pub(super) const BESIDE: Update = Update {
+    number: 2,
+    shadow: Some(1),
+    step: Step::Shadowing,
+    ..FIRST
+};
+
+/// What was a shadow serves.
+pub(super) const PROMOTED: Update = Update {
+    number: 3,
+    assigned: (1, 3),
+    serves: 1,
     ..FIRST
 };
 
@@ -74,7 +99,15 @@ impl Update {
     }
 
     fn fleet<'w>(&self, world: &'w World, history: &[Note]) -> Fleet<'w> {
-        let mut fleet = Fleet::new(world, self.assigned.0, self.assigned.1);
+        let (release, since) = self.assigned;
+        let shadow = self
+            .shadow
+            .map(|shadow| Seated::shadow(shadow, self.number));
+        let seats: Vec<_> = [Seated::serving(release, since)]
+            .into_iter()
+            .chain(shadow)
+            .collect();
+        let mut fleet = Fleet::new(world, self.number, &seats);
         history.iter().for_each(|note| fleet.hear(note));
         fleet
     }
@@ -92,17 +125,18 @@ impl Update {
     }
 
     fn is_done(&self, supervisor: &Supervisor) -> bool {
-        let progress = supervisor
-            .updaters
-            .get(&Seat::serving(model()))
-            .map(|u| u.state().progress);
+        let progress = |seat| supervisor.updaters.get(&seat).map(|u| u.state().progress);
+        let shadow = progress(Seat::shadow(model()));
+        let progress = progress(Seat::serving(model()));
         let outbox = &supervisor.outbox;
         let accepted = supervisor
             .state
             .accepted
             .map(|accepted| accepted.at.generation.0);
         progress == Some(self.progress)
-            && accepted == Some(self.assigned.0)
+            && shadow == self.shadow.map(|_| Progress::Probation)
+            && shadow.is_some() == sees(supervisor)
+            && accepted == Some(self.number)
             && outbox.receipts.stream.is_drained()
             && outbox.windows.stream.is_drained()
     }
@@ -221,6 +255,12 @@ fn check_start(
     check_slots(world, supervisor)
 }
 
+/// Whether a shadow sees what is answered.
+fn sees(supervisor: &Supervisor) -> bool {
+    let tap = supervisor.taps.get(&model());
+    tap.is_some_and(|tap| tap.cpu(clock::monotonic()).is_some())
+}
+
 fn active(supervisor: &Supervisor) -> Option<Digest> {
     let state = supervisor.updaters.get(&Seat::serving(model()))?.state();
     Some(state.active.as_ref()?.release.bundle)
@@ -229,16 +269,17 @@ fn active(supervisor: &Supervisor) -> Option<Digest> {
 fn active_on(disk: &Tree) -> Option<Digest> {
     let state = disk.get(Path::new("state.cbor"))?.as_ref()?;
     let state = cbor::decode::<AgentState>(&state.bytes).ok()?;
-    Some(state.models.first()?.active.as_ref()?.release.bundle)
+    let serves = |state: &&ModelState| state.role() == Role::Serve;
+    let state = state.models.iter().find(serves)?;
+    Some(state.active.as_ref()?.release.bundle)
 }
 
-/// Every blob of both slots is there and is what it should be; what answers has a task.
+/// Every blob of all slots is there and is what it should be; what answers has a task, and so has
+/// what runs beside it.
 fn check_slots(world: &World, supervisor: &Supervisor) -> Result<(), String> {
-    let Some(updater) = supervisor.updaters.get(&Seat::serving(model())) else {
-        return Ok(());
-    };
-    let slots = [&updater.state().active, &updater.state().previous];
-    for slot in slots.into_iter().flatten() {
+    let states = || supervisor.updaters.values().map(Updater::state);
+    let slots = states().flat_map(|state| [&state.active, &state.previous]);
+    for slot in slots.flatten() {
         let bundle = slot.release.bundle;
         let staged = supervisor
             .staged(&bundle)
@@ -262,8 +303,15 @@ fn check_slots(world: &World, supervisor: &Supervisor) -> Result<(), String> {
     }
     let serving = supervisor.serving.get(&model());
     let serves = |bundle| serving.is_some_and(|all| all.iter().any(|task| task.bundle == bundle));
-    match active(supervisor) {
-        Some(bundle) if !serves(bundle) => Err("nothing answers for the active slot".to_owned()),
+    if active(supervisor).is_some_and(|bundle| !serves(bundle)) {
+        return Err("nothing answers for the active slot".to_owned());
+    }
+    let beside = supervisor.updaters.get(&Seat::shadow(model()));
+    let beside = beside.and_then(|updater| updater.state().active.as_ref());
+    let shadows = supervisor.shadows.get(&model());
+    let runs = |bundle| shadows.is_some_and(|all| all.iter().any(|task| task.bundle == bundle));
+    match beside.map(|slot| slot.release.bundle) {
+        Some(bundle) if !runs(bundle) => Err("no task runs the shadow".to_owned()),
         _ => Ok(()),
     }
 }

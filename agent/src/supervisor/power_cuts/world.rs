@@ -169,18 +169,9 @@ impl World {
         fleet.encode().expect("a document")
     }
 
-    /// The assignment with this number: the model runs this release since the number `since`.
-    pub(super) fn assignment(&self, number: u64, release: usize, since: u64) -> Vec<u8> {
-        let release = &self.releases[release];
-        let entries = [Entry {
-            model: model(),
-            version: parsed(release.version),
-            statement: Digest::of(&release.statement),
-            statement_size: u32::try_from(release.statement.len()).expect("small"),
-            role: Purpose::Serve,
-            since: EpochGeneration::new(1, since),
-            settings: Settings::default(),
-        }];
+    /// The assignment with this number: which release of the model has which role.
+    pub(super) fn assignment(&self, number: u64, seats: &[Seated]) -> Vec<u8> {
+        let entries: Vec<_> = seats.iter().map(|seated| self.entry(seated)).collect();
         let assignment = Assignment {
             device: device(),
             at: EpochGeneration::new(1, number),
@@ -189,6 +180,47 @@ impl World {
             entries: List::of(&entries),
         };
         cose::seal_vec(&assignment, &key(DIRECTOR))
+    }
+
+    fn entry(&self, seated: &Seated) -> Entry {
+        let release = &self.releases[seated.release];
+        Entry {
+            model: model(),
+            version: parsed(release.version),
+            statement: Digest::of(&release.statement),
+            statement_size: u32::try_from(release.statement.len()).expect("small"),
+            role: seated.role,
+            since: EpochGeneration::new(1, seated.since),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// Which release has which role, and since which number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seated {
+    pub(super) role: Purpose,
+    pub(super) release: usize,
+    pub(super) since: u64,
+}
+
+impl Seated {
+    /// A release that serves.
+    pub(super) const fn serving(release: usize, since: u64) -> Self {
+        Self {
+            role: Purpose::Serve,
+            release,
+            since,
+        }
+    }
+
+    /// One that runs beside it.
+    pub(super) const fn shadow(release: usize, since: u64) -> Self {
+        Self {
+            role: Purpose::Shadow,
+            release,
+            since,
+        }
     }
 }
 
