@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use muster_fleet::planner::{Plan, Policy};
+use muster_fleet::planner::{Plan, Policy, Role};
 use serde_json::{Value, json};
 
 use super::rollout::wait;
@@ -110,10 +110,14 @@ pub(super) fn plan_text(plan: &Plan) -> String {
         table.row(["not reached".to_owned(), n, "-".to_owned()]);
     }
     let mut text = format!(
-        "plan {} of {} {}: {}\n{table}{}\n",
+        "plan {} of {} {}{}: {}\n{table}{}\n",
         plan.number.0,
         policy.model,
         policy.version,
+        match policy.role {
+            Role::Serve => "",
+            Role::Shadow => " as a shadow",
+        },
         plan.because.sentence,
         plan.next_because.sentence
     );

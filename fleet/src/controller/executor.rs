@@ -33,6 +33,8 @@ pub(crate) struct Explained {
     pub(crate) model: String,
     /// The version.
     pub(crate) version: String,
+    /// What it is there for.
+    pub(crate) role: planner::Role,
     /// The plan that it follows.
     pub(crate) plan: u32,
     /// Its state in a word, or two.
@@ -60,6 +62,8 @@ pub(crate) struct DeviceExplained {
     pub(crate) model: String,
     /// The version.
     pub(crate) version: String,
+    /// What it is there for.
+    pub(crate) role: planner::Role,
     /// The rest.
     #[serde(flatten)]
     pub(crate) explanation: DeviceExplanation,
@@ -246,6 +250,7 @@ fn explained(sight: &Sight, shadows: Vec<shadows::RingShadow>) -> Explained {
         rollout: standing.id.0,
         model: plan.policy.model.to_string(),
         version: plan.policy.version.to_string(),
+        role: plan.policy.role,
         plan: plan.number.0,
         stands: explanation.state.name(),
         ended: explanation.state.is_terminal(),
@@ -262,6 +267,7 @@ fn device_explained(sight: &Sight, device: &DeviceId) -> DeviceExplained {
         rollout: sight.standing.id.0,
         model: plan.policy.model.to_string(),
         version: plan.policy.version.to_string(),
+        role: plan.policy.role,
         explanation: planner::explain_device(plan, situation, &sight.inventory, device),
     }
 }

@@ -36,10 +36,11 @@ pub(crate) fn rollout(explained: &Value) -> String {
     let field = |name: &str| show::cell(explained.get(name));
     let sentence = |name: &str| show::cell(explained.pointer(&format!("/{name}/sentence")));
     let mut text = format!(
-        "rollout {} of {} {}, plan {}\nstands   {}\nbecause  {}\nwaits    {}\nnext     {}\n",
+        "rollout {} of {} {}{}, plan {}\nstands   {}\nbecause  {}\nwaits    {}\nnext     {}\n",
         field("rollout"),
         field("model"),
         field("version"),
+        role(explained),
         field("plan"),
         stands(explained),
         sentence("because"),
@@ -50,6 +51,14 @@ pub(crate) fn rollout(explained: &Value) -> String {
     text += &gates(explained);
     text += &shadows(explained);
     text
+}
+
+/// Only where it is not to serve.
+fn role(explained: &Value) -> &'static str {
+    match explained.get("role").and_then(Value::as_str) {
+        Some("shadow") => " as a shadow",
+        _ => "",
+    }
 }
 
 /// In a word or two, with the ring that is open.
@@ -73,10 +82,11 @@ pub(crate) fn device(explained: &Value) -> String {
     let one = |row: &Value| {
         let field = |name: &str| show::cell(row.get(name));
         format!(
-            "rollout {} of {} {}, ring {}\nwhy      {}\nnext     {}",
+            "rollout {} of {} {}{}, ring {}\nwhy      {}\nnext     {}",
             field("rollout"),
             field("model"),
             field("version"),
+            role(row),
             field("ring"),
             field("why"),
             field("next"),
