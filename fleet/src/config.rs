@@ -13,9 +13,11 @@ use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 
 mod brokers;
+mod cards;
 mod retention;
 
 pub(crate) use brokers::{BrokerPlace, Brokers};
+pub(crate) use cards::{CardPart, Cards};
 pub(crate) use retention::{Days, Retention};
 
 /// First levels of all topics when nothing else is configured.
@@ -54,6 +56,9 @@ pub(crate) struct Config {
     /// How long what devices said is kept.
     #[serde(skip_serializing_if = "Retention::is_default")]
     pub(crate) retention: Retention,
+    /// What cards must say.
+    #[serde(skip_serializing_if = "Cards::is_default")]
+    pub(crate) cards: Cards,
 }
 
 fn is_default_life(days: &NonZeroU16) -> bool {
@@ -73,6 +78,7 @@ impl Default for Config {
             device_certificate_days: DEVICE_CERTIFICATE_DAYS,
             host_names: vec!["localhost".to_owned()],
             retention: Retention::default(),
+            cards: Cards::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::authority::Authority;
 use crate::blobs::Blobs;
 use crate::broker::Retain;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Cards, Config};
 use crate::dispatch::{Director, When, dispatch_one_of_many};
 use crate::drift::References;
 use crate::endpoint::MqttUrl;
@@ -29,6 +29,7 @@ use crate::renew::Offers;
 use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
 mod brokers;
+mod cards;
 mod connections;
 mod content;
 mod drift;
@@ -102,6 +103,8 @@ pub(crate) struct Controller {
     outgoing: OnceLock<mpsc::Sender<Outgoing>>,
     publishing: tokio::sync::Mutex<()>,
     references: Arc<References>,
+    /// What the card of a release must say before it is rolled out.
+    cards: Cards,
 }
 
 impl Controller {

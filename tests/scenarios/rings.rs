@@ -322,3 +322,42 @@ fn a_first_version_that_fails_is_taken_off_again() {
         });
     }
 }
+
+#[test]
+fn a_model_without_what_its_card_must_say_is_not_rolled_out() {
+    let mut fleet = Fleet::init();
+    fleet.configure("cards = { required = ['licence', 'metrics'] }\n");
+    fleet.serve();
+    let device = Device::start_new(&fleet, "press-01", &patient());
+    fleet.release(&bundles::of_fixture("good", "score", "1.0.0"));
+    let create = |version| {
+        let words = [
+            "rollout",
+            "create",
+            "--model",
+            "score",
+            "--version",
+            version,
+        ];
+        fleet.cli(&[&words[..], &["--yes"]].concat())
+    };
+    let lacks = ["licence, metrics", "--about", "[cards]"];
+    create("1.0.0").refused(4, &lacks);
+    let file = policy(&fleet, "1.0.0", 1, "");
+    fleet
+        .cli(&["apply", "-f", &file, "--yes"])
+        .refused(4, &lacks);
+    let about = fleet.folder().join("about.toml");
+    let said = "licence = 'MIT'\n[metrics]\nauc = 0.97\n";
+    fs::write(&about, said).expect("the disk takes it");
+    let good = bundles::fixture("good.onnx");
+    let about = about.to_str().expect("text");
+    let whole = Recipe::new(&good, "score", "1.1.0").with(&["--about", about]);
+    let bundle = whole.build();
+    let shown = fleet.cli(&["bundle", "inspect", bundle.folder.to_str().expect("text")]);
+    let shown = shown.ok();
+    assert!(shown.contains("2 of 6 parts"), "{shown}");
+    fleet.release(&bundle);
+    create("1.1.0").ok();
+    fleet.wait_receipt(&device.id, "1.1.0", "committed", wait::LATER);
+}

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::layout::Layout;
 use super::verify::{Verified, verify};
+use crate::config::CardPart;
 use crate::error::{Exit, OperatorError};
 use crate::output::{self, Output, Table};
 
@@ -96,6 +97,7 @@ fn text(shown: &Shown) -> String {
     facts.row(["golden".to_owned(), golden(card)]);
     facts.row(["peak memory", &output::bytes(card.planned_peak_bytes)]);
     facts.row(["disk", &output::bytes(shown.disk_bytes)]);
+    facts.row(["card".to_owned(), said(card)]);
     facts.row(["created by", &card.created_by]);
     let mut layers = Table::new(&["layer", "sent", "unpacked", "digest"]);
     for layer in &shown.layers {
@@ -108,6 +110,17 @@ fn text(shown: &Shown) -> String {
         ]);
     }
     format!("{facts}\n{layers}")
+}
+
+/// How much of what people should say is there.
+fn said(card: &Card) -> String {
+    let missing = card.about.clone().unwrap_or_default().missing();
+    let all = CardPart::ALL.len();
+    let filled = all.saturating_sub(missing.len());
+    match missing.as_slice() {
+        [] => format!("all of {all} parts"),
+        missing => format!("{filled} of {all} parts, without {}", missing.join(", ")),
+    }
 }
 
 fn golden(card: &Card) -> String {
@@ -133,6 +146,7 @@ mod tests {
             "features FP32 [-1, 2]",
             "hash list",
             "a, b",
+            "0 of 6 parts, without intended_use, limits",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -74,8 +74,9 @@ impl Controller {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a version that is not published, [`Error::Refused`] for a policy
-    /// that cannot be acted on.
+    /// that cannot be acted on, or a version whose card lacks what this fleet requires.
     pub(crate) async fn plan_policy(&self, policy: Policy) -> Result<Plan, Error> {
+        self.check_card(&policy.model, &policy.version).await?;
         let now = clock::now();
         let work = move |tx: &Tx<'_>| make::first_plan(tx, tx.next_rollout()?, policy, now);
         self.store.read(work).await
@@ -86,6 +87,7 @@ impl Controller {
     /// # Errors
     /// As [`Controller::plan_policy`].
     pub(crate) async fn apply_policy(&self, policy: Policy) -> Result<RolloutRow, Error> {
+        self.check_card(&policy.model, &policy.version).await?;
         let now = clock::now();
         let begin = move |tx: &Tx<'_>| make::begin(tx, policy, now);
         let row = self.store.write(begin).await?;

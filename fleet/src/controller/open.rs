@@ -76,6 +76,7 @@ pub(super) fn open(home: &Home, keys: &Home, config: &Config) -> Result<Controll
         outgoing: OnceLock::new(),
         publishing: tokio::sync::Mutex::new(()),
         references: Arc::new(References::default()),
+        cards: config.cards.clone(),
         store,
     };
     Ok(controller)

@@ -15,8 +15,10 @@ impl Controller {
     /// What a rollout would do.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a version that is not published.
+    /// [`Error::NotFound`] for a version that is not published, [`Error::Refused`] for one whose card
+    /// lacks what this fleet requires.
     pub(crate) async fn plan_rollout(&self, new: NewRollout) -> Result<Plan, Error> {
+        self.check_card(&new.model, &new.version).await?;
         self.store
             .read(move |tx| Ok(members(tx, &new)?.plan(&new)))
             .await
@@ -26,8 +28,10 @@ impl Controller {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a version that is not published, [`Error::Conflict`] when it
-    /// reaches no device, [`Error::Refused`] when an assignment cannot be composed.
+    /// reaches no device, [`Error::Refused`] when an assignment cannot be composed, or as for
+    /// [`Controller::plan_rollout`].
     pub(crate) async fn create_rollout(&self, new: NewRollout) -> Result<RolloutRow, Error> {
+        self.check_card(&new.model, &new.version).await?;
         let (director, now) = (self.director(), clock::now());
         let work = move |tx: &Tx<'_>| create(tx, &director, &new, now);
         let (row, assignments) = self.store.write(work).await?;
