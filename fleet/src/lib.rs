@@ -14,3 +14,6 @@ pub mod planner;
 mod random;
 pub mod ring_evidence;
 pub mod selector;
+#[cfg(test)]
+mod skip;
+pub mod statistics;

@@ -2,19 +2,15 @@
 //!
 //! Never used while looking: it keeps its error rate at one look only.
 
+use crate::statistics;
+
 /// One-sided 95 %: the normal quantile.
 const Z: f64 = 1.644_853_626_951_472_2;
 
 /// The bound above which a share lies with probability 5 % at most, when it was `mean` over `n`
 /// independent trials, which need not be whole (Wilson 1927). 1 for no trials.
 pub(super) fn upper(mean: f64, n: f64) -> f64 {
-    if !(n > 0.0 && n.is_finite() && mean.is_finite()) {
-        return 1.0;
-    }
-    let square = Z * Z;
-    let centre = mean + square / (2.0 * n);
-    let spread = mean * (1.0 - mean) / n + square / (4.0 * n * n);
-    ((centre + Z * spread.max(0.0).sqrt()) / (1.0 + square / n)).clamp(0.0, 1.0)
+    statistics::wilson(mean, n, Z).high
 }
 
 #[cfg(test)]
