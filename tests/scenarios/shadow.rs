@@ -152,7 +152,11 @@ fn a_shadow_that_agrees_passes_and_then_serves_at_no_bytes() {
     });
     let shadow = &explained["shadows"][0];
     let number = |field: &str| shadow[field].as_u64().unwrap_or_else(|| panic!("{shadow}"));
-    assert_eq!((number("devices"), number("disagreed")), (4, 0), "{shadow}");
+    // Gates need two devices; windows of the others may still be too small to be sent.
+    assert!(
+        number("devices") >= 2 && number("disagreed") == 0,
+        "{shadow}"
+    );
     assert!(number("compared") >= 40 && number("served") >= number("compared"));
     // What could show single rows was held back where windows are small.
     assert!(number("classified") > 0 && number("classified") <= number("compared"));
