@@ -17,6 +17,9 @@ const P: f64 = 1e-6;
 /// The part that steps of the moments are made of: the cases have six decimals.
 const STEP: f64 = 1e-6;
 
+/// The name of a case, and what checks it.
+type Case = (&'static str, fn(&Value));
+
 #[test]
 fn the_worked_cases_of_another_program_agree() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/drift_vectors.json");
@@ -26,7 +29,7 @@ fn the_worked_cases_of_another_program_agree() {
         return crate::skip::skip("statistics: worked cases", &because, hint);
     };
     let all: Value = serde_json::from_str(&text).expect("JSON");
-    let cases: [(&str, fn(&Value)); 10] = [
+    let cases: [Case; 10] = [
         ("v1_counts_decile", counted),
         ("v2_counts_with_empty_bins", counted),
         ("v3_raw_continuous", raw),
