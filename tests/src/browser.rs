@@ -2,6 +2,7 @@
 //!
 //! Headless, with a profile of its own that is gone afterwards; it asks no host but the tests'.
 
+use crate::free_port::FreePort;
 use crate::http::{self, Question};
 use crate::program::Program;
 use crate::wait;
@@ -32,6 +33,7 @@ pub struct Browser {
     session: String,
     // Dropped after the session was ended: it would leave its browser behind.
     _program: Program,
+    _port: FreePort,
 }
 
 impl Browser {
@@ -40,16 +42,17 @@ impl Browser {
     /// # Panics
     /// When it does not start.
     pub fn start(folder: &Path) -> Self {
+        // Left to itself it takes a port of IPv6 and gives up when IPv4 has lent the same one.
+        let port = FreePort::take();
+        let driver = port.address();
         let mut command = Command::new("chromedriver");
-        command.args(["--port=0", "--allowed-origins="]);
+        command.args([&format!("--port={}", port.port()), "--allowed-origins="]);
         let program = Program::start("chromedriver", command, folder);
-        let port = wait::until("chromedriver to listen", wait::SOON, || {
+        wait::until("chromedriver to listen", wait::SOON, || {
             let said = program.out();
-            let port = said.split("successfully on port ").nth(1);
-            let port = port.and_then(|rest| rest.split_once('.')?.0.parse::<u16>().ok());
-            port.ok_or(said)
+            let listens = said.contains("started successfully on port ");
+            listens.then_some(()).ok_or(said)
         });
-        let driver = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = folder.join("chromium-profile");
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": arguments(&profile) },
@@ -62,6 +65,7 @@ impl Browser {
             driver,
             session,
             _program: program,
+            _port: port,
         }
     }
 
