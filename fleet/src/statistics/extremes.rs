@@ -85,6 +85,14 @@ proptest! {
     }
 
     #[test]
+    fn a_share_lies_in_its_intervals(hits in 0..1_000_000_u64, trials in count()) {
+        let rate = Rate::new(hits.min(trials), trials).expect("ordered");
+        let share = rate.share().unwrap_or(0.5);
+        let exact = rate.clopper_pearson(Confidence::P95);
+        prop_assert!(exact.low <= share && share <= exact.high, "{exact:?} {share}");
+    }
+
+    #[test]
     fn many_tests(p in proptest::collection::vec(p_value(), 0..30), level in p_value()) {
         for adjusted in [
             multiplicity::bonferroni(&p),

@@ -59,9 +59,9 @@ impl Rate {
     #[must_use]
     pub fn clopper_pearson(self, confidence: Confidence) -> Interval {
         let outside = confidence.half_outside();
-        if self.trials == 0 {
+        let Some(share) = self.share() else {
             return Interval::WHOLE;
-        }
+        };
         let above = |share: f64| self.upper_tail(share) < outside;
         // What is at most `hits`, of which the complement counts misses.
         let misses = Self {
@@ -69,9 +69,12 @@ impl Rate {
             trials: self.trials,
         };
         let below = |share: f64| misses.upper_tail(1.0 - share) >= outside;
+        let low = if self.hits == 0 { 0.0 } else { halved(above) };
+        let high = if misses.hits == 0 { 1.0 } else { halved(below) };
+        // The share lies between; of one below what halving tells apart only that is known.
         Interval {
-            low: if self.hits == 0 { 0.0 } else { halved(above) },
-            high: if misses.hits == 0 { 1.0 } else { halved(below) },
+            low: low.min(share),
+            high: high.max(share),
         }
     }
 
