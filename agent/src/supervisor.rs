@@ -186,7 +186,8 @@ impl Supervisor {
             .unwrap_or(now)
     }
 
-    /// Ends what serves and what runs beside it, so that the last windows are counted; the caller then drains events.
+    /// Ends what serves and what runs beside it, so that the last windows are counted; the caller
+    /// then drains events.
     pub fn end_serving(&mut self) {
         for handle in self.serving.values_mut().flatten() {
             handle.end();

@@ -5,9 +5,10 @@
 //! verbs `handle(input, …, now)`, `poll_output()` and `poll_timeout()`, which says why; after
 //! every call of `handle` a host drains `poll_output` before it does anything else.
 //!
-//! [`acceptance`] judges assignments, one [`updater`] per model and role brings a release from offered to
-//! committed, one [`fetcher`] asks for its pieces, [`stream`] numbers documents and waits for
-//! their acknowledgement, [`fold`] counts predictions, [`comparison`] those of a shadow beside what serves, [`trusted_time`] says what time it is.
+//! [`acceptance`] judges assignments, one [`updater`] per model and role brings a release from
+//! offered to committed, one [`fetcher`] asks for its pieces, [`stream`] numbers documents and waits
+//! for their acknowledgement, [`fold`] counts predictions, [`comparison`] those of a shadow beside
+//! what serves, [`trusted_time`] says what time it is.
 //! [`facts`] say whom a device believes; on a small node they come from [`key_sets`].
 
 #![no_std]

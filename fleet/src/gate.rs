@@ -8,6 +8,7 @@
 
 mod arm;
 mod budget;
+mod compared;
 mod comparison;
 mod counting;
 mod evidence;
@@ -25,7 +26,8 @@ mod verdict;
 mod wilson;
 
 pub use budget::{Alpha, Budget, BudgetError};
-pub use evidence::{DeviceCounts, Evidence, EvidenceError, ShadowCounts};
+pub use compared::{Compared, Pair};
+pub use evidence::{DeviceCounts, Evidence, EvidenceError};
 pub use gap::{Gap, GapError};
 pub use policy::{Gate, PolicyError, Tolerance};
 pub use ratio::{Ratio, RatioError};

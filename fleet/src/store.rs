@@ -13,7 +13,6 @@ use tokio::sync::{mpsc, oneshot};
 mod assignments;
 pub(crate) mod backup;
 mod column;
-mod compared;
 mod countable;
 mod devices;
 mod documents;
@@ -42,7 +41,6 @@ mod windows;
 mod writer;
 
 pub(crate) use assignments::StoredAssignment;
-pub(crate) use compared::Compared;
 pub(crate) use countable::{Classes, Compares, Countable};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;

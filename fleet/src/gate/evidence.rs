@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
 
+use super::compared::Compared;
+
 /// One arm: the ring itself, or the devices that run the version before in the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -44,26 +46,7 @@ pub struct DeviceCounts {
     /// Predictions by class.
     pub classes: BTreeMap<u32, u64>,
     /// How it compared, where it ran beside what serves.
-    pub shadow: ShadowCounts,
-}
-
-/// What a device counted of rows that a shadow answered as well as what serves.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ShadowCounts {
-    /// Rows that were answered while it ran.
-    pub served: u64,
-    /// Rows that it answered as well.
-    pub compared: u64,
-    /// Of those, the ones that were given a class.
-    pub classified: u64,
-    /// Of those, the ones to which it gave another class.
-    pub disagreed: u64,
-    /// Compared rows by how far their scores lie apart, by bucket.
-    pub differences: BTreeMap<u8, u64>,
-    /// Compared requests by its latency, by bucket.
-    pub latency: BTreeMap<u8, u64>,
-    /// The same requests by the latency of what serves.
-    pub serving_latency: BTreeMap<u8, u64>,
+    pub shadow: Compared,
 }
 
 /// Evidence of another bundle.
@@ -224,33 +207,8 @@ impl DeviceCounts {
     }
 }
 
-impl ShadowCounts {
-    /// Adds `other`; a count ends at its maximum.
-    pub fn add(&mut self, other: &Self) {
-        let Self {
-            served,
-            compared,
-            classified,
-            disagreed,
-            differences,
-            latency,
-            serving_latency,
-        } = self;
-        for (mine, theirs) in [
-            (served, other.served),
-            (compared, other.compared),
-            (classified, other.classified),
-            (disagreed, other.disagreed),
-        ] {
-            *mine = mine.saturating_add(theirs);
-        }
-        add_each(differences, &other.differences);
-        add_each(latency, &other.latency);
-        add_each(serving_latency, &other.serving_latency);
-    }
-}
-
-fn add_each<K: Ord + Copy>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
+/// Adds each count to that of the same key; a count ends at its maximum.
+pub(super) fn add_each<K: Ord + Copy>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
     for (key, count) in theirs {
         let known = mine.entry(*key).or_default();
         *known = known.saturating_add(*count);

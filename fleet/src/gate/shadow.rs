@@ -7,8 +7,9 @@ use muster_protocol::stats::LatencyFold;
 
 use super::arm::{Arm, Trials};
 use super::budget::Alpha;
+use super::compared::Compared;
 use super::counting::failures;
-use super::evidence::{DeviceCounts, Evidence, ShadowCounts};
+use super::evidence::{DeviceCounts, Evidence};
 use super::gap::Gap;
 use super::rate::against_limit;
 use super::ratio::Ratio;
@@ -20,10 +21,7 @@ const REQUESTS_MIN: u64 = 20;
 
 /// Rows to which it gives another class.
 pub(super) fn disagreement(canary: &Evidence, limit: Share, alpha: Alpha) -> Verdict {
-    let of = |shadow: &ShadowCounts| Trials {
-        hits: shadow.disagreed,
-        of: shadow.classified,
-    };
+    let of = |shadow: &Compared| shadow.classified();
     rows("disagreement", canary, of, limit, alpha)
 }
 
@@ -34,16 +32,7 @@ pub(super) fn score_difference(
     limit: Share,
     alpha: Alpha,
 ) -> Verdict {
-    let of = |shadow: &ShadowCounts| {
-        let (mut hits, mut all) = (0, 0);
-        for (bucket, count) in &shadow.differences {
-            all = u64::saturating_add(all, *count);
-            if *bucket >= over.bucket() {
-                hits = u64::saturating_add(hits, *count);
-            }
-        }
-        Trials { hits, of: all }
-    };
+    let of = |shadow: &Compared| shadow.scored(over.bucket());
     let what = format!("scores that differ by {over} or more");
     rows(&what, canary, of, limit, alpha)
 }
@@ -61,13 +50,12 @@ pub(super) fn slower(canary: &Evidence, ratio: Ratio, limit: Share, alpha: Alpha
 fn rows(
     what: &str,
     canary: &Evidence,
-    of: impl Fn(&ShadowCounts) -> Trials,
+    of: impl Fn(&Compared) -> (u64, u64),
     limit: Share,
     alpha: Alpha,
 ) -> Verdict {
-    let devices = canary.devices();
-    let arm = Arm::of(devices.map(|(_, counts)| of(&counts.shadow)));
-    match arm {
+    let devices = canary.devices().map(|(_, counts)| of(&counts.shadow));
+    match Arm::of(devices.map(|(of, hits)| Trials { hits, of })) {
         Some(arm) => against_limit(what, &arm, limit, alpha),
         None => Verdict::missing(format!(
             "{what}: fewer than two devices of the ring have compared any"
@@ -76,15 +64,11 @@ fn rows(
 }
 
 /// Of the shadow and of what serves, microseconds: the upper bounds of their buckets.
-pub(super) fn medians(shadow: &ShadowCounts) -> Option<(u32, u32)> {
-    let median = |counts: &std::collections::BTreeMap<u8, u64>| {
-        let mut fold = LatencyFold::default();
-        for (bucket, count) in counts {
-            fold.add(*bucket, u32::try_from(*count).unwrap_or(u32::MAX));
-        }
-        (fold.n() >= REQUESTS_MIN)
-            .then(|| fold.quantile_us(500))
-            .flatten()
+fn medians(shadow: &Compared) -> Option<(u32, u32)> {
+    let median = |latency: &LatencyFold| {
+        let enough = latency.n() >= REQUESTS_MIN;
+        enough.then(|| latency.quantile_us(500)).flatten()
     };
-    median(&shadow.latency).zip(median(&shadow.serving_latency))
+    let (shadow, serving) = shadow.latencies();
+    median(&shadow).zip(median(&serving))
 }

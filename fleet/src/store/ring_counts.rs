@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use muster_fleet::gate::Compared;
 use muster_fleet::planner::State;
 use muster_fleet::ring_evidence::Arm;
 use muster_protocol::digest::Digest;
@@ -13,7 +14,6 @@ use muster_protocol::message::{Role, Window};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
-use super::compared::Compared;
 use super::{Countable, StoreError, Tx};
 
 /// As the column has it.
@@ -268,7 +268,7 @@ impl RingCounts {
 }
 
 /// What was not counted takes no room.
-pub(super) fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64) {
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64) {
     if more > 0 {
         let count = counts.entry(key).or_default();
         *count = count.saturating_add(more);

@@ -1,5 +1,6 @@
 //! Windows as they were signed, and sums over them that each window adds to. Never a judgement.
 
+use muster_fleet::gate::Compared;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{BootId, DeviceId, Sequence, StreamId};
 use muster_protocol::message::{Shadow, Window};
@@ -75,12 +76,13 @@ pub(crate) struct ComparedRow {
 }
 
 impl ComparedRow {
-    fn of(shadow: &Shadow<'_>) -> Self {
+    fn of(window: &Window<'_>, shadow: &Shadow<'_>) -> Self {
+        let counts = Compared::of(window, shadow);
         Self {
             beside: shadow.beside.to_string(),
-            served: shadow.served,
-            compared: shadow.compared,
-            disagreed: shadow.disagreed(),
+            served: counts.served,
+            compared: counts.compared,
+            disagreed: counts.classified().1,
         }
     }
 }
@@ -98,7 +100,8 @@ impl Tx<'_> {
              ended_ms, unix, closed_windows, calls, errors, received_at, document, shadow)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
-        let shadow = window.shadow.as_ref().map(ComparedRow::of);
+        let shadow = window.shadow.as_ref();
+        let shadow = shadow.map(|shadow| ComparedRow::of(window, shadow));
         insert.execute(params![
             stored.device.as_str(),
             stored.stream.0,

@@ -169,7 +169,7 @@ pub enum Reason {
     /// Taken back by a newer assignment.
     #[n(22)]
     Superseded,
-    /// A role that this device does not know, or a shadow beside nothing.
+    /// A role in which this device runs nothing.
     #[n(23)]
     Role,
     /// No room for another model.

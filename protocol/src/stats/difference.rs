@@ -27,11 +27,6 @@ impl DifferenceFold {
     pub fn iter(&self) -> impl Iterator<Item = (u8, u32)> + '_ {
         (0..).zip(self.buckets).filter(|(_, count)| *count > 0)
     }
-
-    /// Starts the next window.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// The bucket of two scores: 0 for equal ones, 1 for differences below 2⁻²⁰, then one for each

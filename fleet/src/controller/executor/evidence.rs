@@ -2,13 +2,13 @@
 //!
 //! Never judges.
 
-use muster_fleet::gate::{DeviceCounts, ShadowCounts};
+use muster_fleet::gate::DeviceCounts;
 use muster_fleet::planner::{Inventory, Plan, RingEvidence};
 use muster_fleet::ring_evidence::{self, Counted};
 use muster_protocol::digest::Digest;
 
 use crate::controller::Error;
-use crate::store::{Compared, RingCounts, RingCountsRow, Tx};
+use crate::store::{RingCounts, RingCountsRow, Tx};
 
 /// What is known of each ring.
 pub(super) fn of_rings(
@@ -48,20 +48,7 @@ fn of_counts(counts: &RingCounts) -> DeviceCounts {
         latencies: counts.latencies,
         latency_misses: counts.latency_misses,
         classes: counts.classes.clone(),
-        shadow: of_compared(&counts.shadow),
+        shadow: counts.shadow.clone(),
         ..DeviceCounts::default()
-    }
-}
-
-fn of_compared(counts: &Compared) -> ShadowCounts {
-    let (classified, disagreed) = counts.classified();
-    ShadowCounts {
-        served: counts.served,
-        compared: counts.compared,
-        classified,
-        disagreed,
-        differences: counts.differences.clone(),
-        latency: counts.latency.clone(),
-        serving_latency: counts.serving_latency.clone(),
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Never judges: gates do.
 
+use muster_fleet::gate::Compared;
 use muster_fleet::planner::{Plan, Role};
-use muster_protocol::stats::{LatencyFold, difference};
+use muster_protocol::stats::difference;
 use serde::Serialize;
 
 use crate::controller::Error;
-use crate::store::{Compared, Tx};
+use crate::store::Tx;
 
 /// The shadows of one ring together.
 #[derive(Debug, Serialize)]
@@ -53,24 +54,17 @@ fn of_ring<'a>(ring: String, devices: impl Iterator<Item = &'a Compared>) -> Rin
         counts.add(device);
     }
     let (classified, disagreed) = counts.classified();
+    let (latency, serving_latency) = counts.latencies();
     RingShadow {
         ring,
         devices: compared,
         classified,
         disagreed,
-        latency_us: median_us(&counts.latency),
-        serving_latency_us: median_us(&counts.serving_latency),
+        latency_us: latency.quantile_us(500),
+        serving_latency_us: serving_latency.quantile_us(500),
         difference_of_one_percent: reached_by_one_percent(&counts),
         counts,
     }
-}
-
-fn median_us(buckets: &std::collections::BTreeMap<u8, u64>) -> Option<u32> {
-    let mut fold = LatencyFold::default();
-    for (bucket, count) in buckets {
-        fold.add(*bucket, u32::try_from(*count).unwrap_or(u32::MAX));
-    }
-    fold.quantile_us(500)
 }
 
 /// The lower end of the bucket; zero for the smallest differences.

@@ -28,16 +28,19 @@ fn counts() -> impl Strategy<Value = DeviceCounts> {
             latencies: a[9],
             latency_misses: b[1],
             classes,
-            shadow: ShadowCounts {
+            shadow: Compared {
                 served: b[2],
                 compared: b[3],
-                classified: b[4],
-                disagreed: b[5],
+                agreement: [(pair(0, 0), b[4]), (pair(0, 18), b[5])].into(),
                 differences: [(0, b[6]), (31, b[7])].into(),
                 latency: [(3, b[8]), (255, b[9])].into(),
                 serving_latency: [(3, b[9])].into(),
             },
         })
+}
+
+const fn pair(serving: u8, shadow: u8) -> Pair {
+    Pair { serving, shadow }
 }
 
 /// Devices, entries and counts, in some order.

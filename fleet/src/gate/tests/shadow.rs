@@ -2,6 +2,15 @@
 
 use super::*;
 
+const SAME: Pair = Pair {
+    serving: 1,
+    shadow: 1,
+};
+const OTHER: Pair = Pair {
+    serving: 1,
+    shadow: 0,
+};
+
 /// A device that has compared 10,000 rows, of which so many differ, and 100 requests that took the
 /// shadow so many times as long.
 fn compared(disagreed: u64, times: u32) -> DeviceCounts {
@@ -10,11 +19,10 @@ fn compared(disagreed: u64, times: u32) -> DeviceCounts {
         contacts: 3,
         installed: 1,
         ok: 10_000,
-        shadow: ShadowCounts {
+        shadow: Compared {
             served: 50_000,
             compared: 10_000,
-            classified: 10_000,
-            disagreed,
+            agreement: [(SAME, 10_000 - disagreed), (OTHER, disagreed)].into(),
             differences: [(0, 9000), (18, 1000 - disagreed), (22, disagreed)].into(),
             latency: [(bucket(1000 * times), 100)].into(),
             serving_latency: [(bucket(1000), 100)].into(),
@@ -104,10 +112,10 @@ fn devices_on_which_it_is_slower_are_counted() {
         limit: share(limit),
     };
     let few = DeviceCounts {
-        shadow: ShadowCounts {
+        shadow: Compared {
             latency: [(40, 19)].into(),
             serving_latency: [(10, 19)].into(),
-            ..ShadowCounts::default()
+            ..Compared::default()
         },
         ..compared(0, 1)
     };

@@ -1,6 +1,7 @@
 //! What two arms count of windows, over a store in memory: misses of one objective and classes
 //! that mean the same, and nothing else.
 
+use muster_fleet::gate::Pair;
 use muster_fleet::planner::{DeviceFacts, Inventory, Plan, Policy, Rollout, RolloutId};
 use muster_protocol::cbor::List;
 use muster_protocol::id::{ModelId, Rank, TargetClass, Version};
@@ -10,7 +11,6 @@ use muster_protocol::message::{
 };
 use muster_protocol::time::{Millis, UnixSeconds};
 
-use super::super::compared::{Compared, Pair};
 use super::super::{self as store, Classes, InMemory, RolloutToStore};
 use super::*;
 use muster_fleet::planner::Told;

@@ -99,23 +99,6 @@ impl Counted for DifferenceCount {
 }
 
 impl Shadow<'_> {
-    /// Compared rows that were given a class.
-    #[must_use]
-    pub fn classified(&self) -> u64 {
-        self.agreement
-            .iter()
-            .map(|cell| u64::from(cell.count))
-            .sum()
-    }
-
-    /// Of those, the ones to which the shadow gave another class.
-    #[must_use]
-    pub fn disagreed(&self) -> u64 {
-        let cells = self.agreement.iter();
-        let apart = cells.filter(|cell| cell.serving != cell.shadow);
-        apart.map(|cell| u64::from(cell.count)).sum()
-    }
-
     /// Writes the sum of both, without room for either: lists are walked side by side.
     pub(super) fn encode_sum<W: Write>(
         &self,
