@@ -14,6 +14,7 @@ pub mod run_length;
 pub mod two_sample;
 
 mod chart;
+pub(crate) mod exact;
 #[cfg(test)]
 mod extremes;
 mod interval;

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Chart {
     /// Taken off each value: half of the shift that is looked for (the reference value k).
+    #[serde(with = "crate::statistics::exact")]
     pub allowance: f64,
     /// The sum *above* which it alarms (the decision interval h).
+    #[serde(with = "crate::statistics::exact")]
     pub threshold: f64,
 }
 
@@ -17,6 +19,7 @@ pub struct Chart {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct OneSided {
     /// The sum.
+    #[serde(with = "crate::statistics::exact")]
     pub sum: f64,
 }
 
