@@ -17,3 +17,4 @@ pub mod selector;
 #[cfg(test)]
 mod skip;
 pub mod statistics;
+pub mod watch;

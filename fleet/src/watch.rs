@@ -1,0 +1,33 @@
+//! Charts that watch what a device counts, window after window, against its own normal.
+//!
+//! Pure: counts and a rule come in, alarms go out, and what was seen is a value that can be written down.
+//! Never knows time or a store, never opens an incident, and never learns again by itself.
+//!
+//! Values of a sensor depend on each other, and a p that takes them for independent is far too small.
+//! So windows are averaged into *looks* long enough to be nearly independent (`sizing`), what is
+//! normal is learnt from the device's own looks (`series`), and thresholds allow for how little that
+//! is (`threshold`). Decision record 0022; what it does is measured in docs/drift-curves.md.
+
+mod budget;
+mod cohort;
+mod feature;
+mod look;
+mod rate;
+mod series;
+mod signal;
+mod sizing;
+mod stuck;
+#[cfg(test)]
+mod tests;
+mod threshold;
+
+pub use budget::Budget;
+pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
+pub use feature::{
+    Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Watch, WatchingState,
+};
+pub use rate::RateWatched;
+pub use series::{Baseline, Excursion, Watched};
+pub use signal::{LOCATION_SHIFT, SHAPE_SHIFT, SPREAD_RATIO, Shape, Signal};
+pub use stuck::StuckWatched;
+pub use threshold::threshold;
