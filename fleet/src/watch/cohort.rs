@@ -14,6 +14,8 @@ use super::sizing::WORTH_MIN;
 
 /// The shift that is looked for, in the devices' own standard deviations.
 pub const COHORT_SHIFT: f64 = 0.05;
+/// The part of the budget that the chart gets: as with devices, a fifth is kept for what theory leaves out.
+const SPENT: f64 = 0.8;
 /// A standing beyond this counts as this: one broken device must not move all.
 const STANDING_MAX: f64 = 3.0;
 
@@ -96,7 +98,7 @@ impl CohortWatch {
             // Of nothing that varies a chart would alarm at once.
             deviation_min: 1e-3 * COHORT_SHIFT,
             worth: WORTH_MIN,
-            run_length: 2.0 * YEAR_S / look_s / rule.incidents_per_year,
+            run_length: YEAR_S / look_s / (0.5 * SPENT * rule.incidents_per_year),
         };
         self.chart = Some(Watched::new(Baseline::of(&self.learnt, wanted)));
     }

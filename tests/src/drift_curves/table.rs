@@ -81,7 +81,7 @@ pub fn quiet_lines() -> Vec<QuietLine> {
     let devices = [
         (
             "samples, windows of 60 s, 1 feature",
-            17,
+            34,
             60,
             1,
             Kind::Samples as fn(Setting) -> Kind,
@@ -93,7 +93,7 @@ pub fn quiet_lines() -> Vec<QuietLine> {
     let cohorts = cohorts(300).map(|(name, setting)| QuietLine {
         name,
         correlation: setting.correlation,
-        years: 100,
+        years: 200,
         kind: Kind::Cohort(setting),
     });
     devices.into_iter().flat_map(each).chain(cohorts).collect()
@@ -145,7 +145,8 @@ pub fn delay_lines() -> Vec<DelayLine> {
         name: format!("{name}: mean by 0.05 sd"),
         correlation: setting.correlation,
         shift: Some(0.05 / setting.variance().sqrt()),
-        charts: 2.0,
+        // Two sides, which have four fifths of the budget.
+        charts: 2.5,
         kind: Kind::Cohort(setting),
         drift: moved(0.05),
     });
