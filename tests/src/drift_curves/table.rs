@@ -32,6 +32,9 @@ pub struct DelayLine {
     drift: Drift,
 }
 
+/// How a sensor becomes a line.
+type Make = fn(Setting) -> Kind;
+
 /// How a line is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
@@ -64,27 +67,26 @@ pub struct DelayTally {
 /// The lines of false alarms that are published.
 #[must_use]
 pub fn quiet_lines() -> Vec<QuietLine> {
-    let each =
-        |(name, years, window_s, features, of): (&str, u64, u64, u32, fn(Setting) -> Kind)| {
-            let name = name.to_owned();
-            CORRELATIONS.map(|correlation| QuietLine {
-                name: name.clone(),
+    let each = |(name, years, window_s, features, of): (&str, u64, u64, u32, Make)| {
+        let name = name.to_owned();
+        CORRELATIONS.map(|correlation| QuietLine {
+            name: name.clone(),
+            correlation,
+            years,
+            kind: of(Setting {
                 correlation,
-                years,
-                kind: of(Setting {
-                    correlation,
-                    window_s,
-                    features,
-                }),
-            })
-        };
+                window_s,
+                features,
+            }),
+        })
+    };
     let devices = [
         (
             "samples, windows of 60 s, 1 feature",
             34,
             60,
             1,
-            Kind::Samples as fn(Setting) -> Kind,
+            Kind::Samples as Make,
         ),
         ("windows of 60 s, 1 feature", 170, 60, 1, Kind::Windows),
         ("windows of 300 s, 1 feature", 100, 300, 1, Kind::Windows),
