@@ -4,6 +4,7 @@
 //! and links nothing that has.
 
 pub mod compose;
+pub mod finding;
 pub mod gate;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]
