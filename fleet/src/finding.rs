@@ -34,7 +34,7 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// One device, and its peers did not.
-    Device(DeviceId),
+    Device(#[serde(with = "crate::text")] DeviceId),
     /// The devices of one label, and others did not.
     Cohort {
         /// The label.

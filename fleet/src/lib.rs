@@ -18,4 +18,5 @@ pub mod selector;
 #[cfg(test)]
 mod skip;
 pub mod statistics;
+mod text;
 pub mod watch;

@@ -30,7 +30,7 @@ mod state;
 mod tally;
 #[cfg(test)]
 mod tests;
-mod text;
+use crate::text;
 mod told;
 
 pub use because::Because;

@@ -10,12 +10,16 @@
 
 mod budget;
 mod cohort;
+mod counted;
+mod device;
 mod feature;
 mod look;
 mod rate;
 mod series;
+mod service;
 mod signal;
 mod sizing;
+mod slots;
 mod stuck;
 #[cfg(test)]
 mod tests;
@@ -23,11 +27,15 @@ mod threshold;
 
 pub use budget::Budget;
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
+pub use counted::Counted;
+pub use device::{DeviceRule, DeviceWatch, Moved, RECENT_MAX};
 pub use feature::{
     Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Watch, WatchingState,
 };
 pub use rate::RateWatched;
 pub use series::{Baseline, Excursion, Watched};
+pub use service::{ServiceMoved, ServiceWatch};
 pub use signal::{LOCATION_SHIFT, SHAPE_SHIFT, SPREAD_RATIO, Shape, Signal};
+pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;
 pub use threshold::threshold;

@@ -69,6 +69,11 @@ impl Rates {
         }
     }
 
+    /// Looks so far.
+    pub(super) const fn looks(&self) -> u64 {
+        self.looks
+    }
+
     /// The chart that alarms once in `run_length` looks at most. A sum of log-likelihood ratios keeps that
     /// exactly for independent looks (Lorden 1971).
     pub(super) fn watched(&self, run_length: f64) -> RateWatched {

@@ -1,0 +1,214 @@
+//! One model of one device: all charts of its features and of how it serves, and its last windows.
+//!
+//! Windows come in the order in which they were taken; the same windows in the same order give the
+//! same state and the same alarms, bit for bit. Never knows other devices.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::Budget;
+use super::counted::Counted;
+use super::feature::{Alarm, Rule, Watch};
+use super::service::ServiceWatch;
+use super::signal::Shape;
+
+/// Windows that are kept to place what moved.
+pub const RECENT_MAX: usize = 3;
+
+/// What all devices of a bundle are judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceRule {
+    /// Scores of the bins of each feature, in the order of the reference.
+    pub shapes: Vec<Shape>,
+    /// Bins of each feature: other windows are not looked at.
+    pub bins: Vec<usize>,
+    /// Incidents by chance that are allowed a feature.
+    pub budget: Budget,
+}
+
+/// A model on a device.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct DeviceWatch {
+    /// Each feature, once a window had them.
+    pub features: Vec<Watch>,
+    service: ServiceWatch,
+    /// Length of a window, seconds: that of the first.
+    window_s: Option<u32>,
+    /// The newest windows, the oldest first.
+    pub recent: VecDeque<Counted>,
+}
+
+/// Something that alarmed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moved {
+    /// A feature, by its place in the reference.
+    Feature(usize, Alarm),
+    /// More requests fail.
+    Errors,
+    /// More requests are late.
+    Latency,
+}
+
+impl DeviceWatch {
+    /// Takes one more window in; what alarms in it. Features of a window that does not have those
+    /// of the reference are left out.
+    pub fn take(&mut self, mut window: Counted, rule: &DeviceRule) -> Vec<Moved> {
+        if window.shape() != rule.bins {
+            window.features.clear();
+        }
+        let window_s = f64::from(*self.window_s.get_or_insert(window.window_s()));
+        let mut moved = self.features(&window, window_s, rule);
+        let service = self.service.take(&window, window_s, rule.budget);
+        moved.extend(service.errors.then_some(Moved::Errors));
+        moved.extend(service.misses.then_some(Moved::Latency));
+        self.recent.push_back(window);
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
+        moved
+    }
+
+    /// Length of a window, seconds; none before the first.
+    #[must_use]
+    pub const fn window_s(&self) -> Option<u32> {
+        self.window_s
+    }
+
+    /// How far the mean of each feature lies from its normal, as [`super::WatchingState::standing`]
+    /// says; none of what is not known yet.
+    #[must_use]
+    pub fn standings(&self, window: &Counted) -> Vec<Option<f64>> {
+        let each = self.features.iter().zip(&window.features);
+        let standing = each.map(|(watch, sum)| match watch {
+            Watch::Watching(state) => state.standing(sum),
+            Watch::Sizing(_) | Watch::Learning(_) => None,
+        });
+        standing.collect()
+    }
+
+    /// Windows of the longest look of any feature; none while nothing is known.
+    #[must_use]
+    pub fn windows_per_look(&self) -> Option<u32> {
+        let watching = self.features.iter().filter_map(|watch| match watch {
+            Watch::Watching(state) => Some(state.windows_per_look.ceil()),
+            Watch::Sizing(_) | Watch::Learning(_) => None,
+        });
+        let longest = watching.reduce(f64::max)?;
+        Some(longest.clamp(1.0, f64::from(u32::MAX)) as u32)
+    }
+
+    fn features(&mut self, window: &Counted, window_s: f64, rule: &DeviceRule) -> Vec<Moved> {
+        if window.features.is_empty() {
+            return Vec::new();
+        }
+        self.features.resize_with(rule.bins.len(), Watch::default);
+        let mut moved = Vec::new();
+        let each = self
+            .features
+            .iter_mut()
+            .zip(&window.features)
+            .zip(&rule.shapes);
+        for (feature, ((watch, sum), shape)) in each.enumerate() {
+            let rule = Rule {
+                shape: shape.clone(),
+                budget: rule.budget,
+                window_s,
+            };
+            let alarms = watch.take(sum, &rule);
+            moved.extend(
+                alarms
+                    .into_iter()
+                    .map(|alarm| Moved::Feature(feature, alarm)),
+            );
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use muster_protocol::stats::FeatureSum;
+    use muster_protocol::time::UnixSeconds;
+
+    use super::*;
+    use crate::random::Random;
+
+    fn unit(random: &mut Random) -> f64 {
+        (random.draw() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn rule() -> DeviceRule {
+        let features = NonZeroU32::new(2).expect("two");
+        DeviceRule {
+            shapes: vec![Shape::of(&[10; 16]), Shape::of(&[10; 16])],
+            bins: vec![16, 16],
+            budget: Budget::new(0.1, features).expect("a budget"),
+        }
+    }
+
+    /// 300 values whose mean lies `shift` standard deviations off, and varies as such do.
+    fn sum(random: &mut Random, shift: f64) -> FeatureSum {
+        let noise: f64 = (0..12).map(|_| unit(random)).sum::<f64>() - 6.0;
+        let mean = 256.0 * (shift + noise / 300_f64.sqrt());
+        FeatureSum {
+            bins: [18_u64, 19].into_iter().cycle().take(16).collect(),
+            sum: (296.0 * mean) as i64,
+            sum_of_squares: (296.0 * (mean * mean + 65_536.0)) as u64,
+            ..FeatureSum::default()
+        }
+    }
+
+    fn window(features: Vec<FeatureSum>) -> Counted {
+        Counted {
+            features,
+            closed_windows: 1,
+            span_ms: 300_000,
+            calls: 296,
+            errors: 0,
+            measured: 0,
+            misses: 0,
+            ended: UnixSeconds(7),
+        }
+    }
+
+    #[test]
+    fn the_feature_that_moves_is_named_and_the_same_windows_say_the_same_again() {
+        let run = || {
+            let (mut random, mut watch) = (Random(7), DeviceWatch::default());
+            let mut moved = Vec::new();
+            for at in 0..900 {
+                let shift = if at < 880 { 0.0 } else { 1.0 };
+                let sums = vec![sum(&mut random, 0.0), sum(&mut random, shift)];
+                moved.extend(watch.take(window(sums), &rule()));
+                // Written down and read again between two windows.
+                let bytes = postcard::to_stdvec(&watch).expect("written");
+                watch = postcard::from_bytes(&bytes).expect("read");
+            }
+            assert_eq!(watch.recent.len(), RECENT_MAX);
+            (moved, watch)
+        };
+        let (moved, watch) = run();
+        let of_second = |moved: &Moved| matches!(moved, Moved::Feature(1, Alarm::Moved(_, _)));
+        assert!(
+            !moved.is_empty() && moved.iter().all(of_second),
+            "{moved:?}"
+        );
+        assert_eq!((moved, watch), run());
+    }
+
+    #[test]
+    fn a_window_of_other_features_is_left_out() {
+        let mut watch = DeviceWatch::default();
+        assert!(
+            watch
+                .take(window(vec![FeatureSum::default()]), &rule())
+                .is_empty()
+        );
+        assert!(watch.features.is_empty());
+        assert_eq!(watch.recent.len(), 1);
+    }
+}
