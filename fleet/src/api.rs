@@ -18,6 +18,7 @@ use crate::home::{self, Home};
 
 mod blobs;
 mod devices;
+mod drift;
 mod enrolment;
 mod error;
 mod evidence;
@@ -119,7 +120,12 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/receipts", get(telemetry::receipts))
         .route("/api/v1/receipts/signed", get(evidence::signed_receipts))
         .route("/api/v1/enrolments", get(evidence::enrolments))
-        .route("/api/v1/drift", get(telemetry::drift))
+        .route("/api/v1/drift", get(drift::measured))
+        .route("/api/v1/drift/charts", get(drift::charts))
+        .route("/api/v1/drift/alarms", get(drift::alarms))
+        .route("/api/v1/drift/placings", get(drift::placings))
+        .route("/api/v1/drift/recomputations", post(drift::recompute))
+        .route("/api/v1/drift/rebaselines", post(drift::rebaseline))
         .route("/api/v1/incidents", get(telemetry::incidents))
         .route("/api/v1/restores", get(telemetry::restores))
         .route("/api/v1/metadata/{*role}", get(metadata::get))

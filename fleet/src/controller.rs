@@ -45,6 +45,7 @@ mod stick;
 #[cfg(test)]
 mod tests;
 mod views;
+mod watching;
 
 pub(crate) use crate::publish::Publication;
 pub(crate) use error::Error;

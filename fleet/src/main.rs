@@ -48,6 +48,7 @@ mod skip;
 mod standing;
 mod stick;
 mod store;
+mod watching;
 
 use std::process::ExitCode;
 

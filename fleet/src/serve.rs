@@ -66,6 +66,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
         tokio::spawn(brokers::publish_all(started.clone(), outgoing)),
         tokio::spawn(keep_fresh(Arc::clone(&controller))),
         tokio::spawn(keep_rolling(Arc::clone(&controller))),
+        tokio::spawn(keep_watching(Arc::clone(&controller))),
         tokio::spawn(forget(Arc::clone(&controller), config.retention)),
         tokio::spawn(brokers::record_presences(
             Arc::clone(&controller),
@@ -141,6 +142,16 @@ async fn keep_rolling(controller: Arc<Controller>) {
     loop {
         rounds.tick().await;
         controller.tick_rollouts().await;
+    }
+}
+
+/// Windows are looked at as they come.
+async fn keep_watching(controller: Arc<Controller>) {
+    let mut rounds = tokio::time::interval(TICK_EVERY);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        controller.watch_windows().await;
     }
 }
 

@@ -37,6 +37,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod told;
+mod watch_log;
+mod watches;
 mod windows;
 mod writer;
 
@@ -62,6 +64,8 @@ pub(crate) use rollouts::{RolloutRow, RolloutToStore};
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::{DeviceSummary, ModelSummary};
 pub(crate) use told::FactRow;
+pub(crate) use watch_log::{AlarmRow, KeptFinding, NewEvent, PlacingRow};
+pub(crate) use watches::{Kept, Position, TakenWindow};
 pub(crate) use windows::{WindowRow, WindowToStore};
 
 /// Jobs that may wait for the writer: beyond it, callers wait.

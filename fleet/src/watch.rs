@@ -12,6 +12,7 @@ mod budget;
 mod cohort;
 mod counted;
 mod device;
+mod event;
 mod feature;
 mod look;
 mod rate;
@@ -24,13 +25,16 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod watches;
+mod words;
 
-pub use budget::Budget;
+pub use budget::{BadIncidents, Budget, IncidentsPerYear};
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
 pub use counted::Counted;
 pub use device::{DeviceRule, DeviceWatch, Moved, RECENT_MAX};
+pub use event::WatchEvent;
 pub use feature::{
-    Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Watch, WatchingState,
+    Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Stage, Watch, WatchingState,
 };
 pub use rate::RateWatched;
 pub use series::{Baseline, Excursion, Watched};
@@ -39,3 +43,4 @@ pub use signal::{LOCATION_SHIFT, SHAPE_SHIFT, SPREAD_RATIO, Shape, Signal};
 pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;
 pub use threshold::threshold;
+pub use watches::{Alarmed, Cohort, Expected, Labels, Seen, Subject, WatchRule, Watches, What};

@@ -10,7 +10,7 @@ mod table;
 
 use std::num::NonZeroU32;
 
-use muster_fleet::watch::{Alarm, Budget, Rule, Shape, Watch};
+use muster_fleet::watch::{Alarm, Budget, IncidentsPerYear, Rule, Shape, Watch};
 
 use process::{REFERENCE, Samples, Windows};
 
@@ -22,7 +22,7 @@ pub use table::{DelayLine, DelayTally, QuietLine, QuietTally, delay_lines, quiet
 /// Correlations of neighbouring samples for which curves are published.
 pub const CORRELATIONS: [f64; 6] = [0.0, 0.3, 0.5, 0.7, 0.9, 0.95];
 /// Incidents by chance of a device in a year.
-pub const BUDGET: f64 = 0.1;
+pub const BUDGET: IncidentsPerYear = IncidentsPerYear::TENTH;
 /// Windows after which a drift that is not seen counts as not seen.
 const WINDOWS_MAX: u64 = 100_000;
 
@@ -69,7 +69,7 @@ impl Setting {
         let features = NonZeroU32::new(self.features).unwrap_or(NonZeroU32::MIN);
         Rule {
             shape: Shape::of(&REFERENCE),
-            budget: Budget::new(BUDGET, features).expect("invariant: it is above zero"),
+            budget: Budget::new(BUDGET, features),
             window_s: self.window_s as f64,
         }
     }

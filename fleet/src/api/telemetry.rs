@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::error::Answer;
 use super::parse::{self, Filter};
 use crate::controller::Controller;
-use crate::drift::{DriftQuery, Histograms, SINCE_S_DEFAULT, SINCE_S_MAX};
 use crate::store::{ListFilter, Page};
 
 /// That this listener answers.
@@ -43,32 +42,6 @@ pub(super) async fn receipts(
 ) -> Answer<Json<Value>> {
     let (wanted, page) = wanted(&filter)?;
     parse::json(&controller.receipts(wanted, page).await?)
-}
-
-/// What features lie from their reference: all devices together, then each.
-pub(super) async fn drift(
-    State(controller): State<Arc<Controller>>,
-    filter: Filter,
-) -> Answer<Json<Value>> {
-    let page = filter.page(&["model", "version", "device", "since_s", "histograms"])?;
-    let model = filter.get("model")?;
-    let since_s = filter.get("since_s")?.unwrap_or(SINCE_S_DEFAULT);
-    if !(1..=SINCE_S_MAX).contains(&since_s) {
-        let why = format!("since_s: expected 1 to {SINCE_S_MAX} seconds");
-        return Err(parse::bad(why));
-    }
-    let histograms = match filter.get("histograms")? {
-        Some(true) => Histograms::With,
-        Some(false) | None => Histograms::Without,
-    };
-    let query = DriftQuery {
-        model: model.ok_or_else(|| parse::bad("model: name one, as ?model=MODEL"))?,
-        version: filter.get("version")?,
-        device: filter.get("device")?,
-        since_s,
-        histograms,
-    };
-    parse::json(&controller.drift(query, page).await?)
 }
 
 /// Incidents, the newest last.

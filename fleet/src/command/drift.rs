@@ -1,8 +1,10 @@
-//! `muster drift`: how far what devices count lies from the reference. Measures, never a verdict.
+//! `muster drift`: how far what devices count lies from the reference, and what watches it.
+//!
+//! The numbers are measures, never a verdict: charts judge, in `muster serve`.
 
 use std::cmp::Ordering;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 use muster_protocol::id::{DeviceId, ModelId, Version};
 use serde_json::Value;
 
@@ -12,9 +14,34 @@ use crate::cli::Context;
 use crate::error::OperatorError;
 use crate::output::{Output, Table, note};
 
+mod watch;
+
+/// What is measured, or what is asked of the watch over windows.
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    measure: Option<Measure>,
+}
+
+/// What is asked of the watch over windows.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What is known of each feature: whether its normal is still learnt, or charts run.
+    Charts(watch::Charts),
+    /// What alarmed.
+    Alarms(watch::Alarms),
+    /// Compute every alarm again from the windows that are stored, and compare.
+    Recompute,
+    /// Learn anew what is normal, after a change that was meant.
+    Rebaseline(watch::Rebaseline),
+}
+
 /// What is looked at.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct Args {
+struct Measure {
     /// The model.
     #[arg(long)]
     model: ModelId,
@@ -31,6 +58,18 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
+    match (args.command, args.measure) {
+        (Some(Command::Charts(args)), _) => watch::charts(args, context).await,
+        (Some(Command::Alarms(args)), _) => watch::alarms(args, context).await,
+        (Some(Command::Recompute), _) => watch::recompute(context).await,
+        (Some(Command::Rebaseline(args)), _) => watch::rebaseline(args, context).await,
+        (None, Some(measure)) => measured(measure, context).await,
+        // The parser asks for the model.
+        (None, None) => Ok(()),
+    }
+}
+
+async fn measured(args: Measure, context: &Context) -> Result<(), OperatorError> {
     let filters = [
         ("model", Some(args.model.to_string())),
         ("version", args.version.map(|version| version.to_string())),

@@ -13,6 +13,7 @@ use crate::store::{
     DeviceRow, DeviceSummary, EnrolmentRow, Incident, ListFilter, Page, Paged, ReceiptRow,
     RestoreRow, SignedReceipt, Tx, WindowRow,
 };
+use crate::watching;
 
 impl Controller {
     /// Removes what is older than it is kept, a little at a time.
@@ -23,7 +24,13 @@ impl Controller {
         let now = clock::now();
         let mut gone = 0;
         loop {
-            let work = move |tx: &Tx<'_>| Ok::<_, Error>(tx.forget(&retention, now)?);
+            let sources = self.sources();
+            let work = move |tx: &Tx<'_>| {
+                if let Some(window) = tx.oldest_windows(&retention, now)? {
+                    watching::rebase(tx, &sources, window)?;
+                }
+                Ok::<_, Error>(tx.forget(&retention, now)?)
+            };
             match self.store.write(work).await? {
                 0 => return Ok(gone),
                 rows => gone += rows,

@@ -68,6 +68,12 @@ impl References {
         Some(read)
     }
 
+    /// Knows one already.
+    #[cfg(test)]
+    pub(crate) fn with(bundle: Digest, reference: BundleReference) -> Self {
+        Self(Mutex::new(BTreeMap::from([(bundle, Arc::new(reference))])))
+    }
+
     fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Arc<BundleReference>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

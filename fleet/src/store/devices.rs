@@ -150,6 +150,19 @@ impl Tx<'_> {
         Ok(self.0.execute(sql, params![device.as_str(), labels])? == 1)
     }
 
+    /// The labels of a device; none of one that is not there.
+    pub(crate) fn device_labels(
+        &self,
+        device: &DeviceId,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT labels FROM devices WHERE device = ?")?;
+        let row = |row: &Row<'_>| column::from_json(row, 0);
+        let found = statement.query_row([device.as_str()], row).optional()?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Every device with its labels, by name.
     pub(crate) fn inventory(&self) -> Result<Vec<Labelled>, StoreError> {
         let mut statement = self

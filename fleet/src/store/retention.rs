@@ -27,8 +27,12 @@ impl Tx<'_> {
         let tables = [
             by_row(
                 retention.windows_days,
+                // The newest stays, so that numbers only grow, and what the watch would need to compute
+                // everything again.
                 "DELETE FROM windows WHERE received_at < ?1 AND window IN
-                 (SELECT window FROM windows ORDER BY window LIMIT ?2)",
+                 (SELECT window FROM windows ORDER BY window LIMIT ?2)
+                 AND window <= (SELECT window FROM watching WHERE kept = 1)
+                 AND window < (SELECT max(window) FROM windows)",
             )?,
             by_row(
                 retention.receipts_days,
@@ -49,6 +53,23 @@ impl Tx<'_> {
             self.forget_hours(retention.feature_hours_days, now)?,
         ];
         Ok(tables.iter().sum())
+    }
+
+    /// The newest of the windows that the next [`Tx::forget`] removes, if it may.
+    pub(crate) fn oldest_windows(
+        &self,
+        retention: &Retention,
+        now: UnixSeconds,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some(oldest) = oldest_s(retention.windows_days, now) else {
+            return Ok(None);
+        };
+        let sql = "SELECT max(window) FROM (SELECT window, received_at FROM windows
+                   ORDER BY window LIMIT ?2) WHERE received_at < ?1";
+        let row = |row: &rusqlite::Row<'_>| row.get(0);
+        Ok(self
+            .0
+            .query_row(sql, params![bits(oldest), ROWS_MAX], row)?)
     }
 
     fn forget_by(&self, days: Days, sql: &str, now: UnixSeconds) -> Result<usize, StoreError> {
@@ -80,7 +101,7 @@ fn oldest_s(days: Days, now: UnixSeconds) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Store;
+    use super::super::{Kept, Position, Store};
     use super::*;
 
     #[tokio::test]
@@ -105,12 +126,28 @@ mod tests {
             Ok(())
         };
         store.write(fill).await.expect("filled");
+        let unwatched = move |tx: &Tx<'_>| tx.forget(&Retention::default(), now);
+        assert_eq!(
+            store.write(unwatched).await.expect("removed"),
+            2,
+            "of the quarantine"
+        );
+        let watched = move |tx: &Tx<'_>| -> Result<Option<i64>, StoreError> {
+            let base = Position {
+                window: 3,
+                ..Position::default()
+            };
+            tx.set_watching(Kept::Base, &base)?;
+            tx.oldest_windows(&Retention::default(), now)
+        };
+        assert_eq!(store.write(watched).await.expect("asked"), Some(4));
         let forget = move |tx: &Tx<'_>| -> Result<usize, StoreError> {
             tx.forget(&Retention::default(), now)
         };
         let gone = store.write(forget).await;
-        // The windows of the test lie as they came: the youngest first hides none of the others.
-        assert_eq!(gone.expect("removed"), 4);
+        // The windows of the test lie as they came: the youngest first hides none of the others. The
+        // fourth is too old as well, and stays: the watch may need it.
+        assert_eq!(gone.expect("removed"), 1);
         assert_eq!(store.write(forget).await.expect("removed"), 0);
         let left = store.read(|tx| -> Result<(i64, i64), StoreError> {
             let count = |sql: &str| tx.0.query_row(sql, [], |row| row.get(0));
@@ -119,7 +156,7 @@ mod tests {
                 count("SELECT count(*) FROM quarantine")?,
             ))
         });
-        assert_eq!(left.await.expect("counted"), (2, 2));
+        assert_eq!(left.await.expect("counted"), (3, 2));
     }
 
     #[test]

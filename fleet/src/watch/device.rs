@@ -134,6 +134,7 @@ mod tests {
     use muster_protocol::stats::FeatureSum;
     use muster_protocol::time::UnixSeconds;
 
+    use super::super::budget::IncidentsPerYear;
     use super::*;
     use crate::random::Random;
 
@@ -146,7 +147,7 @@ mod tests {
         DeviceRule {
             shapes: vec![Shape::of(&[10; 16]), Shape::of(&[10; 16])],
             bins: vec![16, 16],
-            budget: Budget::new(0.1, features).expect("a budget"),
+            budget: Budget::new(IncidentsPerYear::TENTH, features),
         }
     }
 

@@ -132,6 +132,43 @@ impl Watch {
     }
 }
 
+/// How far a feature has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Stage {
+    /// How long a look has to be is not known yet.
+    Sizing,
+    /// What is normal is not known yet.
+    Learning {
+        /// Looks so far.
+        looks: u32,
+        /// Looks that it takes, and a day at least.
+        looks_min: u32,
+    },
+    /// Charts run.
+    Watching {
+        /// Looks that they were made from.
+        looks: u32,
+    },
+}
+
+impl Watch {
+    /// How far it has come.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Sizing(_) => Stage::Sizing,
+            Self::Learning(state) => Stage::Learning {
+                looks: state.looks(),
+                looks_min: LOOKS_MIN,
+            },
+            Self::Watching(state) => Stage::Watching {
+                looks: state.signals[0].baseline.looks,
+            },
+        }
+    }
+}
+
 impl SizingState {
     fn take(&mut self, window: &FeatureSum) -> Option<Length> {
         let moments = Moments::of(window);

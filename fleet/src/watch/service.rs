@@ -86,6 +86,7 @@ mod tests {
 
     use muster_protocol::time::UnixSeconds;
 
+    use super::super::budget::IncidentsPerYear;
     use super::*;
 
     fn window(calls: u64, errors: u64, misses: u64) -> Counted {
@@ -103,7 +104,7 @@ mod tests {
 
     /// Windows until each of both alarms, after a calibration without either.
     fn check(errors: u64, misses: u64, expect: [bool; 2]) {
-        let budget = Budget::new(0.1, NonZeroU32::MIN).expect("a budget");
+        let budget = Budget::new(IncidentsPerYear::TENTH, NonZeroU32::MIN);
         let mut watch = ServiceWatch::default();
         for _ in 0..600 {
             let moved = watch.take(&window(300, 0, 0), 300.0, budget);

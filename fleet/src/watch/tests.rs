@@ -17,7 +17,7 @@ const EDGES: [f64; 5] = [-3.0, -0.67, 0.0, 0.67, 3.0];
 fn rule() -> Rule {
     Rule {
         shape: Shape::of(&REFERENCE),
-        budget: Budget::new(0.1, NonZeroU32::MIN).expect("a budget"),
+        budget: Budget::new(IncidentsPerYear::TENTH, NonZeroU32::MIN),
         window_s: 300.0,
     }
 }

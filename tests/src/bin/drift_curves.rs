@@ -120,7 +120,7 @@ fn print_delays(tallies: &[(DelayLine, DelayTally)]) {
     println!("|---|---:|---:|---:|---:|---:|");
     for (line, tally) in tallies {
         let best = line.shift.map(|shift| {
-            let run_length_s = line.charts * YEAR_S / BUDGET;
+            let run_length_s = line.charts * YEAR_S / BUDGET.get();
             bound(line.correlation, shift, run_length_s)
         });
         println!(
@@ -177,14 +177,15 @@ fn row(name: &str, correlation: &str, tally: &QuietTally) -> String {
 fn judge(tallies: &[(QuietLine, QuietTally)]) -> ExitCode {
     let broken: Vec<String> = tallies
         .iter()
-        .filter(|(_, tally)| tally.bounds().0 > BUDGET)
+        .filter(|(_, tally)| tally.bounds().0 > BUDGET.get())
         .map(|(line, _)| format!("{}, ρ {}", line.name, line.correlation))
         .collect();
     if broken.is_empty() {
         return ExitCode::SUCCESS;
     }
     eprintln!(
-        "more false alarms than {BUDGET} a year: {}",
+        "more false alarms than {} a year: {}",
+        BUDGET.get(),
         broken.join("; ")
     );
     ExitCode::FAILURE

@@ -86,7 +86,7 @@ impl CohortSetting {
         let inefficiency = (1.0 + self.correlation) / (1.0 - self.correlation);
         let windows = (32.0 * inefficiency / self.window_s as f64).ceil();
         CohortRule {
-            incidents_per_year: BUDGET,
+            incidents_per_year: BUDGET.get(),
             window_s: self.window_s as f64,
             windows_per_look: windows.max(1.0) as u32,
         }

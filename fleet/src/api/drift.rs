@@ -1,0 +1,117 @@
+//! Drift over HTTP: how far features lie from their reference, what watches them, what alarmed.
+//!
+//! Translates and calls the controller; judges nothing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use muster_protocol::id::{DeviceId, ModelId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::error::Answer;
+use super::parse::{self, Filter, JsonBody};
+use crate::controller::Controller;
+use crate::drift::{DriftQuery, Histograms, SINCE_S_DEFAULT, SINCE_S_MAX};
+
+/// Longest reason and name of an operator, bytes.
+const TEXT_BYTES_MAX: usize = 1000;
+
+/// An order to learn anew.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rebaseline {
+    model: String,
+    #[serde(default)]
+    device: Option<String>,
+    operator: String,
+    reason: String,
+}
+
+/// What features lie from their reference: all devices together, then each.
+pub(super) async fn measured(
+    State(controller): State<Arc<Controller>>,
+    filter: Filter,
+) -> Answer<Json<Value>> {
+    let page = filter.page(&["model", "version", "device", "since_s", "histograms"])?;
+    let model = filter.get("model")?;
+    let since_s = filter.get("since_s")?.unwrap_or(SINCE_S_DEFAULT);
+    if !(1..=SINCE_S_MAX).contains(&since_s) {
+        let why = format!("since_s: expected 1 to {SINCE_S_MAX} seconds");
+        return Err(parse::bad(why));
+    }
+    let histograms = match filter.get("histograms")? {
+        Some(true) => Histograms::With,
+        Some(false) | None => Histograms::Without,
+    };
+    let query = DriftQuery {
+        model: model.ok_or_else(|| parse::bad("model: name one, as ?model=MODEL"))?,
+        version: filter.get("version")?,
+        device: filter.get("device")?,
+        since_s,
+        histograms,
+    };
+    parse::json(&controller.drift(query, page).await?)
+}
+
+/// How far the charts of a model have come.
+pub(super) async fn charts(
+    State(controller): State<Arc<Controller>>,
+    filter: Filter,
+) -> Answer<Json<Value>> {
+    let page = filter.page(&["model", "device"])?;
+    let model: Option<ModelId> = filter.get("model")?;
+    let model = model.ok_or_else(|| parse::bad("model: name one, as ?model=MODEL"))?;
+    parse::json(
+        &controller
+            .charts(model, filter.get("device")?, page)
+            .await?,
+    )
+}
+
+/// What alarmed, the newest last.
+pub(super) async fn alarms(
+    State(controller): State<Arc<Controller>>,
+    filter: Filter,
+) -> Answer<Json<Value>> {
+    let page = filter.page(&["model"])?;
+    parse::json(&controller.alarms(filter.get("model")?, page).await?)
+}
+
+/// What that was found to be, the newest last.
+pub(super) async fn placings(
+    State(controller): State<Arc<Controller>>,
+    filter: Filter,
+) -> Answer<Json<Value>> {
+    let page = filter.page(&["model"])?;
+    parse::json(&controller.placings(filter.get("model")?, page).await?)
+}
+
+/// Everything once more.
+pub(super) async fn recompute(State(controller): State<Arc<Controller>>) -> Answer<Json<Value>> {
+    parse::json(&controller.recompute_drift().await?)
+}
+
+/// What is normal is learnt anew.
+pub(super) async fn rebaseline(
+    State(controller): State<Arc<Controller>>,
+    JsonBody(order): JsonBody<Rebaseline>,
+) -> Answer<Json<Value>> {
+    let model: ModelId = parse::value("model", &order.model)?;
+    let device: Option<DeviceId> = match &order.device {
+        Some(device) => Some(parse::value("device", device)?),
+        None => None,
+    };
+    for (name, text) in [("operator", &order.operator), ("reason", &order.reason)] {
+        if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX {
+            return Err(parse::bad(format!(
+                "{name}: give 1 to {TEXT_BYTES_MAX} bytes"
+            )));
+        }
+    }
+    controller
+        .rebaseline(model, device, order.operator, order.reason)
+        .await?;
+    Ok(Json(json!({})))
+}

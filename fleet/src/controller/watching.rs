@@ -1,0 +1,282 @@
+//! The watch over windows, as the controller runs it: a round every few seconds, everything again
+//! when somebody asks, and what is normal learnt anew on an order.
+
+use std::sync::Arc;
+
+use muster_fleet::watch::{Stage, Subject, WatchEvent, WatchRule, What};
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{DeviceId, ModelId};
+use serde::Serialize;
+
+use super::{Controller, Error};
+use crate::clock;
+use crate::store::{AlarmRow, Kept, Page, Paged, PlacingRow, StoreError, Tx};
+use crate::watching::{Replayed, Round, Sources, replay};
+
+/// Rounds after one another, while there are windows: others wait for the store as well.
+const ROUNDS_MAX: usize = 64;
+
+/// An alarm with names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct AlarmView {
+    /// Its number.
+    pub(crate) alarm: i64,
+    /// When the window that completed it came, unix seconds.
+    pub(crate) happened_at: u64,
+    /// The number of that window.
+    pub(crate) window: i64,
+    /// The model.
+    pub(crate) model: String,
+    /// The bundle that served.
+    pub(crate) bundle: String,
+    /// The device; none of a cohort.
+    pub(crate) device: Option<String>,
+    /// The feature, where it is one.
+    pub(crate) feature: Option<String>,
+    /// What of it alarmed.
+    pub(crate) signal: &'static str,
+    /// A sentence.
+    pub(crate) because: String,
+    /// All of it.
+    pub(crate) what: What,
+}
+
+/// How far the charts of one feature have come.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ChartView {
+    /// The device.
+    pub(crate) device: String,
+    /// The bundle.
+    pub(crate) bundle: String,
+    /// Its version, when it was released here.
+    pub(crate) version: Option<String>,
+    /// The feature.
+    pub(crate) feature: String,
+    /// How far.
+    #[serde(flatten)]
+    pub(crate) stage: Stage,
+}
+
+impl AlarmView {
+    fn of(row: AlarmRow, sources: &Sources) -> Self {
+        let reference = sources.references.get(&sources.blobs, row.bundle);
+        let named = |at: usize| Some(reference.as_ref()?.features.get(at)?.name.clone());
+        let feature = row.what.feature().map(|at| {
+            // Whose reference is gone still has its place.
+            named(at).unwrap_or_else(|| format!("feature {at}"))
+        });
+        Self {
+            alarm: row.alarm,
+            happened_at: row.at,
+            window: row.window,
+            model: row.model,
+            bundle: row.bundle.to_string(),
+            device: row.device,
+            signal: row.what.signal(),
+            because: row.what.because(feature.as_deref().unwrap_or_default()),
+            feature,
+            what: row.what,
+        }
+    }
+}
+
+/// The bundles of a model that are watched; what is asked of a device must be one.
+fn watched(tx: &Tx<'_>, model: &ModelId, device: Option<&DeviceId>) -> Result<Vec<Digest>, Error> {
+    if let Some(device) = device
+        && tx.device(device)?.is_none()
+    {
+        let what = format!("the device {device}");
+        return Err(Error::NotFound { what });
+    }
+    let bundles = tx.watched_bundles(model)?;
+    if bundles.is_empty() {
+        let what = format!("a window of the model {model}");
+        return Err(Error::NotFound { what });
+    }
+    Ok(bundles)
+}
+
+fn charts_of(
+    tx: &Tx<'_>,
+    sources: &Sources,
+    subject: &Subject,
+    device: &str,
+) -> Result<Vec<ChartView>, Error> {
+    let Ok(id) = DeviceId::parse(device) else {
+        return Ok(Vec::new());
+    };
+    let Some(watch) = tx.device_watch(Kept::Now, subject, &id)? else {
+        return Ok(Vec::new());
+    };
+    let releases = tx.releases(Some(&subject.model))?;
+    let release = releases
+        .iter()
+        .find(|release| release.bundle == subject.bundle.to_string());
+    let reference = sources.references.get(&sources.blobs, subject.bundle);
+    let features = reference.iter().flat_map(|reference| &reference.features);
+    let views = watch.features.iter().zip(features);
+    let views = views.map(|(watch, feature)| ChartView {
+        device: device.to_owned(),
+        bundle: subject.bundle.to_string(),
+        version: release.map(|release| release.version.clone()),
+        feature: feature.name.clone(),
+        stage: watch.stage(),
+    });
+    Ok(views.collect())
+}
+
+impl Controller {
+    /// Looks at all windows that came since the last time.
+    pub(crate) async fn watch_windows(&self) {
+        for _ in 0..ROUNDS_MAX {
+            match self.watch_round().await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!("failed to watch windows: because {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One round; how many windows were in it.
+    async fn watch_round(&self) -> Result<usize, Error> {
+        let (sources, rule) = (self.sources(), self.watch_rule());
+        let compute = move |tx: &Tx<'_>| Round::compute(tx, &sources, &rule);
+        let round = self.store.survey(compute).await?;
+        let (windows, now) = (round.windows, clock::now());
+        let keep = move |tx: &Tx<'_>| round.keep(tx, now);
+        let told = self.store.write(keep).await?;
+        for finding in told.iter().flatten() {
+            tracing::warn!(
+                model = %finding.model,
+                "something moved: because {}",
+                finding.because
+            );
+        }
+        Ok(if told.is_some() {
+            windows
+        } else {
+            windows.max(1)
+        })
+    }
+
+    /// Computes everything again from the windows that are there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn recompute_drift(&self) -> Result<Replayed, Error> {
+        let sources = self.sources();
+        let again = move |tx: &Tx<'_>| replay(tx, &sources, |_| ());
+        self.store.survey(again).await.map_err(StoreError::into)
+    }
+
+    /// Learns anew what is normal for a model, on one device or on all.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a device that is not enrolled, or a model that is not watched.
+    pub(crate) async fn rebaseline(
+        &self,
+        model: ModelId,
+        device: Option<DeviceId>,
+        operator: String,
+        reason: String,
+    ) -> Result<(), Error> {
+        let now = clock::now();
+        let order = move |tx: &Tx<'_>| {
+            watched(tx, &model, device.as_ref())?;
+            let event = WatchEvent::Rebaseline {
+                model,
+                device,
+                operator,
+                reason,
+            };
+            let after = tx.watching(Kept::Now)?.window;
+            tx.add_watch_event(after, &event, now)?;
+            Ok(())
+        };
+        self.store.write(order).await
+    }
+
+    /// What alarmed, with names.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn alarms(
+        &self,
+        model: Option<ModelId>,
+        page: Page,
+    ) -> Result<Paged<AlarmView>, Error> {
+        let sources = self.sources();
+        let work = move |tx: &Tx<'_>| {
+            let Paged { items, next } = tx.alarms(model.as_ref(), &page)?;
+            let items = items.into_iter().map(|row| AlarmView::of(row, &sources));
+            let items = items.collect();
+            Ok(Paged { items, next })
+        };
+        self.store.survey(work).await
+    }
+
+    /// What that was found to be.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn placings(
+        &self,
+        model: Option<ModelId>,
+        page: Page,
+    ) -> Result<Paged<PlacingRow>, Error> {
+        let work = move |tx: &Tx<'_>| Ok(tx.placings(model.as_ref(), &page)?);
+        self.store.read(work).await
+    }
+
+    /// How far the charts of a model have come, of the devices of a page.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a device that is not enrolled, or a model that is not watched.
+    pub(crate) async fn charts(
+        &self,
+        model: ModelId,
+        device: Option<DeviceId>,
+        page: Page,
+    ) -> Result<Paged<ChartView>, Error> {
+        let sources = self.sources();
+        let work = move |tx: &Tx<'_>| {
+            let bundles = watched(tx, &model, device.as_ref())?;
+            let devices = match device {
+                Some(device) => Paged {
+                    items: vec![device.to_string()],
+                    next: None,
+                },
+                None => tx.devices_with_windows(&model, &page)?,
+            };
+            let mut items = Vec::new();
+            for name in &devices.items {
+                for bundle in &bundles {
+                    let subject = Subject {
+                        model: model.clone(),
+                        bundle: *bundle,
+                    };
+                    items.extend(charts_of(tx, &sources, &subject, name)?);
+                }
+            }
+            Ok(Paged {
+                items,
+                next: devices.next,
+            })
+        };
+        self.store.survey(work).await
+    }
+
+    pub(super) fn sources(&self) -> Sources {
+        Sources {
+            references: Arc::clone(&self.references),
+            blobs: self.blobs.clone(),
+        }
+    }
+
+    fn watch_rule(&self) -> WatchRule {
+        WatchRule::default()
+    }
+}

@@ -1,0 +1,239 @@
+//! The charts of many devices and of the cohorts that they are in, window after window.
+//!
+//! The same windows in the same order under the same rule give the same alarms and the same state:
+//! that is how an alarm is computed again. Whoever calls loads states before and keeps them after;
+//! knows neither a store nor the time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{DeviceId, ModelId};
+use serde::{Deserialize, Serialize};
+
+use super::budget::{Budget, IncidentsPerYear};
+use super::counted::Counted;
+use super::device::{DeviceRule, DeviceWatch, Moved};
+use super::signal::Shape;
+use super::slots::{CohortMoved, CohortSlots, SlotRule};
+
+/// Labels of a device.
+pub type Labels = BTreeMap<String, String>;
+
+/// What is watched: a bundle of a model. Charts of two bundles never share anything.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// The model.
+    pub model: ModelId,
+    /// The bundle that served.
+    pub bundle: Digest,
+}
+
+/// Devices that are watched together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cohort {
+    /// All that run the bundle.
+    All,
+    /// Those of one value of a label.
+    Of {
+        /// The label.
+        label: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// What may be said by chance, and which cohorts there are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WatchRule {
+    /// Incidents by chance of a device in a year, over all that is watched of a model.
+    pub incidents_per_device_year: IncidentsPerYear,
+    /// Incidents by chance of a cohort in a year, over all features of a model.
+    pub incidents_per_cohort_year: IncidentsPerYear,
+    /// Labels whose values make cohorts.
+    pub cohort_labels: Vec<String>,
+}
+
+/// What charts need of a reference: the counts of each feature, by bin.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Expected {
+    /// In the order of the reference; none when the bundle has no reference.
+    pub bins: Vec<Vec<u64>>,
+}
+
+/// One window as it was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Its number: later windows have higher ones.
+    pub window: i64,
+    /// Whose.
+    pub device: DeviceId,
+    /// Of what.
+    pub subject: Subject,
+    /// What it counts.
+    pub counted: Counted,
+}
+
+/// An alarm, and the window that completed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarmed {
+    /// The number of the window.
+    pub window: i64,
+    /// Of what.
+    pub subject: Subject,
+    /// What alarmed.
+    pub what: What,
+}
+
+/// What alarmed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A chart of one device.
+    Device(#[serde(with = "crate::text")] DeviceId, Moved),
+    /// A chart over devices.
+    Cohort(Cohort, CohortMoved),
+}
+
+/// States of charts by what they watch, the rule, and what is known of devices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watches {
+    /// Of each device.
+    pub devices: BTreeMap<(Subject, DeviceId), DeviceWatch>,
+    /// Of each cohort.
+    pub cohorts: BTreeMap<(Subject, Cohort), CohortSlots>,
+    /// The labels of devices; one that is not here has none.
+    pub labels: BTreeMap<DeviceId, Labels>,
+    rule: WatchRule,
+}
+
+impl Default for WatchRule {
+    fn default() -> Self {
+        Self {
+            incidents_per_device_year: IncidentsPerYear::TENTH,
+            incidents_per_cohort_year: IncidentsPerYear::TENTH,
+            cohort_labels: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Cohort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Of { label, value } => write!(f, "{label}={value}"),
+        }
+    }
+}
+
+impl Watches {
+    /// With nothing seen, under `rule`.
+    #[must_use]
+    pub const fn new(rule: WatchRule) -> Self {
+        Self {
+            devices: BTreeMap::new(),
+            cohorts: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            rule,
+        }
+    }
+
+    /// The rule.
+    #[must_use]
+    pub const fn rule(&self) -> &WatchRule {
+        &self.rule
+    }
+
+    /// Judges by another rule from now on. What is normal stays as it was learnt, and so do charts
+    /// that run already.
+    pub(super) fn set_rule(&mut self, rule: WatchRule) {
+        self.rule = rule;
+    }
+
+    /// The cohorts that a device is in.
+    #[must_use]
+    pub fn cohorts_of(&self, device: &DeviceId) -> Vec<Cohort> {
+        let labels = self.labels.get(device);
+        let of = |label: &String| {
+            let value = labels?.get(label)?.clone();
+            let label = label.clone();
+            Some(Cohort::Of { label, value })
+        };
+        let labelled = self.rule.cohort_labels.iter().filter_map(of);
+        std::iter::once(Cohort::All).chain(labelled).collect()
+    }
+
+    /// Takes one more window in; what alarms in it.
+    pub fn take(&mut self, seen: &Seen, expected: &Expected) -> Vec<Alarmed> {
+        let rule = self.device_rule(expected);
+        let key = (seen.subject.clone(), seen.device.clone());
+        let watch = self.devices.entry(key).or_default();
+        let moved = watch.take(seen.counted.clone(), &rule);
+        let of_device = moved.into_iter();
+        let mut what: Vec<What> = of_device
+            .map(|moved| What::Device(seen.device.clone(), moved))
+            .collect();
+        let standings = watch.standings(&seen.counted);
+        if let Some(lengths) = watch.window_s().zip(watch.windows_per_look()) {
+            what.extend(self.beside_others(seen, &standings, lengths));
+        }
+        let alarmed = what.into_iter().map(|what| Alarmed {
+            window: seen.window,
+            subject: seen.subject.clone(),
+            what,
+        });
+        alarmed.collect()
+    }
+
+    /// Begins anew to learn what is normal for a device, or for all devices of a model.
+    pub(super) fn forget(&mut self, model: &ModelId, device: Option<&DeviceId>) {
+        let other = |subject: &Subject, of: &DeviceId| {
+            subject.model != *model || device.is_some_and(|device| device != of)
+        };
+        self.devices.retain(|(subject, of), _| other(subject, of));
+        if device.is_none() {
+            self.cohorts
+                .retain(|(subject, _), _| subject.model != *model);
+        }
+    }
+
+    fn beside_others(
+        &mut self,
+        seen: &Seen,
+        standings: &[Option<f64>],
+        lengths: (u32, u32),
+    ) -> Vec<What> {
+        let rule = SlotRule {
+            incidents_per_year: self.rule.incidents_per_cohort_year.get()
+                / standings.len().max(1) as f64,
+            features: standings.len(),
+        };
+        let mut what = Vec::new();
+        for cohort in self.cohorts_of(&seen.device) {
+            let key = (seen.subject.clone(), cohort.clone());
+            let slots = self.cohorts.entry(key).or_default();
+            let name = seen.device.as_str();
+            let ended = seen.counted.ended;
+            let moved = slots.take(name, ended, standings.to_vec(), lengths, &rule);
+            what.extend(
+                moved
+                    .into_iter()
+                    .map(|moved| What::Cohort(cohort.clone(), moved)),
+            );
+        }
+        what
+    }
+
+    fn device_rule(&self, expected: &Expected) -> DeviceRule {
+        let parts = u32::try_from(expected.bins.len()).unwrap_or(u32::MAX);
+        // How a device serves has a share like a feature's.
+        let parts = NonZeroU32::MIN.saturating_add(parts);
+        DeviceRule {
+            shapes: expected.bins.iter().map(|bins| Shape::of(bins)).collect(),
+            bins: expected.bins.iter().map(Vec::len).collect(),
+            budget: Budget::new(self.rule.incidents_per_device_year, parts),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One round of the watch: the next windows, what they change and what they show.
+//!
+//! A round is computed from a snapshot and kept in one transaction, if nothing has happened to the
+//! watch in between; otherwise it is computed again.
+
+use muster_fleet::finding::Finding;
+use muster_fleet::watch::{Alarmed, WatchEvent, WatchRule, Watches};
+use muster_protocol::time::UnixSeconds;
+
+use super::run::{Changed, Run, Sources};
+use crate::store::{Kept, NewEvent, Position, StoreError, TakenWindow, Tx};
+
+/// Windows of a round: a bound on how long a transaction takes.
+const WINDOWS_MAX: u32 = 500;
+
+/// What came of the next windows.
+pub(crate) struct Round {
+    before: Position,
+    after: Position,
+    watches: Watches,
+    changed: Changed,
+    events: Vec<NewEvent>,
+    shown: Vec<Shown>,
+    /// Windows in it.
+    pub(crate) windows: usize,
+}
+
+/// What one window shows.
+struct Shown {
+    window: i64,
+    at: UnixSeconds,
+    alarms: Vec<Alarmed>,
+    findings: Vec<Finding>,
+}
+
+impl Round {
+    /// Looks at the next windows under `rule`.
+    pub(crate) fn compute(
+        tx: &Tx<'_>,
+        sources: &Sources,
+        rule: &WatchRule,
+    ) -> Result<Self, StoreError> {
+        let mut run = Run::begin(tx, Kept::Now, sources)?;
+        let before = run.position.clone();
+        let next_event = tx.newest_watch_event()? + 1;
+        let mut events = Events {
+            next: next_event,
+            new: Vec::new(),
+        };
+        let windows = tx.taken_windows(before.window, WINDOWS_MAX)?;
+        let mut shown = Vec::new();
+        for taken in &windows {
+            run.heed_before(taken.window);
+            if run.position.rule != *rule {
+                events.add(&mut run, taken.window, WatchEvent::Rule(rule.clone()));
+            }
+            label(&mut run, taken, &mut events)?;
+            shown.extend(show(&mut run, taken)?);
+        }
+        Ok(Self {
+            before,
+            after: run.position,
+            watches: run.watches,
+            changed: run.changed,
+            events: events.new,
+            shown,
+            windows: windows.len(),
+        })
+    }
+
+    /// Keeps it; what is to be told, or none when it must be computed again.
+    pub(crate) fn keep(
+        self,
+        tx: &Tx<'_>,
+        now: UnixSeconds,
+    ) -> Result<Option<Vec<Finding>>, StoreError> {
+        let first_event = self.events.first().map(|event| event.event);
+        let unchanged = tx.watching(Kept::Now)? == self.before
+            && first_event.is_none_or(|first| tx.newest_watch_event().ok() == Some(first - 1));
+        if !unchanged {
+            return Ok(None);
+        }
+        if self.windows == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        tx.set_watching(Kept::Now, &self.after)?;
+        for event in &self.events {
+            tx.add_watch_event(event.after_window, &event.what, now)?;
+        }
+        self.changed.keep(tx, Kept::Now, &self.watches)?;
+        let mut told = Vec::new();
+        for shown in self.shown {
+            for alarmed in &shown.alarms {
+                tx.add_alarm(alarmed, shown.at)?;
+            }
+            for finding in &shown.findings {
+                tx.add_placing(shown.window, finding)?;
+            }
+            if shown.window > self.before.told_window {
+                told.extend(shown.findings);
+            }
+        }
+        Ok(Some(told))
+    }
+}
+
+/// Events that a round makes, with the numbers that they will have.
+struct Events {
+    next: i64,
+    new: Vec<NewEvent>,
+}
+
+impl Events {
+    /// One that holds from `window` on.
+    fn add(&mut self, run: &mut Run<'_, '_>, window: i64, what: WatchEvent) {
+        let event = NewEvent {
+            event: self.next,
+            after_window: window - 1,
+            what,
+        };
+        self.next += 1;
+        run.heed(event.clone());
+        self.new.push(event);
+    }
+}
+
+/// Follows the labels of the device.
+fn label(
+    run: &mut Run<'_, '_>,
+    taken: &TakenWindow,
+    events: &mut Events,
+) -> Result<(), StoreError> {
+    let labels = run.tx.device_labels(&taken.device)?;
+    if *run.labels(&taken.device)? != labels {
+        let device = taken.device.clone();
+        events.add(run, taken.window, WatchEvent::Labels { device, labels });
+    }
+    Ok(())
+}
+
+fn show(run: &mut Run<'_, '_>, taken: &TakenWindow) -> Result<Option<Shown>, StoreError> {
+    let alarms = run.take(taken)?;
+    if alarms.is_empty() {
+        return Ok(None);
+    }
+    let findings = super::placing::findings(run, &alarms, taken)?;
+    Ok(Some(Shown {
+        window: taken.window,
+        at: taken.received_at,
+        alarms,
+        findings,
+    }))
+}

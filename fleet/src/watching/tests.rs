@@ -1,0 +1,328 @@
+//! Windows of a few devices, day after day: what moved is written down once, and comes out again
+//! bit for bit whatever happened in between.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use muster_fleet::watch::{IncidentsPerYear, WatchEvent, WatchRule};
+use muster_protocol::cbor::List;
+use muster_protocol::cose;
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Sequence, StreamId};
+use muster_protocol::message::{Document, FeatureWindow, Window};
+use muster_protocol::stats::FeatureCounts;
+use muster_protocol::time::{Millis, UnixSeconds};
+
+use super::*;
+use crate::blobs::Blobs;
+use crate::drift::{BundleReference, ReferenceFeature, References, Side};
+use crate::store::{self, InMemory, Kept, Page, Tx, WindowToStore};
+
+const BEGIN: u64 = 1_800_000_000;
+const WINDOW_S: u64 = 300;
+const BUNDLE: Digest = Digest([5; 32]);
+const REFERENCE: Digest = Digest([6; 32]);
+const BINS: [u64; 6] = [1, 249, 250, 250, 249, 1];
+
+struct Bench {
+    store: InMemory,
+    sources: Sources,
+    rule: WatchRule,
+    next: u64,
+    random: u64,
+    _folder: tempfile::TempDir,
+}
+
+fn id(device: &str) -> DeviceId {
+    DeviceId::parse(device).expect("valid")
+}
+
+fn model() -> ModelId {
+    ModelId::parse("bearing").expect("valid")
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let feature = |name: &str, source| ReferenceFeature {
+            name: name.to_owned(),
+            source,
+            edges: vec![-3.0, -0.67, 0.0, 0.67, 3.0],
+            counts: BINS.to_vec(),
+            missing: 0,
+        };
+        let reference = BundleReference {
+            digest: REFERENCE,
+            rows: 1000,
+            features: vec![feature("speed", Side::Input), feature("wear", Side::Output)],
+        };
+        Self {
+            store: store::in_memory(),
+            sources: Sources {
+                references: std::sync::Arc::new(References::with(BUNDLE, reference)),
+                blobs: Blobs::open(&folder.path().join("blobs")).expect("a folder"),
+            },
+            rule: WatchRule::default(),
+            next: 0,
+            random: 9,
+            _folder: folder,
+        }
+    }
+
+    fn tx(&self) -> Tx<'_> {
+        Tx::of(&self.store)
+    }
+
+    /// A standard normal number, nearly.
+    fn noise(&mut self) -> f64 {
+        let mut sum = -6.0;
+        for _ in 0..12 {
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            sum += (self.random >> 11) as f64 / (1_u64 << 53) as f64;
+        }
+        sum
+    }
+
+    /// 300 values of each feature on each device, whose second feature lies `shift` off.
+    fn say(&mut self, devices: &[&str], shift: f64) {
+        for device in devices {
+            let counts = [0.0, shift].map(|shift| {
+                let mean = 256.0 * (shift + self.noise() / 300_f64.sqrt());
+                let mut counts = FeatureCounts::default();
+                counts.bins[..6].copy_from_slice(&[0, 75, 75, 75, 75, 0]);
+                counts.sum = (300.0 * mean) as i64;
+                counts.sum_of_squares = (300.0 * (mean * mean + 65_536.0)) as u64;
+                counts
+            });
+            let features: Vec<_> = counts
+                .iter()
+                .map(|counts| FeatureWindow::of(counts, 6))
+                .collect();
+            self.store_window(device, &features);
+        }
+        self.next += 1;
+    }
+
+    fn store_window(&self, device: &str, features: &[FeatureWindow<'_>]) {
+        let (device, stream, boot) = (id(device), StreamId([2; 8]), BootId([4; 8]));
+        let sequence = Sequence(self.next + 1);
+        let at_ms = self.next * WINDOW_S * 1000;
+        let received = UnixSeconds(BEGIN + self.next * WINDOW_S);
+        let window = Window {
+            model: model(),
+            bundle: BUNDLE,
+            since: EpochGeneration::new(1, 1),
+            reference: Some(REFERENCE),
+            started: Millis(at_ms),
+            ended: Millis(at_ms + WINDOW_S * 1000),
+            unix: Some(received),
+            closed_windows: 1,
+            calls: 300,
+            errors: List::default(),
+            latency: List::default(),
+            features: List::of(features),
+            latency_misses: None,
+            shadow: None,
+        };
+        let document = Document {
+            device: device.clone(),
+            stream,
+            sequence,
+            boot,
+            receipt: None,
+            window: Some(window.clone()),
+            gap: None,
+        };
+        let document = cose::seal_vec(&document, &SigningKey::from_bytes(&[1; 32]));
+        let stored = WindowToStore {
+            device: &device,
+            stream,
+            sequence,
+            boot,
+            window: &window,
+            document: &document,
+        };
+        self.tx().add_window(&stored, received).expect("a store");
+    }
+
+    /// Looks at all that is there; the features that were told.
+    fn watch(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            let round = Round::compute(&self.tx(), &self.sources, &self.rule).expect("computed");
+            let windows = round.windows;
+            let kept = round.keep(&self.tx(), UnixSeconds(BEGIN)).expect("kept");
+            told.extend(kept.expect("alone").into_iter().filter_map(|f| f.feature));
+            if windows == 0 {
+                return told;
+            }
+        }
+    }
+
+    fn again(&self) -> Replayed {
+        replay(&self.tx(), &self.sources, |_| ()).expect("computed again")
+    }
+
+    fn alarms(&self) -> u64 {
+        let page = Page {
+            limit: Some(500),
+            ..Page::default()
+        };
+        self.tx().alarms(None, &page).expect("a list").items.len() as u64
+    }
+
+    fn label(&self, device: &str, site: &str) {
+        let labels = BTreeMap::from([("site".to_owned(), site.to_owned())]);
+        let sql = "INSERT OR REPLACE INTO devices (device, labels, enrolled_at) VALUES (?, ?, 0)";
+        let text = serde_json::to_string(&labels).expect("JSON");
+        self.store.execute(sql, [device, &text]).expect("a store");
+    }
+
+    /// Lets the first `windows` go.
+    fn forget(&self, windows: i64) {
+        rebase(&self.tx(), &self.sources, windows).expect("moved");
+        let sql = "DELETE FROM windows WHERE window <= ?";
+        self.store.execute(sql, [windows]).expect("a store");
+    }
+}
+
+fn nothing_differs(replayed: &Replayed) {
+    assert_eq!(replayed.differences, [], "{replayed:?}");
+}
+
+#[test]
+fn what_moved_is_told_once_and_comes_out_again() {
+    let mut bench = Bench::new();
+    bench.label("d-1", "north");
+    bench.rule.cohort_labels = vec!["site".to_owned()];
+    for _ in 0..640 {
+        bench.say(&["d-1", "d-2"], 0.0);
+    }
+    assert_eq!(bench.watch(), [] as [&str; 0]);
+    for _ in 0..10 {
+        bench.say(&["d-1"], 0.0);
+        bench.say(&["d-2"], 1.0);
+    }
+    let told = bench.watch();
+    assert!(
+        !told.is_empty() && told.iter().all(|feature| feature == "wear"),
+        "{told:?}"
+    );
+    assert_eq!(bench.watch(), [] as [&str; 0], "once");
+    let again = bench.again();
+    nothing_differs(&again);
+    assert_eq!((again.windows, again.alarms), (1300, bench.alarms()));
+    // Two devices, two cohorts, the rule.
+    assert_eq!(again.states, 5);
+}
+
+#[test]
+fn what_happened_in_between_happens_again_where_it_did() {
+    let mut bench = Bench::new();
+    bench.rule.cohort_labels = vec!["site".to_owned()];
+    bench.label("d-1", "north");
+    for at in 0..900 {
+        bench.say(&["d-1", "d-2"], if at % 300 > 290 { 1.0 } else { 0.0 });
+        match at {
+            200 => bench.label("d-1", "south"),
+            400 => {
+                bench.rule.incidents_per_device_year =
+                    IncidentsPerYear::try_from(2.0).expect("known")
+            }
+            500 => {
+                let event = WatchEvent::Rebaseline {
+                    model: model(),
+                    device: Some(id("d-1")),
+                    operator: "ada".to_owned(),
+                    reason: "the sensor was changed".to_owned(),
+                };
+                let after = bench.tx().watching(Kept::Now).expect("read").window;
+                bench
+                    .tx()
+                    .add_watch_event(after, &event, UnixSeconds(BEGIN))
+                    .expect("written");
+            }
+            700 => bench.forget(1000),
+            _ => {}
+        }
+        if at % 50 == 0 {
+            bench.watch();
+        }
+    }
+    bench.watch();
+    let again = bench.again();
+    nothing_differs(&again);
+    assert_eq!((again.after_window, again.windows), (1000, 800));
+    assert!(again.states == 4 && again.alarms > 0, "{again:?}");
+}
+
+#[test]
+fn what_was_written_otherwise_is_a_difference() {
+    let mut bench = Bench::new();
+    for at in 0..660 {
+        bench.say(&["d-1"], if at < 640 { 0.0 } else { 1.0 });
+    }
+    bench.watch();
+    nothing_differs(&bench.again());
+    let check = |sql: &str, expect: Option<usize>| {
+        let changed = bench.store.execute(sql, []).expect("changed");
+        let differences = bench.again().differences.len();
+        assert_eq!(differences, expect.unwrap_or(changed), "{sql}");
+        assert!(changed > 0, "{sql}");
+    };
+    check(
+        "UPDATE alarms SET what = replace(what, 'moved', 'stuck') WHERE alarm < 3",
+        None,
+    );
+    check("DELETE FROM findings", Some(2 + bench.alarms() as usize));
+    check(
+        "UPDATE watches SET kind = 7 WHERE kind = 0",
+        Some(3 + bench.alarms() as usize),
+    );
+}
+
+#[test]
+fn a_round_that_something_happened_to_is_computed_again() {
+    let mut bench = Bench::new();
+    bench.say(&["d-1"], 0.0);
+    let round = Round::compute(&bench.tx(), &bench.sources, &bench.rule).expect("computed");
+    bench.watch();
+    assert!(
+        round
+            .keep(&bench.tx(), UnixSeconds(BEGIN))
+            .expect("asked")
+            .is_none()
+    );
+    assert_eq!(bench.tx().watching(Kept::Now).expect("read").window, 1);
+}
+
+#[test]
+fn states_of_another_program_are_computed_anew_and_nothing_is_told_twice() {
+    let mut bench = Bench::new();
+    for at in 0..660 {
+        bench.say(&["d-1"], if at < 640 { 0.0 } else { 1.0 });
+    }
+    let told = bench.watch();
+    assert!(!told.is_empty());
+    bench
+        .store
+        .execute("UPDATE watching SET format = 0", [])
+        .expect("changed");
+    bench
+        .store
+        .execute("UPDATE watches SET state = x'00'", [])
+        .expect("changed");
+    bench
+        .store
+        .execute("UPDATE alarms SET format = 0", [])
+        .expect("changed");
+    bench
+        .store
+        .execute("UPDATE placings SET format = 0", [])
+        .expect("changed");
+    assert_eq!(bench.watch(), [] as [&str; 0]);
+    nothing_differs(&bench.again());
+}
