@@ -42,7 +42,7 @@ pub struct StoredEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CannotCompose {
     /// More models than an assignment has entries.
-    #[error("a device takes at most {MODELS_MAX} models")]
+    #[error("a device takes at most {MODELS_MAX} models, each shadow counted as one")]
     TooManyModels,
     /// The signed document would be larger than a device reads.
     #[error("the assignment would be larger than a device reads: use fewer models")]

@@ -83,29 +83,30 @@ pub(super) async fn label(
     Ok(DONE)
 }
 
-/// Takes a model off a device.
+/// Takes a model off a device, with its shadow.
 pub(super) async fn unassign(
     State(controller): State<Arc<Controller>>,
-    Path((device, model)): Path<(String, String)>,
+    Path(which): Path<(String, String)>,
 ) -> Answer<StatusCode> {
-    let (device, model) = (
-        parse::value("device", &device)?,
-        parse::value("model", &model)?,
-    );
-    controller.unassign(device, model, Role::Serve).await?;
-    Ok(DONE)
+    take_off(&controller, &which, Role::Serve).await
 }
 
 /// Takes the shadow of a model off a device.
 pub(super) async fn unassign_shadow(
     State(controller): State<Arc<Controller>>,
-    Path((device, model)): Path<(String, String)>,
+    Path(which): Path<(String, String)>,
 ) -> Answer<StatusCode> {
-    let (device, model) = (
-        parse::value("device", &device)?,
-        parse::value("model", &model)?,
-    );
-    controller.unassign(device, model, Role::Shadow).await?;
+    take_off(&controller, &which, Role::Shadow).await
+}
+
+async fn take_off(
+    controller: &Controller,
+    (device, model): &(String, String),
+    role: Role,
+) -> Answer<StatusCode> {
+    let device = parse::value("device", device)?;
+    let model = parse::value("model", model)?;
+    controller.unassign(device, model, role).await?;
     Ok(DONE)
 }
 

@@ -127,20 +127,17 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         Command::Unassign {
             device,
             model,
-            shadow: false,
+            shadow,
         } => {
-            let what = format!("take {model} off {device}");
-            let path = format!("/api/v1/devices/{device}/models/{model}");
-            client.delete(&what, &path).await?;
-            note(format_args!("{device} is told to remove {model}"));
-        }
-        Command::Unassign { device, model, .. } => {
-            let what = format!("take the shadow of {model} off {device}");
-            let path = format!("/api/v1/devices/{device}/shadows/{model}");
-            client.delete(&what, &path).await?;
-            note(format_args!(
-                "{device} is told to remove the shadow of {model}"
-            ));
+            let (what, kind) = match shadow {
+                false => (model.to_string(), "models"),
+                true => (format!("the shadow of {model}"), "shadows"),
+            };
+            let path = format!("/api/v1/devices/{device}/{kind}/{model}");
+            client
+                .delete(&format!("take {what} off {device}"), &path)
+                .await?;
+            note(format_args!("{device} is told to remove {what}"));
         }
         Command::Revoke { device, yes } => revoke::revoke(&client, &device, yes).await?,
         Command::ReleaseHold { device, yes } => hold::release(&client, &device, yes).await?,

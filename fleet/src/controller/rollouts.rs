@@ -140,9 +140,7 @@ fn create(
     let mut made = Vec::new();
     for device in devices {
         let attempt = attempt(tx, &device, new)?;
-        tx.set_desired(&device, rollout, &wanted, attempt)?;
-        // It was compared with what served until now.
-        tx.remove_desired(&device, &new.model, Role::Shadow)?;
+        wish(tx, &device, rollout, &wanted, attempt)?;
         let assignment = assign(tx, director, &device, now)?;
         made.extend(assignment.map(|assignment| (device, assignment)));
     }
@@ -160,6 +158,22 @@ fn reaches_nobody(new: &NewRollout, matched: usize) -> Error {
         _ => format!("{percent} % of {matched} devices is none"),
     };
     Error::Conflict { why }
+}
+
+/// What a device shall run from now on. What serves anew ends a shadow: that was compared with what
+/// served until now.
+pub(super) fn wish(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    rollout: i64,
+    wanted: &RolloutToStore,
+    attempt: u32,
+) -> Result<(), Error> {
+    tx.set_desired(device, rollout, wanted, attempt)?;
+    if wanted.role == Role::Serve {
+        tx.remove_desired(device, &wanted.model, Role::Shadow)?;
+    }
+    Ok(())
 }
 
 /// The next assignment of a device; what it cannot be composed for names the device.

@@ -13,7 +13,7 @@ use super::because::Because;
 use super::decision::decide;
 use super::inventory::Inventory;
 use super::plan::Plan;
-use super::policy::Membership;
+use super::policy::{Membership, Role};
 use super::rollout::Rollout;
 use super::situation::Situation;
 use super::standing::Standing;
@@ -159,6 +159,10 @@ fn next(plan: &Plan, situation: &Situation, rollout: &Rollout, tally: &Tally) ->
             "retry the devices, promote in spite of them, roll back or abort".to_owned()
         }
         State::RollingBack { .. } => "when its devices are back, it has ended".to_owned(),
+        State::Completed if plan.policy.role == Role::Shadow => {
+            "the shadow runs on until a version is brought to serve, or rollback takes it off"
+                .to_owned()
+        }
         State::RolledBack | State::Aborted | State::Completed | State::Superseded => {
             "nothing: it has ended".to_owned()
         }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::because::{self, Because};
 use super::decision::Change;
 use super::plan::Plan;
-use super::policy::Role;
 use super::rollout::{Rollout, RolloutId};
 use super::situation::Situation;
 use super::state::{Command, State, Transition};
@@ -114,7 +113,8 @@ pub fn obey(plan: &Plan, situation: &Situation, order: &Order) -> Result<Obeyed,
         because: because.to_owned(),
         hint: hint.to_owned(),
     };
-    let to = match after(plan, rollout.state, order.command) {
+    let (rings, role) = (plan.rings_len(), plan.policy.role);
+    let to = match rollout.state.after(order.command, rings, role) {
         Transition::Becomes(to) => to,
         Transition::Stays(_) => {
             return Ok(Obeyed {
@@ -132,17 +132,6 @@ pub fn obey(plan: &Plan, situation: &Situation, order: &Order) -> Result<Obeyed,
         _ => Vec::new(),
     };
     Ok(obeyed(situation, order, to, devices))
-}
-
-/// A shadow answers nobody: one that has passed may still be taken off.
-fn after(plan: &Plan, state: State, command: Command) -> Transition {
-    match (plan.policy.role, state, command) {
-        (Role::Shadow, State::Completed, Command::Rollback) => {
-            let ring = plan.rings_len().saturating_sub(1);
-            Transition::Becomes(State::RollingBack { ring })
-        }
-        _ => state.after(command, plan.rings_len()),
-    }
 }
 
 fn obeyed(situation: &Situation, order: &Order, to: State, devices: Vec<DeviceId>) -> Obeyed {

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::Role;
+
 /// Where a rollout stands. Rings are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,7 +47,7 @@ pub enum State {
     RolledBack,
     /// A person has ended it; devices stay as they are. Terminal.
     Aborted,
-    /// Every ring has passed. Terminal.
+    /// Every ring has passed. Terminal, but that a shadow, which runs on, can be taken off.
     Completed,
     /// Newer rollouts have the say on all of its devices. Terminal.
     Superseded,
@@ -141,7 +143,7 @@ impl State {
         phase: Phase::Dispatching,
     };
 
-    /// Whether nothing follows any more.
+    /// Whether nothing follows any more by itself.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
@@ -154,9 +156,9 @@ impl State {
         }
     }
 
-    /// What a command does here, in a rollout of so many rings.
+    /// What a command does here, in a rollout of so many rings, which brings a version for `role`.
     #[must_use]
-    pub fn after(self, command: Command, rings: u32) -> Transition {
+    pub fn after(self, command: Command, rings: u32, role: Role) -> Transition {
         match self {
             Self::Draft => draft(command),
             Self::Running { ring, phase } => running(ring, phase, command, rings),
@@ -165,10 +167,7 @@ impl State {
             Self::RollingBack { .. } => rolling_back(command),
             Self::RolledBack => ended(command, Command::Rollback, "it was rolled back"),
             Self::Aborted => ended(command, Command::Abort, "it was aborted"),
-            Self::Completed => refused(
-                "it is completed",
-                "begin a rollout of the version that devices shall run",
-            ),
+            Self::Completed => completed(command, rings, role),
             Self::Superseded => refused(
                 "newer rollouts have the say on its devices",
                 "give the command to the newer rollout",
@@ -330,6 +329,20 @@ fn ended(command: Command, same: Command, because: &'static str) -> Transition {
     refused(because, "begin a new rollout")
 }
 
+/// A shadow answers nobody: one that has passed may still be taken off.
+fn completed(command: Command, rings: u32, role: Role) -> Transition {
+    match (role, command) {
+        (Role::Shadow, Command::Rollback) => Transition::Becomes(State::RollingBack {
+            ring: rings.saturating_sub(1),
+        }),
+        (Role::Shadow, _) => refused("it is completed", "rollback takes the shadow off"),
+        (Role::Serve, _) => refused(
+            "it is completed",
+            "begin a rollout of the version that devices shall run",
+        ),
+    }
+}
+
 /// One state of each row of the table.
 const ROWS: [State; 11] = [
     State::Draft,
@@ -387,11 +400,20 @@ fn cell(state: State, command: Command) -> String {
         Transition::Stays(_) => "stays",
         Transition::Refused { .. } => "–",
     };
-    let (more, last) = (word(state.after(command, 2)), word(state.after(command, 1)));
-    if more == last {
-        more.to_owned()
+    let words = |role| {
+        let after = |rings| word(state.after(command, rings, role));
+        let (more, last) = (after(2), after(1));
+        if more == last {
+            more.to_owned()
+        } else {
+            format!("{more}, {last} after the last")
+        }
+    };
+    let (serve, shadow) = (words(Role::Serve), words(Role::Shadow));
+    if serve == shadow {
+        serve
     } else {
-        format!("{more}, {last} after the last")
+        format!("{serve}, of a shadow {shadow}")
     }
 }
 
@@ -451,7 +473,7 @@ mod tests {
                 while let Some(state) = queue.pop() {
                     ends |= state.is_terminal();
                     for command in Command::ALL {
-                        if let Transition::Becomes(next) = state.after(command, rings)
+                        if let Transition::Becomes(next) = state.after(command, rings, Role::Serve)
                             && seen.insert(format!("{next:?}"))
                         {
                             queue.push(next);
@@ -467,7 +489,7 @@ mod tests {
     fn what_has_ended_stays_ended() {
         for state in states(3).into_iter().filter(|state| state.is_terminal()) {
             for command in Command::ALL {
-                let after = state.after(command, 3);
+                let after = state.after(command, 3, Role::Serve);
                 assert!(
                     !matches!(after, Transition::Becomes(_)),
                     "{state:?} {command:?}"
@@ -477,10 +499,27 @@ mod tests {
     }
 
     #[test]
+    fn of_what_has_ended_only_a_shadow_that_runs_on_can_be_taken_off() {
+        for state in states(3).into_iter().filter(|state| state.is_terminal()) {
+            for command in Command::ALL {
+                let goes_on = matches!(
+                    state.after(command, 3, Role::Shadow),
+                    Transition::Becomes(State::RollingBack { ring: 2 })
+                );
+                let may = (state, command) == (State::Completed, Command::Rollback);
+                assert_eq!(goes_on, may, "{state:?} {command:?}");
+            }
+        }
+    }
+
+    #[test]
     fn every_running_state_can_be_paused_and_resumed_where_it_was() {
         for state in states(3) {
-            if let Transition::Becomes(paused) = state.after(Command::Pause, 3) {
-                assert_eq!(paused.after(Command::Resume, 3), Transition::Becomes(state));
+            if let Transition::Becomes(paused) = state.after(Command::Pause, 3, Role::Serve) {
+                assert_eq!(
+                    paused.after(Command::Resume, 3, Role::Serve),
+                    Transition::Becomes(state)
+                );
             }
         }
     }

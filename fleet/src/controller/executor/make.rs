@@ -14,7 +14,7 @@ use muster_protocol::id::{DeviceId, EpochGeneration, ModelId, Version};
 use muster_protocol::message::{self, Settings};
 use muster_protocol::time::UnixSeconds;
 
-use super::super::rollouts::assign;
+use super::super::rollouts::{assign, wish};
 use super::{Made, Sight, evidence, facts, id_of, log, measurable};
 use crate::controller::Error;
 use crate::dispatch::Director;
@@ -273,11 +273,7 @@ impl Executor<'_> {
             (Some(row), Try::First) => row.attempt,
             (Some(row), Try::Again) => row.attempt.saturating_add(1),
         };
-        tx.set_desired(device, self.rollout, &wanted, attempt)?;
-        if policy.role == Role::Serve {
-            // It was compared with what served until now.
-            tx.remove_desired(device, &policy.model, Role::Shadow.into())?;
-        }
+        wish(tx, device, self.rollout, &wanted, attempt)?;
         let made = assign(tx, self.director, device, self.now)?;
         let previous = match &before {
             // A shadow is taken off again.
