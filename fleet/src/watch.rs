@@ -31,7 +31,7 @@ mod words;
 pub use budget::{BadIncidents, Budget, IncidentsPerYear};
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
 pub use counted::Counted;
-pub use device::{DeviceRule, DeviceWatch, Moved, RECENT_MAX};
+pub use device::{DeviceRule, DeviceWatch, Moved, RECENT_MAX, Requests};
 pub use event::WatchEvent;
 pub use feature::{
     Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Stage, Watch, WatchingState,

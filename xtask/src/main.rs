@@ -39,6 +39,8 @@ enum Bench {
     Serve,
     /// Plans and ticks of rollouts over 100,000 devices, against their limits.
     Planner,
+    /// Windows that one core decodes, merges and compares in a second, against the limit.
+    WindowSpeed,
 }
 
 #[derive(Subcommand)]
@@ -98,6 +100,10 @@ fn main() -> anyhow::Result<ExitCode> {
             name: Bench::Planner,
             ..
         } => return Ok(run::program(&root, "planner", &[])),
+        Task::Bench {
+            name: Bench::WindowSpeed,
+            ..
+        } => return Ok(run::bench(&root, "muster-protocol", "windows")),
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Conformance(args) => return conformance::run(&args, &root),

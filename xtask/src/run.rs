@@ -113,6 +113,16 @@ pub(crate) fn program(root: &Path, name: &str, words: &[String]) -> ExitCode {
     }
 }
 
+/// Builds and runs a measurement of one package, optimised; its exit code is ours.
+pub(crate) fn bench(root: &Path, package: &str, name: &str) -> ExitCode {
+    let mut bench = cargo(root);
+    bench.args(["bench", "--package", package, "--bench", name]);
+    match command(&mut bench) {
+        Outcome::Passed => ExitCode::SUCCESS,
+        Outcome::Failed(_) | Outcome::Skipped { .. } => ExitCode::FAILURE,
+    }
+}
+
 /// The cargo that started us, in `root`.
 ///
 /// `cargo run` tells us about *this* package in our environment. Build scripts that look there

@@ -150,8 +150,9 @@ impl Tx<'_> {
         Ok(self.0.execute(sql, params![device.as_str(), labels])? == 1)
     }
 
-    /// The labels of a device; none of one that is not there.
-    pub(crate) fn device_labels(
+    /// The labels of a device, and the version of its agent as `agent`, unless a label is called
+    /// so; none of one that is not there.
+    pub(crate) fn watched_labels(
         &self,
         device: &DeviceId,
     ) -> Result<BTreeMap<String, String>, StoreError> {

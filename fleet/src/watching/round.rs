@@ -130,7 +130,7 @@ fn label(
     taken: &TakenWindow,
     events: &mut Events,
 ) -> Result<(), StoreError> {
-    let labels = run.tx.device_labels(&taken.device)?;
+    let labels = run.tx.watched_labels(&taken.device)?;
     if *run.labels(&taken.device)? != labels {
         let device = taken.device.clone();
         events.add(run, taken.window, WatchEvent::Labels { device, labels });
