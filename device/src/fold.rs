@@ -3,12 +3,13 @@
 //! Keeps counts, never a value. The storage of the features is the caller's.
 
 use crate::comparison::ComparisonFold;
+use crate::scores::{ScoreFold, ScoreFoldLists};
 use muster_protocol::cbor::List;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{EpochGeneration, ModelId};
 use muster_protocol::limits::{ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
 use muster_protocol::message::{
-    ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Shadow, Window,
+    ErrorCount, FeatureWindow, Labels, LatencyCount, LatencyMisses, Scores, Shadow, Window,
 };
 use muster_protocol::stats::{FeatureFold, LatencyFold};
 use muster_protocol::time::{Millis, UnixSeconds};
@@ -129,25 +130,33 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         unix: Option<UnixSeconds>,
         read: impl FnOnce(&Window<'_>) -> R,
     ) -> R {
-        self.with(now, unix, None, read)
+        self.with(now, unix, (None, None, None), read)
     }
 
-    /// The same of a shadow: the window says how it compares with what served.
+    /// The same with what is counted beside: of a shadow how it compares with what served, of a
+    /// classifier its scores and labels.
     pub fn with_window_beside<R>(
         &self,
-        comparison: &ComparisonFold,
+        (comparison, scores): (Option<&ComparisonFold>, Option<&ScoreFold>),
         now: Millis,
         unix: Option<UnixSeconds>,
         read: impl FnOnce(&Window<'_>) -> R,
     ) -> R {
-        comparison.with_shadow(|shadow| self.with(now, unix, Some(shadow), read))
+        let lists = scores.map(ScoreFold::lists);
+        let scores = lists.as_ref().and_then(ScoreFoldLists::scores);
+        let labels = lists.as_ref().and_then(ScoreFoldLists::labels);
+        match comparison {
+            Some(comparison) => comparison
+                .with_shadow(|shadow| self.with(now, unix, (Some(shadow), scores, labels), read)),
+            None => self.with(now, unix, (None, scores, labels), read),
+        }
     }
 
     fn with<R>(
         &self,
         now: Millis,
         unix: Option<UnixSeconds>,
-        shadow: Option<Shadow<'_>>,
+        (shadow, scores, labels): (Option<Shadow<'_>>, Option<Scores<'_>>, Option<Labels<'_>>),
         read: impl FnOnce(&Window<'_>) -> R,
     ) -> R {
         let latency: heapless::Vec<_, LATENCY_BUCKETS> = self
@@ -177,6 +186,8 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
             features: List::of(&features),
             latency_misses: self.latency_misses(),
             shadow,
+            scores,
+            labels,
         })
     }
 

@@ -8,7 +8,8 @@
 //! [`acceptance`] judges assignments, one [`updater`] per model and role brings a release from
 //! offered to committed, one [`fetcher`] asks for its pieces, [`stream`] numbers documents and waits
 //! for their acknowledgement, [`fold`] counts predictions, [`comparison`] those of a shadow beside
-//! what serves, [`trusted_time`] says what time it is.
+//! what serves, [`scores`] those of a classifier with the labels that come for them,
+//! [`trusted_time`] says what time it is.
 //! [`facts`] say whom a device believes; on a small node they come from [`key_sets`].
 
 #![no_std]
@@ -22,6 +23,7 @@ pub mod facts;
 pub mod fetcher;
 pub mod fold;
 pub mod key_sets;
+pub mod scores;
 pub mod stream;
 pub mod trusted_time;
 pub mod updater;

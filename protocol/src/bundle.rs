@@ -19,7 +19,7 @@ pub use golden::{Golden, GoldenError, GoldenVector};
 pub use hash_list::{HashList, LayerHashes};
 #[cfg(feature = "alloc")]
 pub use manifest::Manifest;
-pub use reference::{FeatureReference, Reference, Source};
+pub use reference::{FeatureReference, Probabilities, Reference, Source};
 
 /// Media types of a bundle, its parts and their compressed forms.
 pub mod media {

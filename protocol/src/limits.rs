@@ -70,6 +70,14 @@ pub const SHADOW_CLASSES_MAX: usize = BINS_MAX + 1;
 pub const SHADOW_CELLS_MAX: usize = SHADOW_CLASSES_MAX * SHADOW_CLASSES_MAX;
 /// Buckets of differences between scores, see [`crate::stats::difference`].
 pub const DIFFERENCE_BUCKETS: usize = 32;
+/// Bins of a score, equally wide from 0 to 1.
+pub const SCORE_BINS: usize = 20;
+/// Classes that predictions are counted by; the last one stands for all beyond the list.
+pub const SCORE_CLASSES_MAX: usize = 33;
+/// Scores of one row, one for each class: more are no probabilities that anybody reads.
+pub const SCORES_MAX: u32 = 4096;
+/// Labels below which they are held for the next window: a single one would tell of one row.
+pub const WINDOW_LABELS_MIN: u64 = WINDOW_SAMPLES_MIN;
 /// Kinds of errors that a window counts.
 pub const ERROR_CODES_MAX: usize = 8;
 /// Samples below which a window is held and merged instead of sent: a smaller one could show

@@ -8,11 +8,15 @@ pub mod class;
 pub mod comparison;
 pub mod difference;
 pub mod feature;
+pub mod labels;
 pub mod latency;
+pub mod score;
 pub mod sum;
 
 pub use comparison::{Comparison, Measures};
 pub use difference::DifferenceFold;
 pub use feature::{FeatureCounts, FeatureFold, Scale, Transform};
+pub use labels::{LabelCounts, Outcome};
 pub use latency::LatencyFold;
+pub use score::{Score, ScoreCounts, ScoreScale};
 pub use sum::FeatureSum;

@@ -16,7 +16,7 @@ use check::{Read, check_bytes, check_growth, check_signed_bytes, committed};
 use ed25519_dalek::SigningKey;
 use expect_test::{Expect, expect};
 use muster_protocol::bundle::reference::Source;
-use muster_protocol::bundle::{FeatureReference, HashList, LayerHashes, Reference};
+use muster_protocol::bundle::{FeatureReference, HashList, LayerHashes, Probabilities, Reference};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose::{self, KeySet, Refused, Verified};
 use muster_protocol::id::{Epoch, KeySetVersion, Nonce, Rank, Sequence, Version};
@@ -419,6 +419,36 @@ fn document_with_a_window_of_a_shadow() {
 }
 
 #[test]
+fn document_with_a_window_of_a_classifier() {
+    let features = sample::features();
+    let value = Document {
+        window: Some(sample::window_of_a_classifier(&features)),
+        ..sample::document()
+    };
+    check_document("document-window-scores", &value, expect![[r#"
+        5
+        5.3
+        5.6
+        5.9
+        5.10
+        5.11
+        5.14
+        5.15
+        5.11.0.1
+        5.11.0.2
+        5.11.0.3
+        5.11.1.1
+        5.11.1.2
+        5.11.1.3
+        5.14.1
+        5.14.2
+        5.15.0
+        5.15.1
+        5.15.2
+    "#]]);
+}
+
+#[test]
 fn document_with_gap() {
     let gap = Gap {
         model: Some(model()),
@@ -778,6 +808,7 @@ fn reference() {
     let value = Reference {
         rows: 102,
         features: List::of(&features),
+        probabilities: None,
     };
     assert!(feature.scale().is_ok());
     check_plain(
@@ -785,5 +816,34 @@ fn reference() {
         &value,
         |bytes| Read::of(cbor::decode(bytes), &value),
         expect![[""]],
+    );
+}
+
+#[test]
+fn reference_of_a_classifier() {
+    let probabilities = Probabilities {
+        tensor: 1,
+        scores: 2,
+        positive: Some(0),
+        counts: sample::scores(),
+        labels: List::of(&sample::LABELS),
+    };
+    let value = Reference {
+        rows: 1103,
+        features: List::default(),
+        probabilities: Some(probabilities),
+    };
+    assert!(probabilities.scale().is_ok());
+    check_plain(
+        "reference-probabilities",
+        &value,
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[r#"
+            8
+            8.2
+            8.4
+            8.3.1
+            8.3.2
+        "#]],
     );
 }

@@ -156,6 +156,7 @@ mod tests {
         let bytes = cbor::to_vec(&Reference {
             rows: 100,
             features: List::of(&features),
+            probabilities: None,
         });
         let (found, _) = of_reference(Digest::of(&bytes), &bytes).expect("a reference");
         let place = found.map(|classes| (classes.feature, classes.bins));

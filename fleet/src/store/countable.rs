@@ -141,6 +141,8 @@ mod tests {
                 count,
             }),
             shadow: None,
+            scores: None,
+            labels: None,
         }
     }
 

@@ -55,6 +55,7 @@ fn check_counts(one: &[u8], other: &[u8], parts: &[&[u8]]) {
     assert_eq!(counts(&one), counts(&other));
     assert_eq!(one.latency, other.latency);
     assert_eq!(one.features, other.features);
+    assert_eq!((one.scores, one.labels), (other.scores, other.labels));
     let codes: BTreeSet<u8> = parts
         .iter()
         .flat_map(|part| {

@@ -11,6 +11,10 @@ use minicbor::{Decode, Encode};
 /// Longest name of a feature, bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 
+mod probabilities;
+
+pub use probabilities::Probabilities;
+
 /// The reference of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -21,6 +25,9 @@ pub struct Reference<'b> {
     /// The features, in the order in which windows count them.
     #[b(1)]
     pub features: List<'b, FeatureReference<'b>, FEATURES_MAX>,
+    /// Which output holds probabilities of classes, and how they were distributed.
+    #[b(8)]
+    pub probabilities: Option<Probabilities<'b>>,
 }
 
 /// On which side of the model a feature lies.

@@ -11,10 +11,14 @@ use crate::stats::FeatureCounts;
 use crate::time::{Millis, UnixSeconds};
 use minicbor::{Decode, Encode};
 
+mod labels;
 mod merge;
+mod scores;
 mod shadow;
 
+pub use labels::{LabelCount, LabelLists, Labels};
 pub use merge::{CannotMerge, Merged};
+pub use scores::{ClassCount, ScoreCount, ScoreLists, Scores};
 pub use shadow::{AgreementCount, DifferenceCount, Shadow};
 
 /// What one model did over one span of time, or over several that were merged.
@@ -67,6 +71,12 @@ pub struct Window<'b> {
     /// are those of a shadow.
     #[b(13)]
     pub shadow: Option<Shadow<'b>>,
+    /// Scores of the output that holds probabilities; absent where the reference names none.
+    #[b(14)]
+    pub scores: Option<Scores<'b>>,
+    /// Labels that came for predictions of this bundle, in this window or before.
+    #[b(15)]
+    pub labels: Option<Labels<'b>>,
 }
 
 /// Failed requests of one kind.

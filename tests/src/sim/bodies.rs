@@ -75,7 +75,7 @@ pub(super) fn describe(handle: Handle, body: &Body) -> Pending {
 }
 
 fn readiness_of(window: &Window<'_>) -> Readiness {
-    if window.features.is_empty() {
+    if window.features.is_empty() && window.scores.is_none() {
         Readiness::Ready
     } else {
         Readiness::of_samples(window.calls)
@@ -126,6 +126,7 @@ pub(super) fn without_features(body: &Body) -> Body {
     let window = Window {
         reference: None,
         features: List::default(),
+        scores: None,
         ..window
     };
     encode(Content::Window(window), &device, boot)

@@ -86,6 +86,8 @@ fn window(minute: u64) -> Vec<u8> {
         features: List::of(&features),
         latency_misses: None,
         shadow: None,
+        scores: None,
+        labels: None,
     };
     let device = DeviceId::parse("d").expect("valid");
     bodies::encode(bodies::Content::Window(window), &device, BootId([1; 8]))

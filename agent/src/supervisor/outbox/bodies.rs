@@ -108,11 +108,12 @@ fn class_of(window: &Window<'_>) -> MergeClass {
     }
 }
 
-/// Only counts of features, and of pairs of answers, can show single values.
+/// Only counts of features, of scores and of pairs of answers can show single values; labels have
+/// a minimum of their own.
 fn readiness_of(window: &Window<'_>) -> Readiness {
     let pairs = |shadow: &Shadow<'_>| shadow.agreement.len() + shadow.differences.len();
     let pairs = window.shadow.as_ref().map_or(0, pairs);
-    if window.features.is_empty() && pairs == 0 {
+    if window.features.is_empty() && window.scores.is_none() && pairs == 0 {
         Readiness::Ready
     } else {
         Readiness::of_samples(window.calls)
@@ -180,6 +181,7 @@ pub(super) fn without_features(body: &[u8]) -> Option<Vec<u8>> {
         reference: None,
         features: List::default(),
         shadow,
+        scores: None,
         ..window
     };
     Some(cbor::to_vec(&Document {

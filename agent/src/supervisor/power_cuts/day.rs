@@ -282,6 +282,8 @@ fn window(fleet: &Fleet<'_>, started: Millis, ended: Millis, calls: u64) -> Vec<
         features: List::of(&features),
         latency_misses: None,
         shadow: None,
+        scores: None,
+        labels: None,
     })
 }
 

@@ -373,6 +373,7 @@ fn reference(rank: u32) -> Vec<u8> {
     cbor::to_vec(&Reference {
         rows: u64::from(rank) * 2,
         features: List::of(&[feature]),
+        probabilities: None,
     })
 }
 

@@ -179,6 +179,8 @@ fn window(calls: u64) -> Window<'static> {
         features: List::default(),
         latency_misses: None,
         shadow: None,
+        scores: None,
+        labels: None,
     }
 }
 

@@ -60,6 +60,8 @@ fn say(store: &InMemory, said: &[Said]) {
             features: List::of(features),
             latency_misses: None,
             shadow: None,
+            scores: None,
+            labels: None,
         };
         let (device, stream, boot) = (id(said.device), StreamId([2; 8]), BootId([4; 8]));
         let document = Document {

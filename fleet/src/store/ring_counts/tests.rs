@@ -151,6 +151,8 @@ fn count(tx: &Tx<'_>, said: Said<'_>) {
             objective_us,
             count: 4,
         }),
+        scores: None,
+        labels: None,
         shadow: said.agreement.map(|agreement| Shadow {
             beside: bundle("1.0.0"),
             served: 100,

@@ -2,7 +2,10 @@
 //!
 //! Needs room for one feature, not for a window; never merges what was counted differently.
 
-use super::{ErrorCount, FeatureWindow, LatencyCount, LatencyMisses, Window};
+use super::{
+    ErrorCount, FeatureWindow, LabelLists, Labels, LatencyCount, LatencyMisses, ScoreLists, Scores,
+    Window,
+};
 use crate::limits::ERROR_CODES_MAX;
 use crate::stats::LatencyFold;
 use crate::time::Millis;
@@ -122,11 +125,15 @@ impl Encode<()> for Merged<'_, '_> {
         let (errors, latency, misses) = (self.errors(), self.latency(), self.latency_misses());
         let unix = b.unix.or(a.unix);
         let shadows = a.shadow.as_ref().zip(b.shadow.as_ref());
+        let scores = Scores::sum(a.scores.as_ref(), b.scores.as_ref());
+        let labels = Labels::sum(a.labels.as_ref(), b.labels.as_ref());
         let optional = [
             a.reference.is_some(),
             unix.is_some(),
             misses.is_some(),
             shadows.is_some(),
+            scores.is_some(),
+            labels.is_some(),
         ];
         e.map(10 + optional.into_iter().map(u64::from).sum::<u64>())?;
         e.u8(0)?
@@ -162,6 +169,12 @@ impl Encode<()> for Merged<'_, '_> {
         }
         if let Some((a, b)) = shadows {
             a.encode_sum(b, e.u8(13)?, ctx)?;
+        }
+        if let Some(scores) = scores {
+            ScoreLists::of(&scores).scores().encode(e.u8(14)?, ctx)?;
+        }
+        if let Some(labels) = labels {
+            LabelLists::of(&labels).labels().encode(e.u8(15)?, ctx)?;
         }
         Ok(())
     }

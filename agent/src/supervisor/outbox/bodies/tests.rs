@@ -39,6 +39,8 @@ pub(in crate::supervisor::outbox) fn window(
         features: List::of(&features),
         latency_misses: None,
         shadow: None,
+        scores: None,
+        labels: None,
     };
     encode(
         Content::Window(window),
