@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod export;
+pub mod feedback;
 pub mod import;
 pub mod models;
 pub mod predict;

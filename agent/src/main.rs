@@ -39,6 +39,7 @@ use clap::{Parser, Subcommand};
 use command::StateArgs;
 use command::check::{self, CheckArgs};
 use command::export::ExportArgs;
+use command::feedback::FeedbackArgs;
 use command::import::ImportArgs;
 use command::predict::PredictArgs;
 use enroll::EnrollArgs;
@@ -69,6 +70,8 @@ enum Command {
     Models(StateArgs),
     /// Sends rows of a file through a serving model; needs no network.
     Predict(PredictArgs),
+    /// Sends labels that came for predictions to the running agent, which counts them.
+    Feedback(FeedbackArgs),
     /// Takes what a stick brings from the fleet; needs no network.
     Import(ImportArgs),
     /// Writes what waits for the fleet to a stick.
@@ -110,6 +113,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Status(args) => command::status::run(&args).await,
         Command::Models(args) => command::models::run(&args).await,
         Command::Predict(args) => command::predict::run(&args).await,
+        Command::Feedback(args) => command::feedback::run(&args).await,
         Command::Import(args) => command::import::run(&args).await,
         Command::Export(args) => command::export::run(&args).await,
         Command::Verify(args) => command::verify::run(&args),

@@ -6,6 +6,7 @@
 pub mod backend;
 mod connection;
 mod error;
+mod feedback;
 mod guard;
 mod listen;
 mod predict;

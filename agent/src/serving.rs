@@ -5,12 +5,14 @@
 
 mod budget;
 mod features;
+mod predictions;
 pub mod shadow;
 mod task;
 mod window;
 mod worker_keeper;
 
 pub use features::{Columns, Features};
+pub use predictions::{Labelled, Predictions};
 
 use crate::infer::Example;
 use crate::seat::Seat;
@@ -47,6 +49,8 @@ pub struct Plan {
     pub limits: WorkerLimits,
     /// What is counted, and against which reference.
     pub features: Features,
+    /// What is remembered of predictions until their labels come; shared by all bundles of a model.
+    pub predictions: Arc<Predictions>,
     /// When it has failed.
     pub budget: crate::config::BudgetConfig,
     /// The card's latency, microseconds; none that no count could tell apart.

@@ -42,13 +42,13 @@ impl ScoreFold {
     /// Counts the scores of one row, one for each class; gives its score, if it has one.
     pub fn row(&mut self, scores: impl IntoIterator<Item = f32>) -> Option<Score> {
         let score = self.scale.read(scores);
-        self.scores.fold(score);
+        self.scores.fold(&self.scale, score);
         score
     }
 
     /// Counts a row that lacks the output.
     pub fn absent(&mut self) {
-        self.scores.fold(None);
+        self.scores.fold(&self.scale, None);
     }
 
     /// Counts a label for a prediction whose score lay in this bin.
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn fold() -> ScoreFold {
-        ScoreFold::new(ScoreScale::Two(1))
+        ScoreFold::new(ScoreScale::even(2, Some(1)).expect("valid"))
     }
 
     /// Rows and labels that a window would carry.
@@ -137,7 +137,7 @@ mod tests {
         let mut fold = fold();
         assert!(fold.is_empty() && carried(&fold) == (None, None));
         let score = fold.row([0.2, 0.8]).expect("probabilities");
-        assert_eq!((score.bin(), score.class), (16, 1));
+        assert_eq!((score.bin, score.class), (16, 1));
         assert_eq!(fold.row([0.2, 0.9]), None);
         fold.absent();
         let lists = fold.lists();

@@ -12,6 +12,7 @@ mod layout;
 mod npy;
 mod npz;
 mod pack;
+mod probabilities;
 pub(crate) mod progress;
 mod protobuf;
 mod quantile;

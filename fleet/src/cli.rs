@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::client::Client;
 use crate::command::{
     apply, backup, broker, device, drift, enroll_token, enrolment, export, import, incident, init,
-    keys, receipt, restore, rollout, serve, summary, window,
+    keys, quality, receipt, restore, rollout, serve, summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -95,6 +95,8 @@ enum Command {
     Incident(incident::Command),
     /// How far features lie from the reference of their bundle: measures, not verdicts.
     Drift(drift::Args),
+    /// How well classifiers do: estimated without labels, measured with them.
+    Quality(quality::Args),
     /// Each device with its models, predictions and windows.
     Summary,
     /// Write to a stick what devices without a network need.
@@ -186,6 +188,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Receipt(command) => receipt::run(command, context).await,
         Command::Incident(command) => incident::run(command, context).await,
         Command::Drift(args) => drift::run(args, context).await,
+        Command::Quality(args) => quality::run(args, context).await,
         Command::Summary => summary::run(context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
@@ -321,6 +324,9 @@ mod tests {
             ("muster drift rebaseline --model m --reason new", true),
             ("muster drift rebaseline --model m", false),
             ("muster drift --model m alarms", false),
+            ("muster quality m", true),
+            ("muster quality m --device press-07 --since 7d", true),
+            ("muster quality", false),
             ("muster drift --model m --since 1w", false),
             ("muster export --device press-07 --out stick", true),
             (

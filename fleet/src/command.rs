@@ -15,6 +15,7 @@ pub(crate) mod import;
 pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod quality;
 pub(crate) mod receipt;
 pub(crate) mod restore;
 pub(crate) mod rollout;

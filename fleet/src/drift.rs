@@ -6,9 +6,11 @@
 
 mod merge;
 mod reference;
+mod scores;
 #[cfg(test)]
 mod tests;
 
+use muster_fleet::quality::Quality;
 use muster_protocol::id::{DeviceId, ModelId, Version};
 use muster_protocol::stats::comparison::{self, Comparison, SAMPLES_MIN};
 use muster_protocol::stats::{FeatureSum, Measures};
@@ -17,6 +19,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF as _};
 
 pub(crate) use merge::{Merged, Of};
 pub(crate) use reference::{BundleReference, ReferenceFeature, References};
+pub(crate) use scores::MergedScores;
 
 /// The span that is looked at when none is named, seconds.
 pub(crate) const SINCE_S_DEFAULT: u64 = 24 * 3600;
@@ -73,6 +76,8 @@ pub(crate) struct DriftRow {
     pub(crate) reference_rows: Option<u64>,
     /// The features, in the order of the reference; none without windows that carry them.
     pub(crate) features: Vec<FeatureDrift>,
+    /// How well a classifier does; none of what is none.
+    pub(crate) quality: Option<Quality>,
 }
 
 /// One feature beside its reference.

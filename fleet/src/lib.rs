@@ -10,6 +10,7 @@ pub mod gate;
 #[path = "../../protocol/tests/fixtures/hostile.rs"]
 mod hostile;
 pub mod planner;
+pub mod quality;
 #[cfg(test)]
 #[path = "../../tests/src/random.rs"]
 mod random;

@@ -32,6 +32,7 @@ mod restores;
 mod retention;
 mod ring_counts;
 mod rollouts;
+mod score_hours;
 mod streams;
 mod summary;
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub(crate) use releases::ReleaseRow;
 pub(crate) use restores::RestoreRow;
 pub(crate) use ring_counts::{RingCounts, RingCountsRow};
 pub(crate) use rollouts::{RolloutRow, RolloutToStore};
+pub(crate) use score_hours::ScoreHour;
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::{DeviceSummary, ModelSummary};
 pub(crate) use told::FactRow;

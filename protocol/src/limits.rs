@@ -70,8 +70,10 @@ pub const SHADOW_CLASSES_MAX: usize = BINS_MAX + 1;
 pub const SHADOW_CELLS_MAX: usize = SHADOW_CLASSES_MAX * SHADOW_CLASSES_MAX;
 /// Buckets of differences between scores, see [`crate::stats::difference`].
 pub const DIFFERENCE_BUCKETS: usize = 32;
-/// Bins of a score, equally wide from 0 to 1.
+/// Bins of a score.
 pub const SCORE_BINS: usize = 20;
+/// Edges between [`SCORE_BINS`] bins.
+pub const SCORE_EDGES_MAX: usize = SCORE_BINS - 1;
 /// Classes that predictions are counted by; the last one stands for all beyond the list.
 pub const SCORE_CLASSES_MAX: usize = 33;
 /// Scores of one row, one for each class: more are no probabilities that anybody reads.

@@ -425,7 +425,10 @@ fn document_with_a_window_of_a_classifier() {
         window: Some(sample::window_of_a_classifier(&features)),
         ..sample::document()
     };
-    check_document("document-window-scores", &value, expect![[r#"
+    check_document(
+        "document-window-scores",
+        &value,
+        expect![[r#"
         5
         5.3
         5.6
@@ -445,7 +448,8 @@ fn document_with_a_window_of_a_classifier() {
         5.15.0
         5.15.1
         5.15.2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -827,6 +831,7 @@ fn reference_of_a_classifier() {
         positive: Some(0),
         counts: sample::scores(),
         labels: List::of(&sample::LABELS),
+        edges: List::of(&[300, 32_768, 65_000]),
     };
     let value = Reference {
         rows: 1103,

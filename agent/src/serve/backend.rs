@@ -3,12 +3,12 @@
 //! The supervisor swaps what is behind a model's name; the server only looks it up and queues.
 //! Never waits while the table is locked.
 
-use crate::serving::Columns;
+use crate::serving::{Columns, Predictions};
 use crate::tensor::{Signature, Tensor};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, oneshot};
 
 /// What answers requests, by model: cheap to clone, all clones show the same table.
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     inner: Arc<RwLock<BTreeMap<ModelId, Route>>>,
+    predictions: Arc<Mutex<BTreeMap<ModelId, Arc<Predictions>>>>,
 }
 
 /// Where the requests for one model go.
@@ -59,6 +60,8 @@ pub enum Readiness {
 pub struct Job {
     /// In the model's order, names, datatypes and shapes as in the signature.
     pub inputs: Vec<Tensor>,
+    /// By what labels will name the prediction; without one, nobody can.
+    pub id: Option<String>,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<Answer, Failure>>,
 }
@@ -117,6 +120,15 @@ impl Routes {
     /// The route of a model at this moment. Do not keep it: it holds the old queue open.
     pub fn get(&self, model: &ModelId) -> Option<Route> {
         self.read().get(model).cloned()
+    }
+
+    /// What is remembered of the predictions of a model, whichever bundle made them.
+    pub fn predictions(&self, model: &ModelId) -> Arc<Predictions> {
+        let mut all = self
+            .predictions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(model.clone()).or_default())
     }
 
     /// All routes at this moment, by model. Do not keep them.

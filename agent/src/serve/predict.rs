@@ -52,7 +52,10 @@ async fn ask(
         return Err(unavailable(because));
     }
     let signature = Arc::clone(&route.signature);
-    let Asked { inputs, reply_as } = match body.len() > INLINE_BYTES_MAX {
+    let Asked {
+        inputs,
+        mut reply_as,
+    } = match body.len() > INLINE_BYTES_MAX {
         false => request::read(body, framing, &signature)?,
         true => {
             let body = body.clone();
@@ -62,7 +65,12 @@ async fn ask(
         }
     };
     let (reply, answer) = oneshot::channel();
-    let job = Job { inputs, reply };
+    reply_as.prediction_id = match &reply_as.id {
+        Some(_) => None,
+        None => app.routes.predictions(model).new_id(),
+    };
+    let id = reply_as.id.clone().or(reply_as.prediction_id.clone());
+    let job = Job { inputs, id, reply };
     match route.requests.send_timeout(job, app.queue_timeout).await {
         Ok(()) => {}
         Err(SendTimeoutError::Timeout(_)) => return Err(Failure::Busy.into()),

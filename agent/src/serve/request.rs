@@ -41,6 +41,8 @@ pub(super) struct Asked {
 pub(super) struct ReplyAs {
     /// The request's id, given back.
     pub(super) id: Option<String>,
+    /// The id that the agent gave, where the request has none and labels may come.
+    pub(super) prediction_id: Option<String>,
     /// In the order that the reply shall have.
     pub(super) outputs: Vec<(String, Encoding)>,
 }
@@ -101,6 +103,7 @@ pub(super) fn read(body: &[u8], framing: Framing, signature: &Signature) -> Resu
         })?;
     let reply_as = ReplyAs {
         id: head.id,
+        prediction_id: None,
         outputs,
     };
     Ok(Asked { inputs, reply_as })

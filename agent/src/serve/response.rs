@@ -37,6 +37,8 @@ pub(super) fn prediction(
         model_name: model.as_str(),
         model_version: &answer.version,
         id: reply_as.id.as_deref(),
+        parameters: (reply_as.prediction_id.as_deref())
+            .map(|prediction_id| ReplyParameters { prediction_id }),
         outputs: chosen.iter().map(output).collect(),
     };
     let mut body = serde_json::to_vec(&reply).map_err(|error| defect(error.to_string()))?;
@@ -104,7 +106,14 @@ struct Reply<'a> {
     model_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<ReplyParameters<'a>>,
     outputs: Vec<Output<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct ReplyParameters<'a> {
+    prediction_id: &'a str,
 }
 
 #[derive(serde::Serialize)]

@@ -4,7 +4,7 @@
 
 use super::backend::{Readiness, Route, Routes};
 use super::refusal::Refusal;
-use super::{Status, Sticks, predict, response, stick};
+use super::{Status, Sticks, feedback, predict, response, stick};
 use crate::stick::{EXPORT_PATH, IMPORT_PATH};
 use crate::tensor::{Dim, TensorSpec};
 use axum::Router;
@@ -63,6 +63,7 @@ pub(super) fn router(app: App) -> Router {
             .route(model, get(model_metadata))
             .route(&format!("{model}/ready"), get(model_ready))
             .route(&format!("{model}/infer"), post(predict::infer))
+            .route(&format!("{model}/feedback"), post(feedback::feedback))
     });
     router
         .fallback(unknown_endpoint)

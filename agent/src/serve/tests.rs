@@ -3,6 +3,7 @@
 //! Never a real model: what is under test is the protocol and the routing.
 
 mod endpoints;
+mod feedback;
 mod listening;
 mod predictions;
 mod refusals;

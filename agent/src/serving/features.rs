@@ -4,10 +4,11 @@
 
 use crate::tensor::{Dim, Signature, Tensor};
 use muster_device::fold::WindowFold;
+use muster_device::scores::ScoreFold;
 use muster_protocol::bundle::{Reference, Source};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
-use muster_protocol::stats::FeatureFold;
+use muster_protocol::stats::{FeatureFold, Score, ScoreScale};
 use std::collections::BTreeMap;
 
 /// The names of all elements of a row, in their order, by the input that they belong to.
@@ -20,6 +21,7 @@ pub struct Features {
     places: Vec<Place>,
     names: Vec<String>,
     folds: Vec<FeatureFold>,
+    probabilities: Option<(usize, ScoreScale)>,
 }
 
 /// Where a feature is found.
@@ -50,11 +52,17 @@ impl Features {
             names.push(feature.name.to_owned());
             folds.push(FeatureFold::new(scale));
         }
+        let probabilities = reference.probabilities.map(|probabilities| {
+            let scale = probabilities.scale();
+            let scale = scale.map_err(|bad| format!("probabilities cannot be counted: {bad:?}"));
+            Ok::<_, String>((usize::from(probabilities.tensor), scale?))
+        });
         Ok(Self {
             reference: Some(digest),
             places,
             names,
             folds,
+            probabilities: probabilities.transpose()?,
         })
     }
 
@@ -90,6 +98,11 @@ impl Features {
         self.folds.clone()
     }
 
+    /// An empty fold of scores, where the reference says which output holds probabilities.
+    pub fn scores(&self) -> Option<ScoreFold> {
+        self.probabilities.map(|(_, scale)| ScoreFold::new(scale))
+    }
+
     /// How the first element of the first output is counted, if it is.
     pub fn first_output(&self) -> Option<&FeatureFold> {
         let first = Place {
@@ -120,6 +133,28 @@ impl Features {
             }
         }
         u32::try_from(rows).unwrap_or(u32::MAX)
+    }
+
+    /// Counts the scores of every row of one answered request; gives those that rows have.
+    pub fn score(
+        &self,
+        fold: &mut ScoreFold,
+        inputs: &[Tensor],
+        outputs: &[Tensor],
+    ) -> Vec<Option<Score>> {
+        let rows = inputs.first().map_or(1, rows_of);
+        let place = self.probabilities.map(|(tensor, _)| tensor);
+        let tensor = place.and_then(|place| outputs.get(place));
+        let len = tensor.map_or(0, |tensor| tensor.elements() / rows.max(1));
+        let fits =
+            |tensor: &&Tensor| tensor.datatype().is_float() && rows_of(tensor) == rows && len > 0;
+        let Some(tensor) = tensor.filter(fits) else {
+            (0..rows).for_each(|_| fold.absent());
+            return vec![None; rows];
+        };
+        let mut values = tensor.to_f32();
+        let mut row = || values.by_ref().take(len).collect::<Vec<_>>();
+        (0..rows).map(|_| fold.row(row())).collect()
     }
 }
 

@@ -44,6 +44,7 @@ impl Task {
         vitals: Arc<Mutex<Vitals>>,
     ) -> Self {
         let (plan, now) = (Arc::new(plan), clock::monotonic());
+        plan.predictions.serve(plan.features.scores().is_some());
         Self {
             window: WindowKeeper::new(plan.clone(), events.clone(), now),
             keeper: WorkerKeeper::new(plan.clone(), vitals, now),
@@ -162,6 +163,7 @@ impl Task {
                 let latency_us = u32::try_from(latency_us).unwrap_or(u32::MAX);
                 let broken = finite_inputs && !finite(&outputs);
                 let (rows, pace) = self.count(&inputs, &outputs, latency_us);
+                self.score(job.id.as_deref(), &inputs, &outputs);
                 self.let_shadow_see(rows, inputs, &outputs, latency_us);
                 let version = self.plan.release.version.to_string();
                 // A client that has gone still counts: the model answered.
@@ -184,6 +186,19 @@ impl Task {
         let pace = fold.answered_batch(rows, batch, latency_us);
         self.window.touch();
         (rows, pace)
+    }
+
+    /// Counts scores, and remembers them by the id of the request until their labels come.
+    fn score(&mut self, id: Option<&str>, inputs: &[Tensor], outputs: &[Tensor]) {
+        let Some(fold) = self.window.scores() else {
+            return;
+        };
+        let (plan, scale) = (&self.plan, fold.scale());
+        let scores = plan.features.score(fold, inputs, outputs);
+        if let Some(id) = id {
+            let bundle = plan.release.bundle;
+            plan.predictions.remember(bundle, scale, id, &scores);
+        }
     }
 
     /// Outputs are copied only for a shadow that takes them.

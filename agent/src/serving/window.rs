@@ -7,6 +7,7 @@ use super::{Closed, Event, Plan};
 use crate::clock;
 use muster_device::comparison::ComparisonFold;
 use muster_device::fold::WindowFold;
+use muster_device::scores::ScoreFold;
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::message::window::Window;
@@ -20,6 +21,8 @@ pub(super) struct WindowKeeper {
     pub(super) fold: WindowFold<Vec<FeatureFold>>,
     /// Of a shadow, once it is known what serves.
     comparison: Option<Box<ComparisonFold>>,
+    /// Of a classifier.
+    scores: Option<Box<ScoreFold>>,
     plan: Arc<Plan>,
     events: mpsc::Sender<Event>,
     checkpoint_at: Millis,
@@ -33,6 +36,7 @@ impl WindowKeeper {
         Self {
             fold: WindowFold::new(plan.subject(), plan.features.folds(), now),
             comparison: None,
+            scores: plan.features.scores().map(Box::new),
             checkpoint_at: now.plus(plan.checkpoint_ms),
             plan,
             events,
@@ -59,6 +63,11 @@ impl WindowKeeper {
         self.comparison.as_deref_mut()
     }
 
+    /// The scores of a classifier, to count into.
+    pub(super) fn scores(&mut self) -> Option<&mut ScoreFold> {
+        self.scores.as_deref_mut()
+    }
+
     /// Something was counted that a power cut would take.
     pub(super) const fn touch(&mut self) {
         self.dirty = true;
@@ -75,6 +84,7 @@ impl WindowKeeper {
     }
 
     pub(super) async fn on_time(&mut self, now: Millis) {
+        self.take_labels();
         if self.is_due(now) {
             self.close().await;
         }
@@ -94,6 +104,7 @@ impl WindowKeeper {
 
     pub(super) async fn close(&mut self) {
         let now = clock::monotonic();
+        self.take_labels();
         if !self.is_empty() {
             let (subject, calls) = (self.fold.subject().clone(), self.fold.calls());
             let window = self.encode(now);
@@ -109,6 +120,9 @@ impl WindowKeeper {
         if let Some(comparison) = &mut self.comparison {
             comparison.reset();
         }
+        if let Some(scores) = &mut self.scores {
+            scores.reset();
+        }
         self.dirty = false;
         self.marked = false;
     }
@@ -120,7 +134,17 @@ impl WindowKeeper {
     /// Without a comparison there was nothing beside which a shadow could run.
     fn is_empty(&self) -> bool {
         let served = self.comparison.as_ref().is_some_and(|c| !c.is_empty());
-        self.fold.is_empty() && !served
+        let scored = self.scores.as_ref().is_some_and(|s| !s.is_empty());
+        self.fold.is_empty() && !served && !scored
+    }
+
+    /// Labels that came for what this bundle has predicted; a shadow predicts for nobody.
+    fn take_labels(&mut self) {
+        if let Some(scores) = self.scores.as_mut().filter(|_| !self.plan.seat.is_shadow()) {
+            let came = self.plan.predictions.take_labels(&self.plan.release.bundle);
+            self.dirty |= !came.is_empty();
+            scores.labels(&came);
+        }
     }
 
     fn rows_served(&self) -> Option<u64> {
@@ -137,10 +161,8 @@ impl WindowKeeper {
 
     fn encode(&self, now: Millis) -> Vec<u8> {
         let to_vec = |window: &Window<'_>| cbor::to_vec(window);
-        match &self.comparison {
-            Some(comparison) => self.fold.with_window_beside(comparison, now, None, to_vec),
-            None => self.fold.with_window(now, None, to_vec),
-        }
+        let beside = (self.comparison.as_deref(), self.scores.as_deref());
+        self.fold.with_window_beside(beside, now, None, to_vec)
     }
 
     async fn tell(&self, event: Event) {

@@ -100,6 +100,7 @@ impl Supervisor {
                 },
             },
             features: staged.features,
+            predictions: self.routes.predictions(&seat.model),
             budget: self.config.budget.clone(),
             latency_objective_us: staged.card.latency_objective_us(),
             window_ms: self.window_ms(seat),

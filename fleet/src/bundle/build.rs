@@ -8,7 +8,7 @@ mod args;
 mod card;
 mod staging;
 
-pub(crate) use args::BuildArgs;
+pub(crate) use args::{BuildArgs, ProbabilitiesArg};
 
 use std::fs::File;
 use std::io::Read as _;
@@ -21,6 +21,7 @@ use super::agent::{Agent, Checked};
 use super::golden::Golden;
 use super::layout::Layout;
 use super::pack::{self, Parts};
+use super::probabilities::Scored;
 use super::progress::Progress;
 use super::reference::{self, Made};
 use super::table::{self, Table};
@@ -34,7 +35,8 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), OperatorError> {
     let agent = Agent::find(args.agent.as_deref())?;
     let model = read_model(&args.model)?;
     let staging = Staging::make(&args.out)?;
-    let table = read_table(args)?;
+    let data = read_table(args)?;
+    let (table, labels) = data.map_or((None, None), |(table, labels)| (Some(table), labels));
     let rows = table
         .as_ref()
         .map(|table| staging.scratch("rows.csv", table.to_csv().as_bytes()));
@@ -45,7 +47,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), OperatorError> {
         .warnings
         .iter()
         .for_each(|warning| output::note(format_args!("warning: {warning}")));
-    let parts = assemble(args, model, table.as_ref(), &checked)?;
+    let parts = assemble(args, model, (table.as_ref(), labels.as_deref()), &checked)?;
     if !args.no_trial {
         output::note("letting the model answer its golden vectors");
         agent.trial(&args.model, &staging.scratch("golden.cbor", &parts.golden)?)?;
@@ -67,16 +69,18 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), OperatorError> {
 use super::Verified;
 
 const HINT_SIZE: &str = "large models do not travel yet: quantise it or make it smaller";
+const HINT_PROBABILITIES: &str =
+    "name an output that ends in a softmax or a sigmoid; `muster-agent check` shows all";
 const HINT_TABLE: &str = "give a CSV file with a header, of numbers; --columns chooses columns";
 
 /// Everything that is packed, from what was read and found.
 fn assemble(
     args: &BuildArgs,
     model: Vec<u8>,
-    table: Option<&Table>,
+    (table, labels): (Option<&Table>, Option<&[f32]>),
     checked: &Checked,
 ) -> Result<Parts, OperatorError> {
-    let reference = reference_of(args, table, checked)?;
+    let reference = reference_of(args, (table, labels), checked)?;
     reference
         .notes
         .iter()
@@ -107,7 +111,7 @@ fn say_missing(about: Option<&About>) {
 
 fn reference_of(
     args: &BuildArgs,
-    table: Option<&Table>,
+    (table, labels): (Option<&Table>, Option<&[f32]>),
     checked: &Checked,
 ) -> Result<Made, OperatorError> {
     let Some(table) = table else {
@@ -115,7 +119,12 @@ fn reference_of(
         return Ok(reference::empty());
     };
     let rows = checked.row_outputs.as_deref().unwrap_or_default();
-    let made = reference::make(table, rows, &checked.signature);
+    let scores = args.probabilities.as_ref().map(|asked| {
+        let scores = Scored::of(asked, rows, labels, &checked.signature);
+        scores.map_err(|because| bad(args, because, HINT_PROBABILITIES))
+    });
+    let scores = scores.transpose()?;
+    let made = reference::make(table, rows, &checked.signature, scores.as_ref());
     made.map_err(|because| bad(args, because, HINT_TABLE))
 }
 
@@ -178,7 +187,8 @@ fn read_model(path: &Path) -> Result<Vec<u8>, OperatorError> {
     Ok(bytes)
 }
 
-fn read_table(args: &BuildArgs) -> Result<Option<Table>, OperatorError> {
+/// The reference data, and the labels in it.
+fn read_table(args: &BuildArgs) -> Result<Option<(Table, Option<Vec<f32>>)>, OperatorError> {
     let Some(path) = &args.reference else {
         return Ok(None);
     };
@@ -195,8 +205,8 @@ fn read_table(args: &BuildArgs) -> Result<Option<Table>, OperatorError> {
     if bytes.len() as u64 > table::BYTES_MAX {
         return Err(wrong(&"it has more than 64 MiB"));
     }
-    let table = Table::parse(&bytes, args.columns.as_deref());
-    table.map(Some).map_err(|because| wrong(&because))
+    let read = Table::parse_with_label(&bytes, args.columns.as_deref(), args.label.as_deref());
+    read.map(Some).map_err(|because| wrong(&because))
 }
 
 /// Input that makes no bundle.
@@ -214,7 +224,8 @@ mod tests {
     fn the_same_report_gives_the_same_bundle() {
         let packed = || {
             let (args, table) = (BuildArgs::sample(), sample::table());
-            let parts = assemble(&args, vec![8; 9_000], Some(&table), &sample::checked());
+            let data = (Some(&table), None);
+            let parts = assemble(&args, vec![8; 9_000], data, &sample::checked());
             pack::pack(&parts.expect("parts")).expect("packs").blobs
         };
         assert_eq!(packed(), packed());

@@ -10,6 +10,7 @@ use muster_protocol::limits::FEATURES_MAX;
 use muster_protocol::stats::{FeatureFold, Scale, Transform};
 
 use super::agent::{RowOutputs, Signature};
+use super::probabilities::Scored;
 use super::quantile;
 use super::table::{ROWS_MIN, Table};
 
@@ -49,6 +50,7 @@ pub(super) fn empty() -> Made {
     let bytes = cbor::to_vec(&Reference {
         rows: 0,
         features: List::default(),
+        probabilities: None,
     });
     Made {
         bytes,
@@ -62,6 +64,7 @@ pub(super) fn make(
     table: &Table,
     outputs: &[RowOutputs],
     model: &Signature,
+    scores: Option<&Scored>,
 ) -> Result<Made, ReferenceError> {
     let mut notes = Vec::new();
     let scalars = scalars(outputs, model, &mut notes);
@@ -86,17 +89,21 @@ pub(super) fn make(
         .map(|feature| feature.name.clone())
         .collect();
     Ok(Made {
-        bytes: written(table.rows(), &features),
+        bytes: written(table.rows(), &features, scores),
         names,
         notes,
     })
 }
 
-fn written(rows: usize, features: &[Feature]) -> Vec<u8> {
+fn written(rows: usize, features: &[Feature], scores: Option<&Scored>) -> Vec<u8> {
+    let lists = scores.map(Scored::lists);
     let features: Vec<FeatureReference<'_>> = features.iter().map(Feature::borrowed).collect();
     cbor::to_vec(&Reference {
         rows: rows as u64,
         features: List::of(&features),
+        probabilities: scores
+            .zip(lists.as_ref())
+            .map(|(scores, lists)| scores.borrowed(lists)),
     })
 }
 
@@ -215,7 +222,7 @@ mod tests {
             names,
             columns: vec![vec![1.0; 100]; 70],
         };
-        let made = make(&table, &[], &sample::signature()).expect("countable");
+        let made = make(&table, &[], &sample::signature(), None).expect("countable");
         assert_eq!(made.names.len(), FEATURES_MAX);
         assert!(
             made.notes

@@ -62,7 +62,7 @@ pub(super) fn table() -> Table {
 }
 
 pub(super) fn reference() -> Made {
-    reference::make(&table(), &rows(), &signature()).expect("countable")
+    reference::make(&table(), &rows(), &signature(), None).expect("countable")
 }
 
 pub(super) fn golden() -> Golden {

@@ -84,6 +84,25 @@ impl Table {
         Ok(table)
     }
 
+    /// The same, and the column of labels apart, which is none of the others unless it is chosen.
+    pub(super) fn parse_with_label(
+        bytes: &[u8],
+        select: Option<&[String]>,
+        label: Option<&str>,
+    ) -> Result<(Self, Option<Vec<f32>>), TableError> {
+        let mut table = Self::parse(bytes, select)?;
+        let Some(label) = label else {
+            return Ok((table, None));
+        };
+        let labels = Self::parse(bytes, Some(&[label.to_owned()]))?.columns.pop();
+        let place = table.names.iter().position(|name| name == label);
+        if let Some(place) = place.filter(|_| select.is_none()) {
+            table.names.remove(place);
+            table.columns.remove(place);
+        }
+        Ok((table, labels))
+    }
+
     /// Number of rows.
     pub(super) fn rows(&self) -> usize {
         self.columns.first().map_or(0, Vec::len)

@@ -5,14 +5,15 @@
 use std::cmp::Ordering;
 
 use clap::{Args as ClapArgs, Subcommand};
+use muster_fleet::quality::ESTIMATE_ASSUMES;
 use muster_protocol::id::{DeviceId, ModelId, Version};
 use serde_json::Value;
 
-use super::show;
 use super::span::{Span, span};
+use super::{quality, show};
 use crate::cli::Context;
 use crate::error::OperatorError;
-use crate::output::{Output, Table, note};
+use crate::output::{Output, Table, note, print_line};
 
 mod watch;
 
@@ -82,6 +83,11 @@ async fn measured(args: Measure, context: &Context) -> Result<(), OperatorError>
     let lines = lines(&rows);
     context.output.print(&rows, |_| table(&lines));
     if context.output == Output::Text {
+        let scored: Vec<_> = rows.iter().filter_map(quality::quality_of).collect();
+        if !scored.is_empty() {
+            print_line(&quality::table(&scored));
+            note(ESTIMATE_ASSUMES);
+        }
         let span = &args.since.said;
         notes(&rows, &lines, &args.model, span)
             .iter()

@@ -9,11 +9,13 @@ use muster_protocol::time::UnixSeconds;
 
 use super::{Controller, Error};
 use crate::clock;
-use crate::drift::{BundleReference, DriftQuery, DriftRow, Merged, Of};
+use crate::drift::{BundleReference, DriftQuery, DriftRow, Merged, MergedScores, Of};
 use crate::store::{Page, Paged, Tx};
 
-/// What the store has: sums, the versions of bundles, the cursor of the next page.
-type Summed = (Merged, BTreeMap<String, String>, Option<String>);
+/// What the store has: sums of features and of scores, the versions of bundles, the cursor of the
+/// next page.
+type Summed = (Sums, BTreeMap<String, String>, Option<String>);
+type Sums = (Merged, MergedScores);
 
 impl Controller {
     /// What a model's features lie from their reference. Without a device, the first page begins
@@ -28,13 +30,13 @@ impl Controller {
     ) -> Result<Paged<DriftRow>, Error> {
         let (asked, now) = (query.clone(), clock::now());
         let work = move |tx: &Tx<'_>| summed(tx, &asked, &page, now);
-        let (merged, versions, next) = self.store.survey(work).await?;
+        let ((merged, scores), versions, next) = self.store.survey(work).await?;
         let references = self.references_of(&merged).await?;
         let known = |bundle: &Digest| {
             let version = versions.get(&bundle.to_string()).cloned();
             (version, references.get(bundle).map(Arc::as_ref))
         };
-        let mut items = merged.rows(query.model.as_str(), known, query.histograms);
+        let mut items = merged.rows(query.model.as_str(), known, &scores, query.histograms);
         if let Some(version) = &query.version {
             items.retain(|row| row.version.as_deref() == Some(version.as_str()));
         }
@@ -58,7 +60,7 @@ impl Controller {
 
 fn summed(tx: &Tx<'_>, query: &DriftQuery, page: &Page, now: UnixSeconds) -> Result<Summed, Error> {
     let versions = versions(tx, query)?;
-    let mut merged = Merged::default();
+    let mut sums = Sums::default();
     let (mut each, mut next) = (Vec::new(), None);
     match &query.device {
         Some(device) => {
@@ -72,18 +74,33 @@ fn summed(tx: &Tx<'_>, query: &DriftQuery, page: &Page, now: UnixSeconds) -> Res
             let devices = tx.devices_with_windows(&query.model, page)?;
             (each, next) = (devices.items, devices.next);
             if page.cursor.is_none() {
-                tx.each_feature_hour(&query.model, None, query.since_s, now, |hour| {
-                    merged.add(Of::All, hour);
-                })?;
+                add_hours(tx, query, None, now, &mut sums)?;
             }
         }
     }
     for device in each {
-        tx.each_feature_hour(&query.model, Some(&device), query.since_s, now, |hour| {
-            merged.add(Of::Device(device.clone()), hour);
-        })?;
+        add_hours(tx, query, Some(&device), now, &mut sums)?;
     }
-    Ok((merged, versions, next))
+    Ok((sums, versions, next))
+}
+
+/// Adds the hours of one device, or those of all to the sums of all together.
+fn add_hours(
+    tx: &Tx<'_>,
+    query: &DriftQuery,
+    device: Option<&str>,
+    now: UnixSeconds,
+    (features, scores): &mut Sums,
+) -> Result<(), Error> {
+    let of = device.map_or(Of::All, |device| Of::Device(device.to_owned()));
+    let (model, since_s) = (&query.model, query.since_s);
+    tx.each_feature_hour(model, device, since_s, now, |hour| {
+        features.add(of.clone(), hour);
+    })?;
+    tx.each_score_hour(model, device, since_s, now, |hour| {
+        scores.add(of.clone(), &hour);
+    })?;
+    Ok(())
 }
 
 /// The versions of a model by the bundles that were released.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_protocol::digest::Digest;
 
-use super::{BundleReference, DriftRow, Histograms, feature};
+use super::{BundleReference, DriftRow, Histograms, MergedScores, feature};
 use crate::store::{FeatureHour, WindowSums};
 
 /// Whose sums.
@@ -55,9 +55,11 @@ impl Merged {
         &self,
         model: &str,
         known: impl Fn(&Digest) -> (Option<String>, Option<&'r BundleReference>),
+        scores: &MergedScores,
         histograms: Histograms,
     ) -> Vec<DriftRow> {
-        let row = |((of, bundle), sums): (&(Of, Digest), &OfBundle)| {
+        let row = |(key, sums): (&(Of, Digest), &OfBundle)| {
+            let (of, bundle) = key;
             let (version, reference) = known(bundle);
             DriftRow {
                 model: model.to_owned(),
@@ -67,6 +69,7 @@ impl Merged {
                     Of::All => None,
                     Of::Device(device) => Some(device.clone()),
                 },
+                quality: scores.quality(key, reference),
                 ..sums.row(reference, histograms)
             }
         };
@@ -90,6 +93,7 @@ impl OfBundle {
             windows_left_out: 0,
             reference_rows: reference.map(|reference| reference.rows),
             features: Vec::new(),
+            quality: None,
         };
         for (alike, sums) in &self.sums {
             row.closed_windows = row.closed_windows.saturating_add(sums.closed_windows);

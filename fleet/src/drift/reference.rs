@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use muster_fleet::quality::{ReferenceScores, ScoreSums};
 use muster_protocol::bundle::manifest::LayerKind;
-use muster_protocol::bundle::{FeatureReference, Manifest, Reference, Source};
+use muster_protocol::bundle::{FeatureReference, Manifest, Probabilities, Reference, Source};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::WHOLE_BYTES_MAX;
+use muster_protocol::message::Labels;
 
 use super::Side;
 use crate::blobs::Blobs;
@@ -27,6 +29,8 @@ pub(crate) struct BundleReference {
     pub(crate) rows: u64,
     /// Its features, in their order.
     pub(crate) features: Vec<ReferenceFeature>,
+    /// Its scores, of a classifier.
+    pub(crate) scores: Option<ReferenceScores>,
 }
 
 /// The reference of one feature.
@@ -105,6 +109,7 @@ impl BundleReference {
             digest,
             rows: reference.rows,
             features: features.collect::<Result<_, _>>()?,
+            scores: reference.probabilities.map(scores).transpose()?,
         })
     }
 
@@ -113,6 +118,18 @@ impl BundleReference {
         let bins = self.features.iter().map(|feature| feature.counts.len());
         bins.collect()
     }
+}
+
+fn scores(probabilities: Probabilities<'_>) -> Result<ReferenceScores, String> {
+    let scale = probabilities.scale();
+    let scale = scale.map_err(|bad| format!("its probabilities cannot be counted: {bad:?}"))?;
+    let labels = Labels {
+        bins: probabilities.labels,
+        unknown: 0,
+        stale: 0,
+    };
+    let sums = ScoreSums::of(Some(&probabilities.counts), Some(&labels));
+    Ok(ReferenceScores { scale, sums })
 }
 
 impl ReferenceFeature {

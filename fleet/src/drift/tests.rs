@@ -120,6 +120,7 @@ fn reference() -> BundleReference {
             counts: vec![200, 200],
             missing: 0,
         }],
+        scores: None,
     }
 }
 
@@ -149,7 +150,7 @@ fn row(hours: &[FeatureHour], known: Option<&BundleReference>) -> DriftRow {
     }
     let version = Some("1.0.0".to_owned());
     let known = |_: &Digest| (version.clone(), known);
-    let mut rows = merged.rows("bearing", known, Histograms::With);
+    let mut rows = merged.rows("bearing", known, &MergedScores::default(), Histograms::With);
     assert_eq!(rows.len(), 1, "{rows:?}");
     rows.remove(0)
 }

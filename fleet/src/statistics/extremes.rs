@@ -115,7 +115,11 @@ proptest! {
     ) {
         let labelled = counts.iter().map(|&(positive, negative)| Labelled { positive, negative });
         let labelled: Vec<Labelled> = labelled.collect();
-        let scored = counts.iter().zip(sums).map(|(&(count, _), sum_p)| Scored { count, sum_p });
+        let scored = counts.iter().zip(sums).map(|(&(count, _), sum_p)| Scored {
+            count,
+            sum_p,
+            deviation: 0.0,
+        });
         let scored: Vec<Scored> = scored.collect();
         for found in [quality::measured(&labelled, from), quality::estimated(&scored, from)] {
             let all = [found.accuracy, found.precision, found.recall, found.f1, found.auc];

@@ -256,7 +256,13 @@ fn missing(case: &Value) {
 fn without_labels(case: &Value) {
     let (counts, sums) = (whole(&case["counts"]), numbers(&case["sum_calibrated_p"]));
     let bins = counts.into_iter().zip(sums);
-    let bins: Vec<Scored> = bins.map(|(count, sum_p)| Scored { count, sum_p }).collect();
+    let bins: Vec<Scored> = bins
+        .map(|(count, sum_p)| Scored {
+            count,
+            sum_p,
+            deviation: 0.0,
+        })
+        .collect();
     let (found, expected) = (estimated(&bins, 5), &case["expected"]);
     for (found, name) in [
         (found.accuracy, "accuracy"),

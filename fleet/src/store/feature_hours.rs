@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::column::{self, bits};
 use super::{Page, Paged, StoreError, Tx};
 
-const HOUR_S: u64 = 3600;
+pub(super) const HOUR_S: u64 = 3600;
 
 /// One hour of one device, one bundle and one reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl WindowSums {
 }
 
 /// The first hour of a span that ends `now`; the span begins with a full hour.
-const fn first_hour(now: UnixSeconds, since_s: u64) -> u64 {
+pub(super) const fn first_hour(now: UnixSeconds, since_s: u64) -> u64 {
     now.0.saturating_sub(since_s) / HOUR_S
 }
 

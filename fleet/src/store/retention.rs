@@ -50,7 +50,8 @@ impl Tx<'_> {
                 "DELETE FROM quarantine WHERE (device, stream, sequence) IN
                  (SELECT device, stream, sequence FROM quarantine WHERE received_at < ?1 LIMIT ?2)",
             )?,
-            self.forget_hours(retention.feature_hours_days, now)?,
+            self.forget_hours("feature_hours", retention.feature_hours_days, now)?,
+            self.forget_hours("score_hours", retention.feature_hours_days, now)?,
         ];
         Ok(tables.iter().sum())
     }
@@ -79,15 +80,17 @@ impl Tx<'_> {
         Ok(self.0.execute(sql, params![bits(oldest), ROWS_MAX])?)
     }
 
-    fn forget_hours(&self, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
+    fn forget_hours(&self, table: &str, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
         let Some(oldest) = oldest_s(days, now) else {
             return Ok(0);
         };
-        let sql = "DELETE FROM feature_hours WHERE hour < ?1 AND rowid IN
-                   (SELECT rowid FROM feature_hours ORDER BY rowid LIMIT ?2)";
+        let sql = format!(
+            "DELETE FROM {table} WHERE hour < ?1 AND rowid IN
+             (SELECT rowid FROM {table} ORDER BY rowid LIMIT ?2)"
+        );
         Ok(self
             .0
-            .execute(sql, params![bits(oldest / HOUR_S), ROWS_MAX])?)
+            .execute(&sql, params![bits(oldest / HOUR_S), ROWS_MAX])?)
     }
 }
 

@@ -123,7 +123,8 @@ impl Tx<'_> {
             return Ok(());
         }
         self.count_window(stored.device, window)?;
-        self.sum_window(stored.device, window, now)
+        self.sum_window(stored.device, window, now)?;
+        self.sum_scores(stored.device, window, now)
     }
 
     fn count_window(&self, device: &DeviceId, window: &Window<'_>) -> Result<(), StoreError> {

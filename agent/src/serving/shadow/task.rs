@@ -221,6 +221,9 @@ impl Task {
         if let Some(comparison) = self.window.comparison() {
             comparison.compared(rows, sample.latency_us);
         }
+        if let Some(fold) = self.window.scores() {
+            self.plan.features.score(fold, &sample.inputs, outputs);
+        }
         self.window.touch();
     }
 

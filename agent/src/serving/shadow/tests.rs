@@ -76,6 +76,7 @@ fn plan(fixture: &Fixture, role: Role, bundle: u8) -> Plan {
             priority,
         },
         features: Features::default(),
+        predictions: Arc::default(),
         budget: BudgetConfig::default(),
         latency_objective_us: None,
         window_ms: 3_600_000,
@@ -137,7 +138,8 @@ impl Bench {
         let (reply, answer) = oneshot::channel();
         let inputs = vec![x];
         let serving = self.serving.as_ref().expect("it serves");
-        let sent = serving.requests.send(Job { inputs, reply }).await;
+        let id = None;
+        let sent = serving.requests.send(Job { inputs, id, reply }).await;
         assert!(sent.is_ok());
         answer
             .await

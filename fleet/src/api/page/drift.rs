@@ -277,6 +277,7 @@ mod tests {
     fn the_worst_comes_first_and_what_has_no_numbers_last() {
         let row = DriftRow {
             model: "bearing".to_owned(),
+            quality: None,
             version: Some("1.0.0".to_owned()),
             bundle: "sha256:00112233445566778899".to_owned(),
             device: None,

@@ -435,6 +435,7 @@ fn drift(hostile: &str, device: Option<&str>) -> DriftRow {
     };
     DriftRow {
         model: hostile.to_owned(),
+        quality: None,
         version: Some(hostile.to_owned()),
         bundle: "sha256:00".to_owned(),
         device: device.map(str::to_owned),

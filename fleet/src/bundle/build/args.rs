@@ -26,6 +26,13 @@ pub(crate) struct BuildArgs {
     /// Columns of the reference in the order of the model's input; all columns without it.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(super) columns: Option<Vec<String>>,
+    /// Output that holds probabilities of classes: a row of them, or one of the positive class. Of
+    /// two classes, K (0 or 1; 1 without it) is the positive one.
+    #[arg(long, value_name = "OUTPUT[:positive=K]", requires = "reference")]
+    pub(super) probabilities: Option<ProbabilitiesArg>,
+    /// Column of the reference that holds the right classes, from 0: then its quality is measured.
+    #[arg(long, value_name = "COLUMN", requires = "probabilities")]
+    pub(super) label: Option<String>,
     /// Golden vectors: npz files or folders of ONNX test data.
     #[arg(long, value_name = "PATH")]
     pub(super) golden: Vec<PathBuf>,
@@ -63,6 +70,37 @@ pub(crate) struct BuildArgs {
     /// Do not let the model answer its golden vectors.
     #[arg(long)]
     pub(super) no_trial: bool,
+}
+
+/// Which output holds probabilities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbabilitiesArg {
+    pub(in crate::bundle) output: String,
+    /// The positive one of two classes, if one is named.
+    pub(in crate::bundle) positive: Option<u8>,
+}
+
+impl std::str::FromStr for ProbabilitiesArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Names of tensors have colons, too.
+        let (output, positive) = match text.rsplit_once(":positive=") {
+            Some((output, class)) => (output, Some(class)),
+            None => (text, None),
+        };
+        let number = |class: &str| {
+            let class = class.parse().ok().filter(|class| *class <= 1);
+            class.ok_or_else(|| "positive= names one of two classes: 0 or 1".to_owned())
+        };
+        if output.is_empty() {
+            return Err("name an output of the model, as OUTPUT or OUTPUT:positive=1".to_owned());
+        }
+        Ok(Self {
+            output: output.to_owned(),
+            positive: positive.map(number).transpose()?,
+        })
+    }
 }
 
 /// Which runtime made golden vectors that were given.
@@ -110,6 +148,8 @@ impl BuildArgs {
             version: Version::parse("1.2.0").expect("valid"),
             reference: None,
             columns: None,
+            probabilities: None,
+            label: None,
             golden: Vec::new(),
             golden_source: SourceArg::Other,
             rtol: 1e-3,
@@ -123,5 +163,28 @@ impl BuildArgs {
             agent: None,
             no_trial: true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_and_its_positive_class_are_read() {
+        let check = |text: &str, expect: Option<(&str, Option<u8>)>| {
+            let read: Result<ProbabilitiesArg, _> = text.parse();
+            let read = read.as_ref().ok();
+            let read = read.map(|read| (read.output.as_str(), read.positive));
+            assert_eq!(read, expect, "{text}");
+        };
+        check("probs", Some(("probs", None)));
+        check("probs:positive=0", Some(("probs", Some(0))));
+        check("probs:0", Some(("probs:0", None)));
+        check("probs:0:positive=1", Some(("probs:0", Some(1))));
+        check("probs:positive=2", None);
+        check("probs:positive=", None);
+        check(":positive=1", None);
+        check("", None);
     }
 }

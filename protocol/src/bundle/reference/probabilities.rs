@@ -3,7 +3,7 @@
 //! Never which row had which.
 
 use crate::cbor::List;
-use crate::limits::SCORE_BINS;
+use crate::limits::{SCORE_BINS, SCORE_EDGES_MAX};
 use crate::message::{LabelCount, Scores};
 use crate::stats::ScoreScale;
 use crate::stats::score::BadScores;
@@ -29,6 +29,9 @@ pub struct Probabilities<'b> {
     #[b(4)]
     #[cbor(default)]
     pub labels: List<'b, LabelCount, SCORE_BINS>,
+    /// Where bins end, in steps of [`crate::stats::score::STEPS_PER_ONE`], ascending.
+    #[b(5)]
+    pub edges: List<'b, u32, SCORE_EDGES_MAX>,
 }
 
 impl Probabilities<'_> {
@@ -36,7 +39,7 @@ impl Probabilities<'_> {
     ///
     /// # Errors
     /// [`BadScores`].
-    pub const fn scale(&self) -> Result<ScoreScale, BadScores> {
-        ScoreScale::new(self.scores, self.positive)
+    pub fn scale(&self) -> Result<ScoreScale, BadScores> {
+        ScoreScale::new(self.scores, self.positive, self.edges.iter())
     }
 }

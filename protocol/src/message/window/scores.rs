@@ -36,6 +36,9 @@ pub struct ScoreCount {
     /// The sum of their probabilities, in steps of [`crate::stats::score::STEPS_PER_ONE`].
     #[n(2)]
     pub sum: u64,
+    /// The sum of the squares of their steps above the lower end of the bin.
+    #[n(3)]
+    pub squares: u64,
 }
 
 /// Rows of one predicted class.
@@ -61,16 +64,18 @@ impl ScoreLists {
     /// The bins and classes of `counts` that are not empty.
     #[must_use]
     pub fn of(counts: &ScoreCounts) -> Self {
-        let bins = (0..).zip(counts.bins.iter().zip(&counts.sums));
-        let bins = bins.map(|(bin, (count, sum))| ScoreCount {
+        let places = (0..).zip(0..SCORE_BINS);
+        let bins = places.map(|(bin, place)| ScoreCount {
             bin,
-            count: *count,
-            sum: *sum,
+            count: counts.bins[place],
+            sum: counts.sums[place],
+            squares: counts.squares[place],
         });
+        let bins = bins.filter(|bin| (bin.count, bin.sum, bin.squares) != (0, 0, 0));
         let classes = (0..).zip(counts.classes);
         let classes = classes.map(|(class, count)| ClassCount { class, count });
         Self {
-            bins: bins.filter(|bin| (bin.count, bin.sum) != (0, 0)).collect(),
+            bins: bins.collect(),
             classes: classes.filter(|class| class.count > 0).collect(),
             improper: counts.improper,
         }
@@ -95,12 +100,12 @@ impl Scores<'_> {
             improper: self.improper,
             ..ScoreCounts::default()
         };
-        for ScoreCount { bin, count, sum } in self.bins.iter() {
-            let bin = usize::from(bin);
-            if let (Some(rows), Some(steps)) = (counts.bins.get_mut(bin), counts.sums.get_mut(bin))
-            {
-                *rows = rows.saturating_add(count);
-                *steps = steps.saturating_add(sum);
+        for row in self.bins.iter() {
+            let place = usize::from(row.bin);
+            if place < SCORE_BINS {
+                counts.bins[place] = counts.bins[place].saturating_add(row.count);
+                counts.sums[place] = counts.sums[place].saturating_add(row.sum);
+                counts.squares[place] = counts.squares[place].saturating_add(row.squares);
             }
         }
         for ClassCount { class, count } in self.classes.iter() {

@@ -1,0 +1,161 @@
+//! Scores of classifiers and labels that came for them, summed by the hour with each window that
+//! comes. Never a judgement, and never a sum over two bundles.
+
+use minicbor::{Decode, Encode};
+use muster_fleet::quality::ScoreSums;
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{DeviceId, ModelId};
+use muster_protocol::message::Window;
+use muster_protocol::time::UnixSeconds;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::column::{self, bits};
+use super::feature_hours::{HOUR_S, first_hour};
+use super::{StoreError, Tx};
+
+/// One hour of one device, one bundle and one reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScoreHour {
+    /// The device.
+    pub(crate) device: String,
+    /// The bundle that predicted.
+    pub(crate) bundle: Digest,
+    /// What its windows were counted against; none for windows that were too small to say.
+    pub(crate) reference: Option<Digest>,
+    /// Its sums.
+    pub(crate) sums: ScoreSums,
+}
+
+impl Tx<'_> {
+    /// Adds the scores and labels of a window to the sums of its hour, if it has any.
+    pub(super) fn sum_scores(
+        &self,
+        device: &DeviceId,
+        window: &Window<'_>,
+        received_at: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let Some(mut sums) = ScoreSums::of_window(window) else {
+            return Ok(());
+        };
+        let ended = window.unix.unwrap_or(received_at).0.min(received_at.0);
+        let reference = window.reference.as_ref();
+        let key = (
+            window.model.as_str(),
+            device.as_str(),
+            bits(ended / HOUR_S),
+            window.bundle.0,
+            reference.map_or(&[][..], |digest| &digest.0),
+        );
+        let mut select = self.0.prepare_cached(
+            "SELECT sums FROM score_hours
+             WHERE model = ? AND device = ? AND hour = ? AND bundle = ? AND reference = ?",
+        )?;
+        let before = select.query_row(key, |row| read(row, 0)).optional()?;
+        if let Some(before) = before {
+            sums.merge(&before);
+        }
+        let mut upsert = self.0.prepare_cached(
+            "INSERT INTO score_hours (model, device, hour, bundle, reference, sums)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sums = excluded.sums",
+        )?;
+        upsert.execute(params![key.0, key.1, key.2, key.3, key.4, write(&sums)])?;
+        Ok(())
+    }
+
+    /// Hands out the hours of a model, of one device or of all, that end in the last `since_s`
+    /// seconds.
+    pub(crate) fn each_score_hour(
+        &self,
+        model: &ModelId,
+        device: Option<&str>,
+        since_s: u64,
+        now: UnixSeconds,
+        mut take: impl FnMut(ScoreHour),
+    ) -> Result<(), StoreError> {
+        // Two texts, so that each finds its index.
+        let of_device = device.map_or("", |_| "AND device = ?3");
+        let mut statement = self.0.prepare_cached(&format!(
+            "SELECT device, bundle, reference, sums FROM score_hours
+             WHERE model = ?1 AND hour >= ?2 {of_device}"
+        ))?;
+        let hour = bits(first_hour(now, since_s));
+        let mut rows = match device {
+            Some(device) => statement.query(params![model.as_str(), hour, device])?,
+            None => statement.query(params![model.as_str(), hour])?,
+        };
+        while let Some(row) = rows.next()? {
+            let reference: Vec<u8> = row.get(2)?;
+            take(ScoreHour {
+                device: row.get(0)?,
+                bundle: column::digest(row, 1)?,
+                reference: <[u8; 32]>::try_from(reference).ok().map(Digest),
+                sums: read(row, 3)?,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Sums as they are stored.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Stored {
+    #[n(0)]
+    bins: Vec<u64>,
+    #[n(1)]
+    steps: Vec<u64>,
+    #[n(2)]
+    classes: Vec<u64>,
+    #[n(3)]
+    improper: u64,
+    #[n(4)]
+    positive: Vec<u64>,
+    #[n(5)]
+    negative: Vec<u64>,
+    #[n(6)]
+    unknown: u64,
+    #[n(7)]
+    stale: u64,
+    #[n(8)]
+    squares: Vec<u64>,
+}
+
+fn write(sums: &ScoreSums) -> Vec<u8> {
+    column::to_cbor(&Stored {
+        bins: sums.bins.to_vec(),
+        steps: sums.steps.to_vec(),
+        classes: sums.classes.0.to_vec(),
+        improper: sums.improper,
+        positive: sums.positive.to_vec(),
+        negative: sums.negative.to_vec(),
+        unknown: sums.unknown,
+        stale: sums.stale,
+        squares: sums.squares.to_vec(),
+    })
+}
+
+fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<ScoreSums> {
+    let stored: Stored = column::from_cbor(row, index)?;
+    let mut sums = ScoreSums {
+        improper: stored.improper,
+        unknown: stored.unknown,
+        stale: stored.stale,
+        ..ScoreSums::default()
+    };
+    for (into, from) in [
+        (&mut sums.bins[..], stored.bins),
+        (&mut sums.steps, stored.steps),
+        (&mut sums.squares, stored.squares),
+        (&mut sums.classes.0, stored.classes),
+        (&mut sums.positive, stored.positive),
+        (&mut sums.negative, stored.negative),
+    ] {
+        into.iter_mut()
+            .zip(from)
+            .for_each(|(into, from)| *into = from);
+    }
+    Ok(sums)
+}
+
+#[cfg(test)]
+mod tests;
