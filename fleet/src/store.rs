@@ -44,7 +44,7 @@ mod windows;
 mod writer;
 
 pub(crate) use assignments::StoredAssignment;
-pub(crate) use countable::{Classes, Compares, Countable};
+pub(crate) use countable::{Classes, Compares, Countable, ScoresOf};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;
 pub(crate) use enrolment::{EnrolmentRow, IssuedCertificate, NewestSerial, TokenRow};

@@ -23,6 +23,7 @@ mod live;
 mod login;
 mod lookout;
 mod mark;
+mod quality;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,10 @@ pub struct DeviceCounts {
     pub latencies: u64,
     /// Of those, requests over the objective.
     pub latency_misses: u64,
+    /// Predictions that have a score.
+    pub scored: u64,
+    /// Of those, as many as their own probabilities call wrong, rounded.
+    pub estimated_wrong: u64,
     /// Predictions by class.
     pub classes: BTreeMap<u32, u64>,
     /// How it compared, where it ran beside what serves.
@@ -149,6 +153,8 @@ impl DeviceCounts {
             errors,
             latencies,
             latency_misses,
+            scored,
+            estimated_wrong,
             classes,
             shadow,
         } = self;
@@ -163,6 +169,8 @@ impl DeviceCounts {
             (ok, other.ok),
             (latencies, other.latencies),
             (latency_misses, other.latency_misses),
+            (scored, other.scored),
+            (estimated_wrong, other.estimated_wrong),
         ] {
             *mine = mine.saturating_add(theirs);
         }

@@ -35,6 +35,8 @@ pub enum Gate {
     ErrorRate(Tolerance),
     /// Requests over the latency objective.
     LatencyMisses(Tolerance),
+    /// Predictions that are wrong as scores estimate them, without labels.
+    EstimatedAccuracyDrop(Tolerance),
     /// How often each class is predicted, against the control.
     PredictionMix {
         /// The most that the share of one class may change.
@@ -128,6 +130,7 @@ impl Gate {
             Self::CrashesAndReverts { .. } => "crashes_and_reverts",
             Self::ErrorRate(_) => "error_rate",
             Self::LatencyMisses(_) => "latency_misses",
+            Self::EstimatedAccuracyDrop(_) => "estimated_accuracy_drop",
             Self::PredictionMix { .. } => "prediction_mix",
             Self::Disagreement { .. } => "disagreement",
             Self::ScoreDifference { .. } => "score_difference",
@@ -148,6 +151,7 @@ impl Gate {
                 | Self::CrashesAndReverts { .. }
                 | Self::ErrorRate(_)
                 | Self::LatencyMisses(_)
+                | Self::EstimatedAccuracyDrop(_)
                 | Self::PredictionMix { .. }
                 | Self::Disagreement { .. }
                 | Self::ScoreDifference { .. }
@@ -170,9 +174,9 @@ impl Gate {
     #[must_use]
     pub const fn has_control(&self) -> bool {
         match self {
-            Self::ErrorRate(tolerance) | Self::LatencyMisses(tolerance) => {
-                tolerance.margin.is_some()
-            }
+            Self::ErrorRate(tolerance)
+            | Self::LatencyMisses(tolerance)
+            | Self::EstimatedAccuracyDrop(tolerance) => tolerance.margin.is_some(),
             Self::PredictionMix { .. } => true,
             _ => false,
         }
@@ -189,7 +193,9 @@ impl Gate {
             Self::SelfTestRefusals { limit } | Self::CrashesAndReverts { limit } => {
                 below_one(gate, "limit", limit)?;
             }
-            Self::ErrorRate(tolerance) | Self::LatencyMisses(tolerance) => {
+            Self::ErrorRate(tolerance)
+            | Self::LatencyMisses(tolerance)
+            | Self::EstimatedAccuracyDrop(tolerance) => {
                 Tolerance::new(gate, tolerance.margin, tolerance.limit)?;
             }
             Self::PredictionMix { margin } => between(gate, "margin", margin)?,
@@ -280,6 +286,7 @@ enum Written {
     },
     ErrorRate(WrittenTolerance),
     LatencyMisses(WrittenTolerance),
+    EstimatedAccuracyDrop(WrittenTolerance),
     PredictionMix {
         margin: Share,
     },
@@ -333,6 +340,9 @@ impl TryFrom<Written> for Gate {
             Written::CrashesAndReverts { limit } => Self::CrashesAndReverts { limit },
             Written::ErrorRate(t) => Self::ErrorRate(tolerance("error_rate", t)?),
             Written::LatencyMisses(t) => Self::LatencyMisses(tolerance("latency_misses", t)?),
+            Written::EstimatedAccuracyDrop(t) => {
+                Self::EstimatedAccuracyDrop(tolerance("estimated_accuracy_drop", t)?)
+            }
             Written::PredictionMix { margin } => Self::PredictionMix { margin },
             Written::Disagreement { limit } => Self::Disagreement { limit },
             Written::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
@@ -355,6 +365,7 @@ impl From<Gate> for Written {
             Gate::CrashesAndReverts { limit } => Self::CrashesAndReverts { limit },
             Gate::ErrorRate(t) => Self::ErrorRate(tolerance(t)),
             Gate::LatencyMisses(t) => Self::LatencyMisses(tolerance(t)),
+            Gate::EstimatedAccuracyDrop(t) => Self::EstimatedAccuracyDrop(tolerance(t)),
             Gate::PredictionMix { margin } => Self::PredictionMix { margin },
             Gate::Disagreement { limit } => Self::Disagreement { limit },
             Gate::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
@@ -401,6 +412,14 @@ mod tests {
             (
                 "gate = 'latency_misses'\nmargin = 0.01\nlimit = 0.05",
                 Ok("latency_misses"),
+            ),
+            (
+                "gate = 'estimated_accuracy_drop'\nmargin = 0.03",
+                Ok("estimated_accuracy_drop"),
+            ),
+            (
+                "gate = 'estimated_accuracy_drop'",
+                Err("neither margin nor limit"),
             ),
             (
                 "gate = 'prediction_mix'\nmargin = 0.05",

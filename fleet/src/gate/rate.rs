@@ -1,4 +1,5 @@
-//! Failed requests and requests over the latency objective: shares of what each device did.
+//! Failed requests, requests over the latency objective, and predictions that are estimated to be
+//! wrong: shares of what each device did.
 //!
 //! Worse than the control, or than a limit, stops, judged sequentially; to pass, the ring is shown
 //! to lie within the margin, and Wilson's bound of it below the limit.
@@ -29,6 +30,16 @@ pub(super) fn latency_misses(facts: Facts<'_>, tolerance: &Tolerance, alpha: Alp
         of: counts.latencies,
     };
     judge("latency misses", facts, of, tolerance, alpha)
+}
+
+/// Predictions that their own probabilities call wrong, of all that have some. An estimate: it
+/// holds if scores are calibrated.
+pub(super) fn estimated_wrong(facts: Facts<'_>, tolerance: &Tolerance, alpha: Alpha) -> Verdict {
+    let of = |counts: &DeviceCounts| Trials {
+        hits: counts.estimated_wrong,
+        of: counts.scored,
+    };
+    judge("estimated wrong predictions", facts, of, tolerance, alpha)
 }
 
 fn judge(

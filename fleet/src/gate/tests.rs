@@ -133,6 +133,36 @@ fn check(gate: &Gate, canary: &Evidence, control: Option<&Evidence>, expect: Exp
 }
 
 #[test]
+fn an_estimated_drop_is_judged_against_the_control_or_a_limit() {
+    let gate = |margin: Option<f64>, limit: Option<f64>| {
+        let name = "estimated_accuracy_drop";
+        let tolerance = Tolerance::new(name, margin.map(share), limit.map(share));
+        Gate::EstimatedAccuracyDrop(tolerance.expect("a tolerance"))
+    };
+    let scoring = |wrong, n| {
+        let counts = DeviceCounts {
+            scored: 10_000,
+            estimated_wrong: wrong,
+            ..serving(100, 200)
+        };
+        arm(some(counts, n))
+    };
+    let (margin, limit) = (gate(Some(0.03), None), gate(None, Some(0.1)));
+    let control = scoring(500, 30);
+    let expect = |(outcome, ground), because| (outcome, ground, because);
+    let five = expect(PASS, "estimated wrong predictions 5.0 % of");
+    let fifteen = expect(FAIL, "estimated wrong predictions 15.0 % of");
+    check(&margin, &scoring(500, 30), Some(&control), five);
+    check(&margin, &scoring(1500, 30), Some(&control), fifteen);
+    check(&limit, &scoring(500, 30), None, five);
+    check(&limit, &scoring(1500, 30), None, fifteen);
+    let none = arm(some(serving(100, 200), 30));
+    let missing = expect(MISSING, "estimated wrong predictions: fewer than two");
+    check(&margin, &none, Some(&control), missing);
+    assert!(margin.has_control() && margin.is_statistical());
+}
+
+#[test]
 fn gates_that_count_devices_judge_by_what_was_signed() {
     let installed = Gate::InstalledShare { min: share(0.9) };
     let refusals = |limit| Gate::SelfTestRefusals {

@@ -12,7 +12,7 @@ use muster_protocol::limits::{SHADOW_CLASSES_MAX, WHOLE_BYTES_MAX};
 
 use crate::blobs::Blobs;
 use crate::bundle::unpacked;
-use crate::store::{Classes, Compares, Countable};
+use crate::store::{Classes, Compares, Countable, ScoresOf};
 
 /// What the windows of a bundle count.
 pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
@@ -23,21 +23,35 @@ pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
     let card = card.map_err(|because| said("the card", because)).ok();
     let reference = reference(blobs, manifest).and_then(|reference| match reference {
         Some((digest, bytes)) => of_reference(digest, &bytes),
-        None => Ok((None, FirstOutput::NotCounted)),
+        None => Ok(OfReference::default()),
     });
     let reference = reference.map_err(|because| said("the reference", because));
-    let (classes, first) = reference.unwrap_or((None, FirstOutput::NotCounted));
+    let OfReference {
+        classes,
+        first,
+        scores,
+    } = reference.unwrap_or_default();
     Countable {
         latency_objective_us: card.as_ref().and_then(Card::latency_objective_us),
         classes,
         compares: card.map(|card| compares(&card.outputs, first)),
+        scores,
     }
 }
 
+/// What the reference says.
+#[derive(Debug, Clone, Copy, Default)]
+struct OfReference {
+    classes: Option<Classes>,
+    first: FirstOutput,
+    scores: Option<ScoresOf>,
+}
+
 /// Whether the reference counts the first element of the first output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum FirstOutput {
     Counted,
+    #[default]
     NotCounted,
 }
 
@@ -80,7 +94,7 @@ fn reference(blobs: &Blobs, manifest: &Manifest) -> Result<Option<(Digest, Vec<u
     Ok(Some((layer.blob_digest, bytes)))
 }
 
-fn of_reference(digest: Digest, bytes: &[u8]) -> Result<(Option<Classes>, FirstOutput), String> {
+fn of_reference(digest: Digest, bytes: &[u8]) -> Result<OfReference, String> {
     let reference: Reference<'_> = cbor::decode(bytes).map_err(|error| error.to_string())?;
     let is_first = |feature: &FeatureReference<'_>| {
         feature.source == Source::Output && feature.tensor == 0 && feature.element == 0
@@ -89,20 +103,32 @@ fn of_reference(digest: Digest, bytes: &[u8]) -> Result<(Option<Classes>, FirstO
         true => FirstOutput::Counted,
         false => FirstOutput::NotCounted,
     };
+    let scale = reference.probabilities.map(|scores| scores.scale());
+    let scale = scale.transpose();
+    let scale = scale.map_err(|bad| format!("its probabilities cannot be counted: {bad:?}"))?;
+    let scores = scale.map(|scale| match scale.positive() {
+        Some(_) => ScoresOf::TwoClasses,
+        None => ScoresOf::ManyClasses,
+    });
+    let mut found = OfReference {
+        classes: None,
+        first,
+        scores,
+    };
     let mut features = (0_u8..).zip(reference.features.iter());
     let output = features.find(|(_, feature)| feature.source == Source::Output);
     let Some((place, output)) = output else {
-        return Ok((None, first));
+        return Ok(found);
     };
     let scale = output.scale();
     let scale = scale.map_err(|bad| format!("{:?} cannot be counted: {bad:?}", output.name))?;
-    let classes = Classes {
+    found.classes = Some(Classes {
         reference: digest,
         feature: place,
         bins: u8::try_from(scale.bins()).map_err(|_| "it has too many bins".to_owned())?,
         meaning: meaning(&output),
-    };
-    Ok((Some(classes), first))
+    });
+    Ok(found)
 }
 
 /// How it was distributed when it was made does not matter: bins mean the same all the same.
@@ -158,7 +184,9 @@ mod tests {
             features: List::of(&features),
             probabilities: None,
         });
-        let (found, _) = of_reference(Digest::of(&bytes), &bytes).expect("a reference");
+        let found = of_reference(Digest::of(&bytes), &bytes)
+            .expect("a reference")
+            .classes;
         let place = found.map(|classes| (classes.feature, classes.bins));
         assert_eq!(place, expect, "{features:?}");
         found.map(|classes| classes.meaning)

@@ -169,29 +169,55 @@ fn auc_by_rows(scores: &[f64]) -> f64 {
     wins / (positive * negative)
 }
 
-/// How far the estimate from bins, whose edges come from `reference`, is from that by rows.
-fn apart(reference: &[f64], scores: &[f64]) -> f64 {
-    let steps = reference.iter().filter_map(|p| even(1).read([*p as f32]));
+/// The scale of bins whose edges come from these scores.
+fn scale_of(scores: &[f64]) -> ScoreScale {
+    let steps = scores.iter().filter_map(|p| even(1).read([*p as f32]));
     let edges = edges(steps.map(|score| score.steps).collect());
-    let scale = ScoreScale::new(1, None, edges).expect("edges of scores");
-    let rows: Vec<_> = scores.iter().map(|p| vec![*p as f32]).collect();
-    let found = Figures::estimated(scale, &sums(scale, &rows, &[]).scored(scale));
-    let found = found.auc.expect("both classes").value;
-    (found - auc_by_rows(scores)).abs()
+    ScoreScale::new(1, None, edges).expect("edges of scores")
 }
 
+/// The AUC that is estimated from bins.
+fn auc_by_bins(scale: ScoreScale, scores: &[f64]) -> f64 {
+    let rows: Vec<_> = scores.iter().map(|p| vec![*p as f32]).collect();
+    let found = Figures::estimated(scale, &sums(scale, &rows, &[]).scored(scale));
+    found.auc.expect("both classes").value
+}
+
+/// That of twenty even bins, whose scores rank as equal: what bins alone would say.
+fn auc_by_even_bins(scores: &[f64]) -> f64 {
+    let rows: Vec<_> = scores.iter().map(|p| vec![*p as f32]).collect();
+    let mut bins = sums(even(1), &rows, &[]).scored(even(1));
+    bins.iter_mut().for_each(|bin| bin.deviation = 0.0);
+    let found = Figures::estimated(even(1), &bins);
+    found.auc.expect("both classes").value
+}
+
+/// The table of `docs/quality.md`: `cargo test -p muster-fleet --lib half_a_point -- --nocapture`.
 #[test]
 fn the_estimate_from_bins_is_that_from_rows_within_half_a_point() {
     let mut random = Random(7);
     let shapes = [0.3, 0.6, 1.0, 1.5, 2.5, 4.0, 8.0];
     let shifts = [-6.0, -3.0, -1.5, 0.0, 1.0, 2.5];
+    println!("| spread | centre | AUC by rows | by bins | drifted up | down | even bins |");
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
     for (shape, shift) in (shapes.iter()).flat_map(|shape| shifts.map(|shift| (*shape, shift))) {
         let reference = generated(&mut random, 5_000, shape, shift);
-        for (drift, sharpness) in [(0.0, 1.0), (1.0, 0.7), (-1.5, 1.3)] {
+        let scale = scale_of(&reference);
+        let mut apart = |(drift, sharpness): (f64, f64)| {
             let scores = generated(&mut random, 5_000, shape * sharpness, shift + drift);
-            let apart = apart(&reference, &scores);
-            assert!(apart <= 0.005, "{shape} {shift} {drift}: {apart}");
-        }
+            let (rows, bins) = (auc_by_rows(&scores), auc_by_bins(scale, &scores));
+            let apart = bins - rows;
+            assert!(
+                apart.abs() <= 0.005,
+                "{shape} {shift} {drift}: {bins} is not {rows}"
+            );
+            (rows, apart, auc_by_even_bins(&scores) - rows)
+        };
+        let (now, up, down) = (apart((0.0, 1.0)), apart((1.0, 0.7)), apart((-1.5, 1.3)));
+        println!(
+            "| {shape} | {shift} | {:.4} | {:+.4} | {:+.4} | {:+.4} | {:+.4} |",
+            now.0, now.1, up.1, down.1, now.2
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 use minicbor::{Decode, Encode};
 use muster_protocol::digest::Digest;
 use muster_protocol::message::{FeatureWindow, Window};
+use muster_protocol::stats::score::STEPS_PER_ONE;
 
 /// What the windows of one release count beside calls and errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
@@ -19,6 +20,21 @@ pub(crate) struct Countable {
     /// What a shadow of it is compared by; none when it was published before that was known.
     #[n(2)]
     pub(crate) compares: Option<Compares>,
+    /// What scores its windows count; none when its reference names no probabilities.
+    #[n(3)]
+    pub(crate) scores: Option<ScoresOf>,
+}
+
+/// Whose probabilities are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum ScoresOf {
+    /// Of the positive one of two classes.
+    #[n(0)]
+    TwoClasses,
+    /// Of the predicted one of more.
+    #[n(1)]
+    ManyClasses,
 }
 
 /// By what a device compares a shadow with what serves.
@@ -68,7 +84,30 @@ impl Countable {
             latency_objective_us: self.latency_objective_us,
             classes: other.classes.filter(|_| alike),
             compares: self.compares,
+            scores: other.scores.filter(|scores| Some(*scores) == self.scores),
         }
+    }
+
+    /// Rows of a window that have a score, and the sum of the probabilities that they are predicted
+    /// wrongly, in steps.
+    pub(super) fn estimated_wrong(&self, window: &Window<'_>) -> (u64, u64) {
+        let Some((of, scores)) = self.scores.zip(window.scores.as_ref()) else {
+            return (0, 0);
+        };
+        let bins = scores.bins.iter().map(|bin| {
+            let all = u64::from(bin.count) * u64::from(STEPS_PER_ONE);
+            let right = bin.sum.min(all);
+            let wrong = match of {
+                // A bin lies on one side of half: what it predicts is the likelier class.
+                ScoresOf::TwoClasses => right.min(all - right),
+                ScoresOf::ManyClasses => all - right,
+            };
+            (u64::from(bin.count), wrong)
+        });
+        bins.fold((0, 0), |(rows, sum), (count, wrong)| {
+            let rows = u64::saturating_add(rows, count);
+            (rows, u64::saturating_add(sum, wrong))
+        })
     }
 
     /// Whether both releases have an output whose bins mean the same.
@@ -105,7 +144,7 @@ impl Countable {
 mod tests {
     use muster_protocol::cbor::List;
     use muster_protocol::id::{EpochGeneration, ModelId};
-    use muster_protocol::message::{LatencyCount, LatencyMisses};
+    use muster_protocol::message::{LatencyCount, LatencyMisses, ScoreCount, Scores};
     use muster_protocol::stats::FeatureCounts;
     use muster_protocol::time::Millis;
 
@@ -160,6 +199,7 @@ mod tests {
         let check = |objective: Option<u32>, said: Option<(u32, u32)>, expect: (u64, u64)| {
             let countable = Countable {
                 compares: None,
+                scores: None,
                 latency_objective_us: objective,
                 classes: None,
             };
@@ -182,6 +222,7 @@ mod tests {
         let check = |classes: Option<Classes>, expect: bool| {
             let countable = Countable {
                 compares: None,
+                scores: None,
                 latency_objective_us: None,
                 classes,
             };
@@ -200,6 +241,7 @@ mod tests {
         let check = |mine: Option<Classes>, theirs: Option<Classes>, expect: Option<Classes>| {
             let of = |classes, objective| Countable {
                 compares: None,
+                scores: None,
                 latency_objective_us: Some(objective),
                 classes,
             };
@@ -211,5 +253,46 @@ mod tests {
         check(mine, classes(2, 1, 4, 8), None);
         check(mine, None, None);
         check(None, mine, None);
+    }
+
+    #[test]
+    fn what_scores_call_wrong_is_the_lesser_class_of_two_and_the_rest_of_many() {
+        let check = |scores, bins: &[(u32, u64)], expect: (u64, u64)| {
+            let bins: Vec<_> = (0..)
+                .zip(bins)
+                .map(|(bin, (count, sum))| ScoreCount {
+                    bin,
+                    count: *count,
+                    sum: *sum,
+                    squares: 0,
+                })
+                .collect();
+            let scored = Scores {
+                bins: List::of(&bins),
+                classes: List::default(),
+                improper: 0,
+            };
+            let window = Window {
+                scores: Some(scored),
+                ..window(&[], None)
+            };
+            let countable = Countable {
+                scores,
+                ..Countable::default()
+            };
+            assert_eq!(countable.estimated_wrong(&window), expect, "{scores:?}");
+        };
+        let one = u64::from(STEPS_PER_ONE);
+        // Two rows of a tenth, two of three quarters.
+        let bins = [(2, one / 5), (2, 3 * one / 2)];
+        check(None, &bins, (0, 0));
+        check(Some(ScoresOf::TwoClasses), &bins, (4, one / 5 + one / 2));
+        check(
+            Some(ScoresOf::ManyClasses),
+            &bins,
+            (4, 2 * one - one / 5 + one / 2),
+        );
+        // Whatever a device says, no row is more than certain.
+        check(Some(ScoresOf::ManyClasses), &[(2, 9 * one)], (2, 0));
     }
 }

@@ -40,6 +40,10 @@ pub(crate) struct RingCounts {
     pub(crate) latencies: u64,
     /// Of those, requests over it.
     pub(crate) latency_misses: u64,
+    /// Rows that have a score, of bundles with as many classes.
+    pub(crate) scored: u64,
+    /// The sum of the probabilities that they are predicted wrongly, in steps of 2^-16.
+    pub(crate) estimated_wrong_steps: u64,
     /// Predictions by bin of the release's first output, of bundles whose bins mean the same.
     pub(crate) classes: BTreeMap<u32, u64>,
     /// How it compared with what serves, where it is a shadow.
@@ -155,7 +159,7 @@ impl Tx<'_> {
         let key = params![rollout, ring, number(arm), device.as_str(), window.bundle.0];
         let mut select = self.0.prepare_cached(
             "SELECT since_epoch, since_generation, closed_windows, soaked_ms, calls, errors, latencies,
-             latency_misses, classes, shadow FROM ring_counts
+             latency_misses, classes, shadow, scored, estimated_wrong_steps FROM ring_counts
              WHERE rollout = ? AND ring = ? AND arm = ? AND device = ? AND bundle = ?",
         )?;
         let before = select.query_row(key, |row| Ok((column::pair(row, 0)?, read(row, 2)?)));
@@ -169,7 +173,8 @@ impl Tx<'_> {
         let mut upsert = self.0.prepare_cached(
             "INSERT OR REPLACE INTO ring_counts (rollout, ring, arm, device, bundle, since_epoch,
              since_generation, closed_windows, soaked_ms, calls, errors, latencies, latency_misses,
-             classes, shadow) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             classes, shadow, scored, estimated_wrong_steps)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         upsert.execute(params![
             rollout,
@@ -190,6 +195,8 @@ impl Tx<'_> {
                 Some(_) => Some(column::to_json(&sums.shadow)?),
                 None => None,
             },
+            bits(sums.scored),
+            bits(sums.estimated_wrong_steps),
         ])?;
         Ok(())
     }
@@ -202,8 +209,8 @@ impl Tx<'_> {
     ) -> Result<Vec<RingCountsRow>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT arm, device, bundle, since_epoch, since_generation, closed_windows, soaked_ms,
-             calls, errors, latencies, latency_misses, classes, shadow FROM ring_counts
-             WHERE rollout = ? AND ring = ?
+             calls, errors, latencies, latency_misses, classes, shadow, scored,
+             estimated_wrong_steps FROM ring_counts WHERE rollout = ? AND ring = ?
              ORDER BY arm, device, bundle",
         )?;
         let rows = statement.query_map(params![rollout, ring], |row| {
@@ -226,12 +233,15 @@ impl RingCounts {
     /// What one window counts.
     fn of(window: &Window<'_>, countable: &Countable) -> Self {
         let latencies = countable.latencies(window);
+        let (scored, estimated_wrong_steps) = countable.estimated_wrong(window);
         let mut counts = Self {
             closed_windows: window.closed_windows.into(),
             soaked_ms: window.ended.0.saturating_sub(window.started.0),
             calls: window.calls,
             latencies: latencies.measured,
             latency_misses: latencies.misses,
+            scored,
+            estimated_wrong_steps,
             ..Self::default()
         };
         for error in window.errors.iter() {
@@ -254,6 +264,8 @@ impl RingCounts {
             (&mut self.calls, more.calls),
             (&mut self.latencies, more.latencies),
             (&mut self.latency_misses, more.latency_misses),
+            (&mut self.scored, more.scored),
+            (&mut self.estimated_wrong_steps, more.estimated_wrong_steps),
         ] {
             *mine = mine.saturating_add(more);
         }
@@ -288,6 +300,8 @@ fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<RingCounts> {
             Some(_) => column::from_json(row, first + 7)?,
             None => Compared::default(),
         },
+        scored: column::number(row, first + 8)?,
+        estimated_wrong_steps: column::number(row, first + 9)?,
     })
 }
 

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use super::drawing::{self, HISTOGRAM_HEIGHT};
+use super::quality;
 use super::text::{Shown, count, counted};
 use crate::drift::{DriftRow, FeatureDrift, Histogram, Measure, Side};
 
@@ -26,6 +27,8 @@ pub(super) struct DriftTable {
     pub(super) basis: String,
     /// What is not in it.
     pub(super) missing: Vec<String>,
+    /// How well a classifier does, in sentences; estimated and measured apart.
+    pub(super) quality: Vec<String>,
     pub(super) features: Vec<FeatureLine>,
     /// The rest of them.
     pub(super) folded: Vec<FeatureLine>,
@@ -92,6 +95,7 @@ pub(super) fn table(row: &DriftRow, is_serving: bool) -> DriftTable {
             .map_or_else(String::new, |feature| worst(feature)),
         basis: basis(row),
         missing: missing(row),
+        quality: row.quality.as_ref().map(quality::said).unwrap_or_default(),
         features: lines.by_ref().take(FEATURES_IN_SIGHT).collect(),
         folded: lines.collect(),
     }

@@ -6,6 +6,7 @@ use muster_fleet::gate::DeviceCounts;
 use muster_fleet::planner::{Inventory, Plan, RingEvidence};
 use muster_fleet::ring_evidence::{self, Counted};
 use muster_protocol::digest::Digest;
+use muster_protocol::stats::score::{HALF, STEPS_PER_ONE};
 
 use crate::controller::Error;
 use crate::store::{RingCounts, RingCountsRow, Tx};
@@ -47,6 +48,9 @@ fn of_counts(counts: &RingCounts) -> DeviceCounts {
         errors: counts.errors.clone(),
         latencies: counts.latencies,
         latency_misses: counts.latency_misses,
+        scored: counts.scored,
+        estimated_wrong: counts.estimated_wrong_steps.saturating_add(HALF.into())
+            / u64::from(STEPS_PER_ONE),
         classes: counts.classes.clone(),
         shadow: counts.shadow.clone(),
         ..DeviceCounts::default()

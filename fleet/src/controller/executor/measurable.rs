@@ -87,6 +87,7 @@ impl Versions<'_> {
     fn check(&self, gate: &Gate) -> Result<(), String> {
         match gate {
             Gate::LatencyMisses(tolerance) => self.check_latency(tolerance),
+            Gate::EstimatedAccuracyDrop(tolerance) => self.check_scores(tolerance),
             Gate::PredictionMix { .. } => self.check_mix(),
             Gate::Disagreement { .. } => self.check_compares("classes", |c| c.classes),
             Gate::ScoreDifference { .. } => self.check_compares("scores", |c| c.scores),
@@ -120,6 +121,28 @@ impl Versions<'_> {
                     "latency misses of {model} {new} cannot be compared with those of {before}: \
                      because their cards have different latency_us_max: hint: give the gate \
                      latency_misses a limit"
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_scores(&self, tolerance: &Tolerance) -> Result<(), String> {
+        let Self { model, new, .. } = self;
+        let Some(scores) = self.counts.scores else {
+            return Err(format!(
+                "the accuracy of {model} {new} cannot be estimated: because its reference names no \
+                 output of probabilities, or it was published before that was known: hint: build it \
+                 with --probabilities, or leave the gate estimated_accuracy_drop away"
+            ));
+        };
+        let of = |counts: Option<Countable>| counts.and_then(|counts| counts.scores);
+        match self.before {
+            Some((before, counts)) if tolerance.limit().is_none() && of(counts) != Some(scores) => {
+                Err(format!(
+                    "the estimated accuracy of {model} {new} cannot be compared with that of \
+                     {before}: because that names no such output: hint: give the gate \
+                     estimated_accuracy_drop a limit"
                 ))
             }
             Some(_) | None => Ok(()),
@@ -168,7 +191,7 @@ mod tests {
     use muster_protocol::id::{DeviceId, ModelId};
 
     use super::*;
-    use crate::store::Classes;
+    use crate::store::{Classes, ScoresOf};
 
     fn version(text: &str) -> Version {
         Version::parse(text).expect("valid")
@@ -178,6 +201,7 @@ mod tests {
         Countable {
             latency_objective_us,
             compares: None,
+            scores: None,
             classes: meaning.map(|meaning| Classes {
                 reference: Digest([1; 32]),
                 feature: 0,
@@ -225,6 +249,34 @@ mod tests {
         check(limit, one, Some(Some(other)), "");
         check(margin, one, Some(Some(other)), "with those of 1.0.0");
         check(margin, one, Some(Some(none)), "different latency_us_max");
+    }
+
+    #[test]
+    fn an_estimate_needs_probabilities_of_both_or_a_limit() {
+        let (limit, margin) = (
+            r#"{ "gate": "estimated_accuracy_drop", "limit": 0.2 }"#,
+            r#"{ "gate": "estimated_accuracy_drop", "margin": 0.03 }"#,
+        );
+        let of = |scores| Countable {
+            scores,
+            ..counts(None, None)
+        };
+        let (none, two) = (of(None), of(Some(ScoresOf::TwoClasses)));
+        let many = of(Some(ScoresOf::ManyClasses));
+        for gate in [limit, margin] {
+            check(
+                gate,
+                none,
+                Some(Some(two)),
+                "names no output of probabilities",
+            );
+            check(gate, two, Some(Some(two)), "");
+            check(gate, two, None, "");
+        }
+        for before in [None, Some(none), Some(many)] {
+            check(limit, two, Some(before), "");
+            check(margin, two, Some(before), "with that of 1.0.0");
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ fn counts() -> impl Strategy<Value = DeviceCounts> {
             errors: [(1, a[8]), (2, b[0])].into(),
             latencies: a[9],
             latency_misses: b[1],
+            scored: a[9],
+            estimated_wrong: b[1].min(a[9]),
             classes,
             shadow: Compared {
                 served: b[2],

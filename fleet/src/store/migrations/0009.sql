@@ -13,3 +13,7 @@ CREATE TABLE score_hours (
     UNIQUE (model, device, hour, bundle, reference)
 ) STRICT;
 CREATE INDEX score_hours_of_model ON score_hours (model, hour);
+
+-- What gates estimate of scores: rows that have one, and the sum of how wrong they say they are.
+ALTER TABLE ring_counts ADD COLUMN scored INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ring_counts ADD COLUMN estimated_wrong_steps INTEGER NOT NULL DEFAULT 0;
