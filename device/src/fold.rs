@@ -70,6 +70,11 @@ impl<F: AsRef<[FeatureFold]> + AsMut<[FeatureFold]>> WindowFold<F> {
         &self.subject
     }
 
+    /// The folds of its features, in the order of the reference.
+    pub fn features(&self) -> &[FeatureFold] {
+        self.features.as_ref()
+    }
+
     /// Since when the window is open.
     pub const fn started(&self) -> Millis {
         self.started

@@ -11,6 +11,7 @@ pub mod hash_list;
 #[cfg(feature = "alloc")]
 pub mod manifest;
 pub mod reference;
+pub mod variation;
 
 #[cfg(feature = "alloc")]
 pub use card::Card;
@@ -20,6 +21,7 @@ pub use hash_list::{HashList, LayerHashes};
 #[cfg(feature = "alloc")]
 pub use manifest::Manifest;
 pub use reference::{FeatureReference, Probabilities, Reference, Source};
+pub use variation::{FeatureLimits, Variation};
 
 /// Media types of a bundle, its parts and their compressed forms.
 pub mod media {

@@ -6,14 +6,17 @@
 
 pub mod class;
 pub mod comparison;
+pub mod critical;
 pub mod difference;
 pub mod feature;
 pub mod labels;
 pub mod latency;
 pub mod score;
+mod scale;
 pub mod sum;
 
 pub use comparison::{Comparison, Measures};
+pub use critical::{Alarm, Block, Change, Kind, Limits, LocalWatch};
 pub use difference::DifferenceFold;
 pub use feature::{FeatureCounts, FeatureFold, Scale, Transform};
 pub use labels::{LabelCounts, Outcome};

@@ -16,7 +16,9 @@ use check::{Read, check_bytes, check_growth, check_signed_bytes, committed};
 use ed25519_dalek::SigningKey;
 use expect_test::{Expect, expect};
 use muster_protocol::bundle::reference::Source;
-use muster_protocol::bundle::{FeatureReference, HashList, LayerHashes, Probabilities, Reference};
+use muster_protocol::bundle::{
+    FeatureLimits, FeatureReference, HashList, LayerHashes, Probabilities, Reference, Variation,
+};
 use muster_protocol::cbor::{self, List};
 use muster_protocol::cose::{self, KeySet, Refused, Verified};
 use muster_protocol::id::{Epoch, KeySetVersion, Nonce, Rank, Sequence, Version};
@@ -453,6 +455,32 @@ fn document_with_a_window_of_a_classifier() {
 }
 
 #[test]
+fn document_with_a_window_of_values_that_repeat() {
+    let features = sample::features_that_repeat();
+    let value = Document {
+        window: Some(sample::window(&features)),
+        ..sample::document()
+    };
+    check_document(
+        "document-window-repeats",
+        &value,
+        expect![[r#"
+            5
+            5.3
+            5.6
+            5.9
+            5.10
+            5.11
+            5.11.0.1
+            5.11.0.2
+            5.11.0.3
+            5.11.0.6
+            5.11.0.7
+        "#]],
+    );
+}
+
+#[test]
 fn document_with_gap() {
     let gap = Gap {
         model: Some(model()),
@@ -807,12 +835,15 @@ fn reference() {
         edges: List::of(&edges),
         counts: List::of(&[10, 20, 30, 40]),
         missing: 2,
+        limits: None,
+        categories: None,
     };
     let features = [feature];
     let value = Reference {
         rows: 102,
         features: List::of(&features),
         probabilities: None,
+        variation: None,
     };
     assert!(feature.scale().is_ok());
     check_plain(
@@ -837,6 +868,7 @@ fn reference_of_a_classifier() {
         rows: 1103,
         features: List::default(),
         probabilities: Some(probabilities),
+        variation: None,
     };
     assert!(probabilities.scale().is_ok());
     check_plain(
@@ -849,6 +881,67 @@ fn reference_of_a_classifier() {
             8.4
             8.3.1
             8.3.2
+        "#]],
+    );
+}
+
+#[test]
+fn reference_with_limits_and_categories() {
+    let categories = [-1.0_f32, 0.0, 7.0].map(f32::to_bits);
+    let limits = FeatureLimits {
+        mean: Some(0.125_f32.to_bits()),
+        distance: Some(0.75_f32.to_bits()),
+        spread_low: Some(0.5_f32.to_bits()),
+        spread_high: Some(2.5_f32.to_bits()),
+        absent: 0.01_f32.to_bits(),
+        out_of_range: 0.02_f32.to_bits(),
+        repeats: 0.03_f32.to_bits(),
+        longest_run: 300,
+    };
+    let feature = FeatureReference {
+        name: "mode",
+        source: Source::Input,
+        tensor: 0,
+        element: 3,
+        transform: Transform::Identity,
+        mean: 0.5_f32.to_bits(),
+        deviation: 1.25_f32.to_bits(),
+        edges: List::default(),
+        counts: List::of(&[10, 20, 30, 40]),
+        missing: 2,
+        limits: Some(limits),
+        categories: Some(List::of(&categories)),
+    };
+    let features = [feature];
+    let variation = Variation {
+        block_rows: 20,
+        blocks: 9,
+        false_alarm: 1e-8_f64.to_bits(),
+    };
+    let value = Reference {
+        rows: 190,
+        features: List::of(&features),
+        variation: Some(variation),
+        probabilities: None,
+    };
+    assert!(feature.scale().is_ok());
+    assert!(
+        feature
+            .limits(value.variation)
+            .is_ok_and(|limits| limits.is_some())
+    );
+    check_plain(
+        "reference-limits",
+        &value,
+        |bytes| Read::of(cbor::decode(bytes), &value),
+        expect![[r#"
+            2
+            1.0.10
+            1.0.11
+            1.0.10.0
+            1.0.10.1
+            1.0.10.2
+            1.0.10.3
         "#]],
     );
 }

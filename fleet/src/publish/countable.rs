@@ -135,7 +135,13 @@ fn of_reference(digest: Digest, bytes: &[u8]) -> Result<OfReference, String> {
 fn meaning(output: &FeatureReference<'_>) -> Digest {
     let edges: Vec<u32> = output.edges.iter().collect();
     let meaning = (output.name, output.tensor, output.element, edges);
-    Digest::of(&cbor::to_vec(&meaning))
+    match output.categories {
+        None => Digest::of(&cbor::to_vec(&meaning)),
+        Some(categories) => {
+            let categories: Vec<u32> = categories.iter().collect();
+            Digest::of(&cbor::to_vec(&(meaning, categories)))
+        }
+    }
 }
 
 fn read(blobs: &Blobs, digest: Digest) -> Result<Vec<u8>, String> {
@@ -176,6 +182,8 @@ mod tests {
                     edges: List::of(edges),
                     counts: List::of(counts),
                     missing: 0,
+                    limits: None,
+                    categories: None,
                 },
             )
             .collect();
@@ -183,6 +191,7 @@ mod tests {
             rows: 100,
             features: List::of(&features),
             probabilities: None,
+            variation: None,
         });
         let found = of_reference(Digest::of(&bytes), &bytes)
             .expect("a reference")

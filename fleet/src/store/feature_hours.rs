@@ -220,6 +220,13 @@ struct StoredSum {
     sum: i64,
     #[n(5)]
     sum_of_squares: u64,
+    /// Zero of what was stored before it was counted; so is the next.
+    #[n(6)]
+    #[cbor(default)]
+    repeats: u64,
+    #[n(7)]
+    #[cbor(default)]
+    longest_run: u64,
 }
 
 fn write_features(features: &[FeatureSum]) -> Vec<u8> {
@@ -230,6 +237,8 @@ fn write_features(features: &[FeatureSum]) -> Vec<u8> {
         out_of_range: feature.out_of_range,
         sum: feature.sum,
         sum_of_squares: feature.sum_of_squares,
+        repeats: feature.repeats,
+        longest_run: feature.longest_run,
     });
     column::to_cbor(&stored.collect::<Vec<_>>())
 }
@@ -243,6 +252,8 @@ fn read_sums(row: &Row<'_>, index: usize) -> rusqlite::Result<WindowSums> {
         out_of_range: stored.out_of_range,
         sum: stored.sum,
         sum_of_squares: stored.sum_of_squares,
+        repeats: stored.repeats,
+        longest_run: stored.longest_run,
     };
     Ok(WindowSums {
         closed_windows: column::number(row, index)?,

@@ -110,6 +110,8 @@ mod sums {
             out_of_range: written.out_of_range,
             sum: written.sum,
             sum_of_squares: written.sum_of_squares,
+            // Nothing here looks at repeats.
+            ..FeatureSum::default()
         });
         Ok(read.collect())
     }

@@ -222,6 +222,7 @@ proptest! {
                 out_of_range,
                 sum,
                 sum_of_squares,
+                ..FeatureSum::default()
             };
             fresh.take(&window, &rule());
             old.take(&window, &rule());

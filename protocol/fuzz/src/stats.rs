@@ -111,6 +111,8 @@ fn counts(input: &mut Reader<'_>, bins: usize) -> FeatureCounts {
     counts.out_of_range = input.u64() as u32;
     counts.sum = input.u64() as i64;
     counts.sum_of_squares = input.u64();
+    counts.repeats = input.u64() as u32;
+    counts.longest_run = input.u64() as u32;
     counts
 }
 

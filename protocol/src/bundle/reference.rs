@@ -3,8 +3,10 @@
 //! It travels in the bundle, and every window names its digest: counts made against different
 //! references never merge. Floats travel as their bits.
 
+use super::variation::{FeatureLimits, Variation};
 use crate::cbor::List;
 use crate::limits::{BINS_MAX, EDGES_MAX, FEATURES_MAX};
+use crate::stats::critical::{BadLimits, Limits};
 use crate::stats::feature::{BadScale, Scale, Transform};
 use minicbor::{Decode, Encode};
 
@@ -28,6 +30,9 @@ pub struct Reference<'b> {
     /// Which output holds probabilities of classes, and how they were distributed.
     #[b(8)]
     pub probabilities: Option<Probabilities<'b>>,
+    /// How blocks of its rows vary; absent where they were too few, or nobody asked.
+    #[n(2)]
+    pub variation: Option<Variation>,
 }
 
 /// On which side of the model a feature lies.
@@ -68,7 +73,8 @@ pub struct FeatureReference<'b> {
     /// of a binary32.
     #[n(6)]
     pub deviation: u32,
-    /// Edges of the bins, bits of a binary32 each, strictly ascending.
+    /// Edges of the bins, bits of a binary32 each, strictly ascending; none with categories, so
+    /// that a reader which does not know those counts nothing.
     #[b(7)]
     pub edges: List<'b, u32, EDGES_MAX>,
     /// Rows of the reference in each bin.
@@ -77,6 +83,13 @@ pub struct FeatureReference<'b> {
     /// Rows in which the feature was absent or not finite.
     #[n(9)]
     pub missing: u32,
+    /// Critical values of its blocks; absent without [`Reference::variation`].
+    #[n(10)]
+    pub limits: Option<FeatureLimits>,
+    /// Declared categories instead of edges, bits of a binary32 each, strictly ascending: a bin
+    /// for each, and a last one for all other values.
+    #[b(11)]
+    pub categories: Option<List<'b, u32, EDGES_MAX>>,
 }
 
 /// Why a feature of a reference cannot be counted.
@@ -88,6 +101,8 @@ pub enum BadFeature {
     Scale(BadScale),
     /// There is not one count for each bin.
     Counts,
+    /// Its critical values make no limits, or it has some and the reference has no blocks.
+    Limits(Option<BadLimits>),
 }
 
 impl FeatureReference<'_> {
@@ -101,13 +116,34 @@ impl FeatureReference<'_> {
         }
         let edges = self.edges.iter().map(f32::from_bits);
         let (mean, deviation) = (f32::from_bits(self.mean), f32::from_bits(self.deviation));
-        let scale =
-            Scale::new(edges, self.transform, mean, deviation).map_err(BadFeature::Scale)?;
+        let scale = match self.categories {
+            None => Scale::new(edges, self.transform, mean, deviation),
+            Some(_) if !self.edges.is_empty() => Err(BadScale::Both),
+            Some(categories) => {
+                Scale::of_categories(categories.iter().map(f32::from_bits), mean, deviation)
+            }
+        };
+        let scale = scale.map_err(BadFeature::Scale)?;
         if self.counts.len() == scale.bins() {
             Ok(scale)
         } else {
             Err(BadFeature::Counts)
         }
+    }
+
+    /// Beyond what a block of this feature is a breach; none where the reference does not say.
+    ///
+    /// # Errors
+    /// [`BadFeature::Limits`].
+    pub fn limits(&self, variation: Option<Variation>) -> Result<Option<Limits>, BadFeature> {
+        let Some(limits) = self.limits else {
+            return Ok(None);
+        };
+        let variation = variation.ok_or(BadFeature::Limits(None))?;
+        let limits = limits.limits(variation.block_rows);
+        limits
+            .map(Some)
+            .map_err(|bad| BadFeature::Limits(Some(bad)))
     }
 }
 
@@ -127,6 +163,8 @@ mod tests {
             edges: List::of(edges),
             counts: List::of(counts),
             missing: 0,
+            limits: None,
+            categories: None,
         }
     }
 
@@ -151,5 +189,53 @@ mod tests {
             Some(BadFeature::Scale(BadScale::EdgeOrder)),
         );
         check("x", &[], 1, Some(BadFeature::Scale(BadScale::EdgeCount)));
+    }
+
+    #[test]
+    fn categories_stand_in_for_edges() {
+        let categories = [0.0_f32, 1.0, 2.0].map(f32::to_bits);
+        let check = |edges: &[u32], counts: usize, expect: Option<BadFeature>| {
+            let feature = FeatureReference {
+                categories: Some(List::of(&categories)),
+                ..feature("x", edges, &[0; BINS_MAX][..counts])
+            };
+            assert_eq!(feature.scale().err(), expect);
+        };
+        check(&[], 4, None);
+        check(&[], 3, Some(BadFeature::Counts));
+        check(&categories, 4, Some(BadFeature::Scale(BadScale::Both)));
+    }
+
+    #[test]
+    fn limits_need_blocks() {
+        let bad = |block_rows| Variation {
+            block_rows,
+            blocks: 8,
+            false_alarm: 0,
+        };
+        let limits = FeatureLimits {
+            mean: None,
+            distance: None,
+            spread_low: None,
+            spread_high: None,
+            absent: 0,
+            out_of_range: 0,
+            repeats: 0,
+            longest_run: 0,
+        };
+        let none = feature("x", &[0], &[1, 2]);
+        assert_eq!(none.limits(Some(bad(1))), Ok(None));
+        let limited = FeatureReference {
+            limits: Some(limits),
+            ..none
+        };
+        assert_eq!(limited.limits(None), Err(BadFeature::Limits(None)));
+        let short = BadFeature::Limits(Some(BadLimits::BlockRows));
+        assert_eq!(limited.limits(Some(bad(1))), Err(short));
+        assert!(
+            limited
+                .limits(Some(bad(20)))
+                .is_ok_and(|found| found.is_some())
+        );
     }
 }

@@ -6,17 +6,20 @@
 use crate::cbor::List;
 use crate::digest::Digest;
 use crate::id::{EpochGeneration, ModelId};
-use crate::limits::{BINS_MAX, ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
-use crate::stats::FeatureCounts;
+use crate::limits::{ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
 use crate::time::{Millis, UnixSeconds};
 use minicbor::{Decode, Encode};
 
 mod labels;
+mod bins;
+mod feature;
 mod merge;
 mod scores;
 mod shadow;
 
 pub use labels::{LabelCount, LabelLists, Labels};
+pub use bins::Bins;
+pub use feature::FeatureWindow;
 pub use merge::{CannotMerge, Merged};
 pub use scores::{ClassCount, ScoreCount, ScoreLists, Scores};
 pub use shadow::{AgreementCount, DifferenceCount, Shadow};
@@ -110,63 +113,4 @@ pub struct LatencyMisses {
     /// How many, of all whose latency was measured; ends at its maximum.
     #[n(1)]
     pub count: u32,
-}
-
-/// Counts of one feature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct FeatureWindow<'b> {
-    /// Values in each bin of the reference.
-    #[b(0)]
-    pub bins: List<'b, u32, BINS_MAX>,
-    /// See [`FeatureCounts::missing`].
-    #[n(1)]
-    #[cbor(default)]
-    pub missing: u32,
-    /// See [`FeatureCounts::non_finite`].
-    #[n(2)]
-    #[cbor(default)]
-    pub non_finite: u32,
-    /// See [`FeatureCounts::out_of_range`].
-    #[n(3)]
-    #[cbor(default)]
-    pub out_of_range: u32,
-    /// See [`FeatureCounts::sum`].
-    #[n(4)]
-    pub sum: i64,
-    /// See [`FeatureCounts::sum_of_squares`].
-    #[n(5)]
-    pub sum_of_squares: u64,
-}
-
-impl<'b> FeatureWindow<'b> {
-    /// The first `bins` bins of `counts`, to be written.
-    #[must_use]
-    pub fn of(counts: &'b FeatureCounts, bins: usize) -> Self {
-        Self {
-            bins: List::of(&counts.bins[..bins.min(BINS_MAX)]),
-            missing: counts.missing,
-            non_finite: counts.non_finite,
-            out_of_range: counts.out_of_range,
-            sum: counts.sum,
-            sum_of_squares: counts.sum_of_squares,
-        }
-    }
-
-    /// The counts, to be merged or judged.
-    #[must_use]
-    pub fn counts(&self) -> FeatureCounts {
-        let mut bins = [0; BINS_MAX];
-        bins.iter_mut()
-            .zip(self.bins.iter())
-            .for_each(|(bin, count)| *bin = count);
-        FeatureCounts {
-            bins,
-            missing: self.missing,
-            non_finite: self.non_finite,
-            out_of_range: self.out_of_range,
-            sum: self.sum,
-            sum_of_squares: self.sum_of_squares,
-        }
-    }
 }

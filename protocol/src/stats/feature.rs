@@ -1,109 +1,12 @@
-//! One feature over one window: bins between reference quantiles and integer moments.
+//! One feature over one window: bins of its scale, integer moments, and values that repeat.
 //!
-//! Design section 8. Merging is addition, so it is exact, commutative and associative. A fold
-//! keeps counts only; it never remembers a value.
+//! Design section 8. Merging is addition, and the larger of two runs, so it is exact, commutative
+//! and associative. Counts hold no value; a fold remembers the last one of its window, to see it
+//! repeated, and no other.
 
-use crate::limits::{BINS_MAX, EDGES_MAX};
+use crate::limits::BINS_MAX;
 
-/// Steps of the standardised moment scale to one standard deviation of the reference.
-const STEPS_PER_SIGMA: f32 = 256.0;
-
-/// What a value goes through before its moments are taken; bins see the value itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-#[cbor(index_only)]
-pub enum Transform {
-    /// The value.
-    #[n(0)]
-    Identity,
-    /// `sign(x) · ln(1 + |x|)`, for values that span orders of magnitude.
-    #[n(1)]
-    SignedLog,
-}
-
-impl Transform {
-    /// The transformed value.
-    #[must_use]
-    pub fn apply(self, x: f32) -> f32 {
-        match self {
-            Self::Identity => x,
-            Self::SignedLog => libm::copysignf(libm::log1pf(libm::fabsf(x)), x),
-        }
-    }
-}
-
-/// How one feature is counted: edges of its bins, scale of its moments.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scale {
-    edges: heapless::Vec<f32, EDGES_MAX>,
-    transform: Transform,
-    mean: f32,
-    deviation: f32,
-}
-
-/// Why numbers do not make a [`Scale`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadScale {
-    /// No edge, or more than [`EDGES_MAX`].
-    EdgeCount,
-    /// Edges are not finite and strictly ascending.
-    EdgeOrder,
-    /// Mean is not finite, or deviation is not finite and positive.
-    Moments,
-}
-
-impl Scale {
-    /// Checks and keeps the numbers.
-    ///
-    /// # Errors
-    /// [`BadScale`], which names what is wrong.
-    pub fn new(
-        edges: impl IntoIterator<Item = f32>,
-        transform: Transform,
-        mean: f32,
-        deviation: f32,
-    ) -> Result<Self, BadScale> {
-        let mut checked = heapless::Vec::<f32, EDGES_MAX>::new();
-        for edge in edges {
-            let ascends = checked.last().is_none_or(|last| *last < edge);
-            if !(edge.is_finite() && ascends) {
-                return Err(BadScale::EdgeOrder);
-            }
-            checked.push(edge).map_err(|_| BadScale::EdgeCount)?;
-        }
-        if checked.is_empty() {
-            return Err(BadScale::EdgeCount);
-        }
-        if !(mean.is_finite() && deviation.is_finite() && deviation > 0.0) {
-            return Err(BadScale::Moments);
-        }
-        Ok(Self {
-            edges: checked,
-            transform,
-            mean,
-            deviation,
-        })
-    }
-
-    /// Number of bins: one more than edges.
-    #[must_use]
-    pub fn bins(&self) -> usize {
-        self.edges.len() + 1
-    }
-
-    /// The bin of a finite value: `edge[i-1] ≤ x < edge[i]`, compared in binary32.
-    #[must_use]
-    pub fn bin(&self, x: f32) -> usize {
-        self.edges.partition_point(|edge| *edge <= x)
-    }
-
-    /// The standardised value in steps of 1/256 σ, clamped to 16 bits.
-    #[must_use]
-    pub fn step(&self, x: f32) -> i16 {
-        let standard = (self.transform.apply(x) - self.mean) / self.deviation;
-        let step = libm::roundf(STEPS_PER_SIGMA * standard);
-        step.clamp(f32::from(i16::MIN), f32::from(i16::MAX)) as i16
-    }
-}
+pub use super::scale::{BadScale, STEPS_PER_SIGMA, Scale, Transform};
 
 /// The counts of one feature: what a window carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,12 +17,16 @@ pub struct FeatureCounts {
     pub missing: u32,
     /// Values that were NaN or infinite.
     pub non_finite: u32,
-    /// Values in one of the two tail bins.
+    /// Values in one of the two tail bins, or in no category.
     pub out_of_range: u32,
     /// Σ of the steps of the finite values.
     pub sum: i64,
     /// Σ of their squares.
     pub sum_of_squares: u64,
+    /// Finite values equal to the last bit to the finite one before them in the same window.
+    pub repeats: u32,
+    /// Most of those in a row.
+    pub longest_run: u32,
 }
 
 impl FeatureCounts {
@@ -141,6 +48,8 @@ impl FeatureCounts {
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
         self.sum = self.sum.wrapping_add(other.sum);
         self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
+        self.repeats = self.repeats.saturating_add(other.repeats);
+        self.longest_run = self.longest_run.max(other.longest_run);
     }
 }
 
@@ -149,6 +58,10 @@ impl FeatureCounts {
 pub struct FeatureFold {
     scale: Scale,
     counts: FeatureCounts,
+    /// Bits of the last finite value of this window.
+    last: Option<u32>,
+    /// Repeats in a row that end with it.
+    run: u32,
 }
 
 impl FeatureFold {
@@ -162,8 +75,15 @@ impl FeatureFold {
             out_of_range: 0,
             sum: 0,
             sum_of_squares: 0,
+            repeats: 0,
+            longest_run: 0,
         };
-        Self { scale, counts }
+        Self {
+            scale,
+            counts,
+            last: None,
+            run: 0,
+        }
     }
 
     /// Counts one value; `None` is a missing one.
@@ -175,14 +95,26 @@ impl FeatureFold {
             Some(x) => {
                 let (bin, step) = (self.scale.bin(x), i64::from(self.scale.step(x)));
                 counts.bins[bin] = counts.bins[bin].saturating_add(1);
-                if bin == 0 || bin + 1 == self.scale.bins() {
+                if self.scale.is_outside(bin) {
                     counts.out_of_range = counts.out_of_range.saturating_add(1);
                 }
                 counts.sum = counts.sum.wrapping_add(step);
                 let square = step.unsigned_abs().pow(2);
                 counts.sum_of_squares = counts.sum_of_squares.saturating_add(square);
+                self.follow(x.to_bits());
             }
         }
+    }
+
+    /// Whether a value repeats the one before.
+    fn follow(&mut self, bits: u32) {
+        if self.last.replace(bits) != Some(bits) {
+            self.run = 0;
+            return;
+        }
+        self.run = self.run.saturating_add(1);
+        self.counts.repeats = self.counts.repeats.saturating_add(1);
+        self.counts.longest_run = self.counts.longest_run.max(self.run);
     }
 
     /// What was counted so far.
@@ -206,11 +138,15 @@ impl FeatureFold {
     /// Starts the next window.
     pub fn reset(&mut self) {
         self.counts = FeatureCounts::default();
+        self.last = None;
+        self.run = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -225,53 +161,70 @@ mod tests {
     }
 
     #[test]
-    fn a_value_on_an_edge_belongs_to_the_bin_above() {
-        for (x, bin, step) in [
-            (-2.0, 0, -512),
-            (-1.0, 1, -256),
-            (-0.5, 1, -128),
-            (0.0, 2, 0),
-            (1.0, 3, 256),
-            (1e30, 3, i16::MAX),
-            (-1e30, 0, i16::MIN),
-        ] {
-            assert_eq!((scale().bin(x), scale().step(x)), (bin, step), "{x}");
-        }
-    }
-
-    #[test]
     fn what_is_not_a_number_never_enters_a_bin() {
         let counts = folded(&[None, Some(f32::NAN), Some(f32::INFINITY), Some(0.5)]);
         assert_eq!((counts.missing, counts.non_finite, counts.n()), (1, 2, 1));
     }
 
     #[test]
-    fn a_scale_says_what_is_wrong_with_it() {
-        let scale = |edges: &[f32], mean, deviation| {
-            Scale::new(edges.iter().copied(), Transform::Identity, mean, deviation).err()
+    fn a_value_repeats_the_finite_one_before() {
+        let check = |values: &[Option<f32>], expect: (u32, u32)| {
+            let counts = folded(values);
+            let got = (counts.repeats, counts.longest_run);
+            assert_eq!(got, expect, "{values:?}");
         };
-        assert_eq!(scale(&[], 0.0, 1.0), Some(BadScale::EdgeCount));
-        assert_eq!(scale(&[0.0, 0.0], 0.0, 1.0), Some(BadScale::EdgeOrder));
-        assert_eq!(scale(&[f32::NAN], 0.0, 1.0), Some(BadScale::EdgeOrder));
-        assert_eq!(scale(&[0.0], 0.0, 0.0), Some(BadScale::Moments));
-        let many: [f32; EDGES_MAX + 1] = core::array::from_fn(|i| i as f32);
-        assert_eq!(scale(&many, 0.0, 1.0), Some(BadScale::EdgeCount));
-        assert_eq!(scale(&many[1..], 0.0, 1.0), None);
+        let (a, b) = (Some(0.5), Some(0.25));
+        check(&[], (0, 0));
+        check(&[a, b, a, b], (0, 0));
+        check(&[a, a, a, b, b, a], (3, 2));
+        // What is absent between two values does not tell them apart.
+        check(&[a, None, Some(f32::NAN), a], (1, 1));
+        check(&[Some(0.0), Some(-0.0)], (0, 0));
+    }
+
+    #[test]
+    fn a_window_does_not_repeat_the_one_before() {
+        let mut fold = FeatureFold::new(scale());
+        [0.5, 0.5].iter().for_each(|value| fold.fold(Some(*value)));
+        fold.reset();
+        fold.fold(Some(0.5));
+        assert_eq!((fold.counts().repeats, fold.counts().longest_run), (0, 0));
+    }
+
+    /// Windows of one fold, each of which begins anew.
+    fn windows(parts: &[&[Option<f32>]]) -> FeatureCounts {
+        let mut fold = FeatureFold::new(scale());
+        let mut total = FeatureCounts::default();
+        for part in parts {
+            fold.reset();
+            part.iter().for_each(|value| fold.fold(*value));
+            total.merge(fold.counts());
+        }
+        total
     }
 
     proptest! {
         #[test]
-        fn merging_parts_in_any_order_is_folding_the_whole(
-            values in proptest::collection::vec(proptest::option::of(-1e3f32..1e3), 0..200),
+        fn merging_parts_in_any_order_is_folding_them_one_by_one(
+            values in proptest::collection::vec(proptest::option::of(-3i8..3), 0..200),
             cut in 0usize..200,
         ) {
-            let cut = cut.min(values.len());
-            let (a, b) = (folded(&values[..cut]), folded(&values[cut..]));
+            let number = |value: Option<i8>| value.map(|value| f32::from(value) * 0.5);
+            let values: std::vec::Vec<_> = values.into_iter().map(number).collect();
+            let (one, other) = values.split_at(cut.min(values.len()));
+            let (a, b) = (folded(one), folded(other));
             let (mut ab, mut ba) = (a, b);
             ab.merge(&b);
             ba.merge(&a);
-            prop_assert_eq!(ab, folded(&values));
+            prop_assert_eq!(ab, windows(&[one, other]));
             prop_assert_eq!(ab, ba);
+            // One window of all counts the same, but for a repeat over the cut.
+            let whole = folded(&values);
+            let over = whole.repeats - ab.repeats;
+            prop_assert!(over <= 1 && whole.longest_run >= ab.longest_run);
+            ab.repeats = whole.repeats;
+            ab.longest_run = whole.longest_run;
+            prop_assert_eq!(ab, whole);
         }
     }
 }

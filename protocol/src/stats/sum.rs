@@ -1,7 +1,7 @@
 //! Counts of one feature over many windows and devices: wide enough that a fleet's day does not
 //! reach their end.
 //!
-//! Merging is addition, so it is exact, commutative and associative. Never adds counts of other
+//! Merging is addition, and the larger of two runs, so it is exact, commutative and associative. Never adds counts of other
 //! bins: that is refused, and nothing is changed.
 
 use crate::limits::BINS_MAX;
@@ -23,6 +23,10 @@ pub struct FeatureSum {
     pub sum: i64,
     /// See [`FeatureCounts::sum_of_squares`].
     pub sum_of_squares: u64,
+    /// See [`FeatureCounts::repeats`].
+    pub repeats: u64,
+    /// See [`FeatureCounts::longest_run`].
+    pub longest_run: u64,
 }
 
 /// Counts over different bins, which have no sum.
@@ -47,6 +51,8 @@ impl FeatureSum {
             out_of_range: u64::from(counts.out_of_range),
             sum: counts.sum,
             sum_of_squares: counts.sum_of_squares,
+            repeats: u64::from(counts.repeats),
+            longest_run: u64::from(counts.longest_run),
         }
     }
 
@@ -75,6 +81,8 @@ impl FeatureSum {
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
         self.sum = self.sum.wrapping_add(other.sum);
         self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
+        self.repeats = self.repeats.saturating_add(other.repeats);
+        self.longest_run = self.longest_run.max(other.longest_run);
         Ok(())
     }
 }
@@ -111,13 +119,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_merging_does_not_show(
-            windows in proptest::collection::vec(proptest::array::uniform4(any::<u32>()), 1..20),
+            windows in proptest::collection::vec(proptest::array::uniform5(any::<u32>()), 1..20),
             turn in any::<prop::sample::Index>(),
         ) {
-            let all = |windows: &[[u32; 4]]| {
+            let all = |windows: &[[u32; 5]]| {
                 let mut total = sum(&[0; 3], 0);
-                for [a, b, c, missing] in windows {
-                    total.merge(&sum(&[*a, *b, *c], *missing)).expect("the same bins");
+                for [a, b, c, missing, run] in windows {
+                    let mut one = sum(&[*a, *b, *c], *missing);
+                    (one.repeats, one.longest_run) = (u64::from(*run), u64::from(run / 2));
+                    total.merge(&one).expect("the same bins");
                 }
                 total
             };

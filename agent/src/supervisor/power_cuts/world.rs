@@ -369,11 +369,14 @@ fn reference(rank: u32) -> Vec<u8> {
         edges: List::of(&edges),
         counts: List::of(&counts),
         missing: 0,
+        limits: None,
+        categories: None,
     };
     cbor::to_vec(&Reference {
         rows: u64::from(rank) * 2,
         features: List::of(&[feature]),
         probabilities: None,
+        variation: None,
     })
 }
 

@@ -6,8 +6,8 @@ use muster_fleet::planner::{DeviceFacts, Inventory, Plan, Policy, Rollout, Rollo
 use muster_protocol::cbor::List;
 use muster_protocol::id::{ModelId, Rank, TargetClass, Version};
 use muster_protocol::message::{
-    AgreementCount, DifferenceCount, FeatureWindow, LatencyCount, LatencyMisses, Requirements,
-    Settings, Shadow, Statement,
+    AgreementCount, Bins, DifferenceCount, FeatureWindow, LatencyCount, LatencyMisses,
+    Requirements, Settings, Shadow, Statement,
 };
 use muster_protocol::time::{Millis, UnixSeconds};
 
@@ -124,12 +124,14 @@ struct Said<'s> {
 
 fn count(tx: &Tx<'_>, said: Said<'_>) {
     let features = [FeatureWindow {
-        bins: List::of(said.bins),
+        bins: Bins::of(said.bins),
         missing: 1,
         non_finite: 0,
         out_of_range: 0,
         sum: 0,
         sum_of_squares: 0,
+        repeats: 0,
+        longest_run: 0,
     }];
     let latency = [LatencyCount {
         bucket: 40,

@@ -6,6 +6,7 @@ use std::format;
 use std::vec::Vec;
 
 use super::*;
+use crate::stats::{FeatureFold, Scale};
 
 fn cells_of(reference: &[u64], observed: &[u64]) -> Vec<Cell> {
     let pairs = reference.iter().zip(observed);
@@ -133,4 +134,28 @@ fn what_is_missing_is_a_cell_when_the_reference_has_some_of_it() {
     assert_eq!(pairs(0), [(10, 4), (20, 6)]);
     assert_eq!(pairs(7), [(10, 4), (20, 6), (7, 5)]);
     assert_eq!(cells([10].into_iter(), 0, &observed), None);
+}
+
+/// Categories as a device counts them: what the reference never had is a cell of its own.
+#[test]
+fn values_of_no_category_are_a_cell_like_any_other() {
+    let scale = || Scale::of_categories([1.0, 2.0, 7.5], 2.0, 1.0).expect("valid");
+    let counted = |values: &[(f32, usize)]| {
+        let mut fold = FeatureFold::new(scale());
+        for (value, times) in values {
+            (0..*times).for_each(|_| fold.fold(Some(*value)));
+        }
+        FeatureSum::of(fold.counts(), fold.bins())
+    };
+    let reference = counted(&[(1.0, 100), (2.0, 50), (7.5, 10)]);
+    let observed = counted(&[(1.0, 90), (2.0, 40), (7.5, 10), (9.0, 19), (-3.0, 1)]);
+    assert_eq!(observed.out_of_range, 20);
+    let cells = cells(reference.bins.iter().copied(), 0, &observed).expect("the same bins");
+    assert_eq!(cells, cells_of(&[100, 50, 10, 0], &[90, 40, 10, 20]));
+    let found = measured(&[100, 50, 10, 0], &[90, 40, 10, 20]);
+    // Both samples have 160: halves of 190, 90, 20 and 20.
+    let x2 = 2.0 * (25.0 / 95.0 + 25.0 / 45.0 + 0.0 + 100.0 / 10.0);
+    check_close(found.x2, x2, "X²");
+    assert_eq!(found.df, 3);
+    assert!(found.psi.is_finite() && found.psi > 0.4);
 }
