@@ -20,6 +20,7 @@ mod reference;
 mod table;
 mod tensor;
 mod test_data_set;
+mod variation;
 mod vectors;
 mod verify;
 

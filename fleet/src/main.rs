@@ -36,6 +36,9 @@ mod key_file;
 mod output;
 mod own_metadata;
 mod publish;
+#[cfg(test)]
+#[path = "../../tests/src/random.rs"]
+mod random;
 mod release;
 mod renew;
 mod replace;

@@ -5,6 +5,7 @@
 //! a p of dependent samples is too small, whatever the test (`crate::watch` is for those).
 //! Tail probabilities are those of `statrs`.
 
+pub mod blocks;
 pub mod kolmogorov;
 pub mod moments;
 pub mod multiplicity;

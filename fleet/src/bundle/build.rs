@@ -23,7 +23,7 @@ use super::layout::Layout;
 use super::pack::{self, Parts};
 use super::probabilities::Scored;
 use super::progress::Progress;
-use super::reference::{self, Made};
+use super::reference::{self, Choices, Made};
 use super::table::{self, Table};
 use super::{vectors, verify};
 use crate::error::{Exit, OperatorError};
@@ -124,7 +124,11 @@ fn reference_of(
         scores.map_err(|because| bad(args, because, HINT_PROBABILITIES))
     });
     let scores = scores.transpose()?;
-    let made = reference::make(table, rows, &checked.signature, scores.as_ref());
+    let choices = Choices {
+        block_rows: args.block_rows,
+        categorical: &args.categorical,
+    };
+    let made = reference::make(table, rows, &checked.signature, choices, scores.as_ref());
     made.map_err(|because| bad(args, because, HINT_TABLE))
 }
 

@@ -2,17 +2,20 @@
 //!
 //! Every byte is checked before anything is shown; the model is not run.
 
+mod reference;
+
 use std::path::PathBuf;
 
 use muster_protocol::bundle::Card;
-use muster_protocol::bundle::manifest::Compression;
+use muster_protocol::bundle::manifest::{Compression, LayerKind};
 use serde::Serialize;
 
 use super::layout::Layout;
-use super::verify::{Verified, verify};
+use super::verify::{self, Verified, verify};
 use crate::config::CardPart;
 use crate::error::{Exit, OperatorError};
 use crate::output::{self, Output, Table};
+use reference::ShownReference;
 
 /// Arguments of `muster bundle inspect`.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +31,7 @@ struct Shown {
     manifest_size: u64,
     disk_bytes: u64,
     card: Card,
+    reference: Option<ShownReference>,
     layers: Vec<ShownLayer>,
 }
 
@@ -43,7 +47,8 @@ struct ShownLayer {
 pub(super) fn run(args: &InspectArgs, output: Output) -> Result<(), OperatorError> {
     let found = std::fs::metadata(&args.folder);
     found.map_err(|error| OperatorError::file("read the bundle", &args.folder, &error))?;
-    let verified = verify(&Layout::at(&args.folder)).map_err(|broken| {
+    let layout = Layout::at(&args.folder);
+    let verified = verify(&layout).map_err(|broken| {
         OperatorError::new(
             Exit::BadInput,
             format!("inspect the bundle {}", args.folder.display()),
@@ -51,11 +56,11 @@ pub(super) fn run(args: &InspectArgs, output: Output) -> Result<(), OperatorErro
             "name a folder that `muster bundle build` has written",
         )
     })?;
-    output.print(&shown(verified), text);
+    output.print(&shown(verified, &layout), text);
     Ok(())
 }
 
-fn shown(verified: Verified) -> Shown {
+fn shown(verified: Verified, layout: &Layout) -> Shown {
     let Verified {
         bundle,
         manifest,
@@ -73,6 +78,9 @@ fn shown(verified: Verified) -> Shown {
         manifest_size: bundle.size,
         disk_bytes: manifest.plan().disk_bytes,
         layers: manifest.layers.iter().map(layer).collect(),
+        reference: verify::layer(layout, &manifest, LayerKind::Reference)
+            .ok()
+            .and_then(|document| ShownReference::of(&document)),
         card,
     }
 }
@@ -94,6 +102,9 @@ fn text(shown: &Shown) -> String {
         }
     }
     facts.row(["features", &card.features.join(", ")]);
+    if let Some(reference) = &shown.reference {
+        facts.row(["reference".to_owned(), reference.summary()]);
+    }
     facts.row(["golden".to_owned(), golden(card)]);
     facts.row(["peak memory", &output::bytes(card.planned_peak_bytes)]);
     facts.row(["disk", &output::bytes(shown.disk_bytes)]);
@@ -109,7 +120,9 @@ fn text(shown: &Shown) -> String {
             layer.digest.clone(),
         ]);
     }
-    format!("{facts}\n{layers}")
+    let features = shown.reference.as_ref().map(ShownReference::table);
+    let features = features.map_or(String::new(), |features| format!("{features}\n"));
+    format!("{facts}\n{features}{layers}")
 }
 
 /// How much of what people should say is there.
@@ -138,7 +151,8 @@ mod tests {
     #[test]
     fn a_bundle_is_shown_in_both_forms() {
         let folder = sample::bundle();
-        let shown = shown(verify(&Layout::at(folder.path())).expect("whole"));
+        let layout = Layout::at(folder.path());
+        let shown = shown(verify(&layout).expect("whole"), &layout);
         let text = text(&shown);
         for part in [
             "bearing 1.2.0",
@@ -146,11 +160,16 @@ mod tests {
             "features FP32 [-1, 2]",
             "hash list",
             "a, b",
+            "200 rows, 10 blocks of 20; two in a row breach one limit by chance with p ",
+            "in a row",
             "0 of 6 parts, without intended_use, limits",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let json = serde_json::to_value(&shown).expect("JSON");
         assert_eq!(json["card"]["golden"]["source"], "self");
+        assert_eq!(json["reference"]["block_rows"], 20);
+        assert_eq!(json["reference"]["features"][2]["name"], "score");
+        assert!(json["reference"]["features"][0]["limits"]["location"][0].is_number());
     }
 }

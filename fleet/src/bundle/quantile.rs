@@ -7,7 +7,7 @@ use muster_protocol::limits::EDGES_MAX;
 use muster_protocol::stats::Transform;
 
 /// The tails: what lies below, and above, one value in two thousand.
-const TAIL: f64 = 0.0005;
+pub(super) const TAIL: f64 = 0.0005;
 /// Bins between the tails.
 const BINS: usize = EDGES_MAX - 1;
 /// A positive distribution whose largest value is this many medians is judged by its logarithm.

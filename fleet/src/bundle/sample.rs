@@ -62,7 +62,8 @@ pub(super) fn table() -> Table {
 }
 
 pub(super) fn reference() -> Made {
-    reference::make(&table(), &rows(), &signature(), None).expect("countable")
+    let choices = reference::Choices::default();
+    reference::make(&table(), &rows(), &signature(), choices, None).expect("countable")
 }
 
 pub(super) fn golden() -> Golden {

@@ -145,7 +145,11 @@ pub(crate) fn verify(layout: &Layout) -> Result<Verified, Broken> {
 }
 
 /// The blob of a layer.
-fn layer(layout: &Layout, manifest: &Manifest, kind: LayerKind) -> Result<Vec<u8>, Broken> {
+pub(super) fn layer(
+    layout: &Layout,
+    manifest: &Manifest,
+    kind: LayerKind,
+) -> Result<Vec<u8>, Broken> {
     let layer = manifest.layer(kind).ok_or(BadManifest::Missing(kind))?;
     unpacked(layer, layout.blob(&layer.descriptor())?)
 }
@@ -202,10 +206,12 @@ fn check_reference(blob: &[u8], card: &Card) -> Result<(), Broken> {
     let reference: Reference<'_> =
         cbor::decode(blob).map_err(|because| Broken::Content { kind, because })?;
     for feature in reference.features.iter() {
-        let name = || feature.name.to_owned();
-        feature
-            .scale()
-            .map_err(|bad| Broken::Feature { name: name(), bad })?;
+        let counted = feature.scale().map(drop);
+        let judged = feature.limits(reference.variation).map(drop);
+        counted.and(judged).map_err(|bad| Broken::Feature {
+            name: feature.name.to_owned(),
+            bad,
+        })?;
     }
     let named = reference.features.iter().map(|feature| feature.name);
     if named.eq(card.features.iter().map(String::as_str)) {

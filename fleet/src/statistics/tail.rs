@@ -7,6 +7,9 @@ use statrs::distribution::{ChiSquared, ContinuousCDF as _, Normal, StudentsT};
 /// Degrees of freedom from which Student's distribution is the normal one to six digits.
 const NORMAL_FROM_DF: f64 = 1e8;
 
+/// Halvings of an interval: to the last bit.
+const BISECTIONS: u32 = 64;
+
 /// P(χ² ≥ `x`); 1 without degrees of freedom.
 pub(super) fn chi_squared(x: f64, df: f64) -> f64 {
     if x.is_nan() || x <= 0.0 {
@@ -47,4 +50,22 @@ pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
         df
     };
     StudentsT::new(0.0, 1.0, df).map_or(1.0, |student| (2.0 * student.sf(t.abs())).min(1.0))
+}
+
+/// The `t` that Student's distribution exceeds with probability `p`, from above 0 to a half. By
+/// bisection of the tail itself: the quantile of `statrs` has few digits far out.
+pub(super) fn student_quantile(p: f64, df: f64) -> f64 {
+    let tail = |t: f64| student_two_sided(t, df) / 2.0;
+    let (mut low, mut high) = (0.0, 1.0);
+    while tail(high) > p && high < f64::MAX / 4.0 {
+        (low, high) = (high, 2.0 * high);
+    }
+    for _ in 0..BISECTIONS {
+        let middle = 0.5 * (low + high);
+        match tail(middle) > p {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    high
 }

@@ -33,6 +33,14 @@ pub(crate) struct BuildArgs {
     /// Column of the reference that holds the right classes, from 0: then its quality is measured.
     #[arg(long, value_name = "COLUMN", requires = "probabilities")]
     pub(super) label: Option<String>,
+    /// Rows of the blocks that the reference is cut into, to know how much it varies by itself: what
+    /// a window of a device holds is best. By itself a twentieth of all rows, 20 to 300.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20..=12_500))]
+    pub(super) block_rows: Option<u32>,
+    /// Features whose values are categories, at most 17 each: one bin for each value that the
+    /// reference has.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(super) categorical: Vec<String>,
     /// Golden vectors: npz files or folders of ONNX test data.
     #[arg(long, value_name = "PATH")]
     pub(super) golden: Vec<PathBuf>,
@@ -150,6 +158,8 @@ impl BuildArgs {
             columns: None,
             probabilities: None,
             label: None,
+            block_rows: None,
+            categorical: Vec::new(),
             golden: Vec::new(),
             golden_source: SourceArg::Other,
             rtol: 1e-3,
