@@ -3,6 +3,7 @@
 //! It judges nothing but whether its worker lives: verdicts go to the supervisor, which decides
 //! what serves. Never keeps a value that it has counted.
 
+mod alarms;
 mod budget;
 mod features;
 mod predictions;
@@ -11,6 +12,7 @@ mod task;
 mod window;
 mod worker_keeper;
 
+pub use alarms::Board;
 pub use features::{Columns, Features};
 pub use predictions::{Labelled, Predictions};
 
@@ -145,6 +147,8 @@ pub struct Handle {
     pub requests: mpsc::Sender<crate::serve::backend::Job>,
     /// Process id of the worker and its memory, as last seen.
     pub vitals: Arc<std::sync::Mutex<Vitals>>,
+    /// What it finds by itself.
+    pub alarms: Board,
     end: Option<oneshot::Sender<()>>,
     gate: Option<oneshot::Sender<()>>,
 }
@@ -194,12 +198,15 @@ pub fn start(
     let (gate, opened) = oneshot::channel();
     let vitals = Arc::new(std::sync::Mutex::new(Vitals::default()));
     let bundle = plan.release.bundle;
-    tokio::spawn(task::Task::new(plan, tap, events, vitals.clone()).run(jobs, opened, ended));
+    let alarms = Board::default();
+    let task = task::Task::new(plan, tap, events, vitals.clone(), alarms.clone());
+    tokio::spawn(task.run(jobs, opened, ended));
     Handle {
         gate: Some(gate).filter(|_| start == Start::Gated),
         bundle,
         requests,
         vitals,
+        alarms,
         end: Some(end),
     }
 }

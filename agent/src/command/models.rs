@@ -47,7 +47,26 @@ pub(super) fn line(model: &Value) -> String {
             .as_str()
             .map_or(String::new(), |why| format!(" ({why})")),
     );
-    text + &shadow(&model["shadow"])
+    let alarms = model["alarms"].as_array();
+    let alarms: String = alarms.into_iter().flatten().map(alarm).collect();
+    text + &alarms + &shadow(&model["shadow"])
+}
+
+/// What the device has found by itself, a line for each.
+fn alarm(alarm: &Value) -> String {
+    let word = |name: &str| alarm[name].as_str().unwrap_or("?");
+    let number = |name: &str| alarm[name].as_f64().unwrap_or(f64::NAN);
+    let kind = word("kind");
+    let (value, limit) = (number("value"), number("limit"));
+    let reading = match kind {
+        "absent" | "out_of_range" => {
+            format!("{:.1} %, limit {:.1} %", 100.0 * value, 100.0 * limit)
+        }
+        "stuck" => format!("{value:.2}, limit {limit:.2}"),
+        _ => format!("{value:.2} sd, limit {limit:.2} sd"),
+    };
+    let (feature, since_s) = (word("feature"), &alarm["since_s"]);
+    format!("  ALARM     {feature}  {kind}  for {since_s} s: {reading}\n")
 }
 
 /// The shadow of a model in one line more, if it has one.
@@ -87,6 +106,26 @@ fn cpu(shadow: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_alarm_has_a_line_of_its_own() {
+        let check = |kind: &str, value: f64, limit: f64, expect: &str| {
+            let told = json!({
+                "feature": "load", "kind": kind, "since_s": 8, "value": value, "limit": limit,
+            });
+            assert_eq!(alarm(&told), format!("  ALARM     load  {expect}\n"));
+            let model = json!({ "model": "pump", "alarms": [told] });
+            assert!(line(&model).ends_with(&format!("{expect}\n")));
+        };
+        check(
+            "location_high",
+            3.5625,
+            1.0,
+            "location_high  for 8 s: 3.56 sd, limit 1.00 sd",
+        );
+        check("absent", 0.5, 0.021, "absent  for 8 s: 50.0 %, limit 2.1 %");
+        check("stuck", 299.0, 8.0, "stuck  for 8 s: 299.00, limit 8.00");
+    }
 
     #[test]
     fn a_shadow_has_a_line_of_its_own() {

@@ -8,7 +8,7 @@ use muster_device::scores::ScoreFold;
 use muster_protocol::bundle::{Reference, Source};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
-use muster_protocol::stats::{FeatureFold, Score, ScoreScale};
+use muster_protocol::stats::{FeatureFold, Limits, Score, ScoreScale};
 use std::collections::BTreeMap;
 
 /// The names of all elements of a row, in their order, by the input that they belong to.
@@ -22,6 +22,7 @@ pub struct Features {
     names: Vec<String>,
     folds: Vec<FeatureFold>,
     probabilities: Option<(usize, ScoreScale)>,
+    limits: Vec<Option<Limits>>,
 }
 
 /// Where a feature is found.
@@ -40,10 +41,11 @@ impl Features {
     pub fn of(digest: Digest, bytes: &[u8]) -> Result<Self, String> {
         let reference: Reference<'_> = cbor::decode(bytes).map_err(|error| error.to_string())?;
         let (mut places, mut names, mut folds) = (Vec::new(), Vec::new(), Vec::new());
+        let mut limits = Vec::new();
         for feature in reference.features.iter() {
-            let scale = feature
-                .scale()
-                .map_err(|bad| format!("feature {:?} cannot be counted: {bad:?}", feature.name))?;
+            let bad = |bad| format!("feature {:?} cannot be counted: {bad:?}", feature.name);
+            let scale = feature.scale().map_err(bad)?;
+            limits.push(feature.limits(reference.variation).map_err(bad)?);
             places.push(Place {
                 source: feature.source,
                 tensor: usize::from(feature.tensor),
@@ -63,6 +65,7 @@ impl Features {
             names,
             folds,
             probabilities: probabilities.transpose()?,
+            limits,
         })
     }
 
@@ -101,6 +104,12 @@ impl Features {
     /// An empty fold of scores, where the reference says which output holds probabilities.
     pub fn scores(&self) -> Option<ScoreFold> {
         self.probabilities.map(|(_, scale)| ScoreFold::new(scale))
+    }
+
+    /// The name of each feature, and beyond what a block of it is a breach, if the reference says.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, Option<Limits>)> {
+        let names = self.names.iter().map(String::as_str);
+        names.zip(self.limits.iter().copied())
     }
 
     /// How the first element of the first output is counted, if it is.

@@ -3,6 +3,7 @@
 //! A worker that dies is started again with growing pauses; requests that it took with it are
 //! answered with what happened. Never cancels a run half-way: the worker would be lost.
 
+use super::alarms::{Alarms, Board};
 use super::budget::Answered;
 use super::features::batch_of;
 use super::shadow::{Sample, Tap};
@@ -42,11 +43,13 @@ impl Task {
         tap: Arc<Tap>,
         events: mpsc::Sender<Event>,
         vitals: Arc<Mutex<Vitals>>,
+        board: Board,
     ) -> Self {
         let (plan, now) = (Arc::new(plan), clock::monotonic());
         plan.predictions.serve(plan.features.scores().is_some());
+        let alarms = Alarms::new(plan.seat.clone(), &plan.features, board);
         Self {
-            window: WindowKeeper::new(plan.clone(), events.clone(), now),
+            window: WindowKeeper::new(plan.clone(), events.clone(), now).watched(alarms),
             keeper: WorkerKeeper::new(plan.clone(), vitals, now),
             plan,
             tap,

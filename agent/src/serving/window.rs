@@ -3,6 +3,7 @@
 //!
 //! Counts what it is given; never asks a worker.
 
+use super::alarms::Alarms;
 use super::{Closed, Event, Plan};
 use crate::clock;
 use muster_device::comparison::ComparisonFold;
@@ -23,6 +24,8 @@ pub(super) struct WindowKeeper {
     comparison: Option<Box<ComparisonFold>>,
     /// Of a classifier.
     scores: Option<Box<ScoreFold>>,
+    /// Of what serves.
+    alarms: Option<Alarms>,
     plan: Arc<Plan>,
     events: mpsc::Sender<Event>,
     checkpoint_at: Millis,
@@ -37,11 +40,20 @@ impl WindowKeeper {
             fold: WindowFold::new(plan.subject(), plan.features.folds(), now),
             comparison: None,
             scores: plan.features.scores().map(Box::new),
+            alarms: None,
             checkpoint_at: now.plus(plan.checkpoint_ms),
             plan,
             events,
             dirty: false,
             marked: false,
+        }
+    }
+
+    /// Lets closed windows be watched.
+    pub(super) fn watched(self, alarms: Alarms) -> Self {
+        Self {
+            alarms: Some(alarms),
+            ..self
         }
     }
 
@@ -106,6 +118,9 @@ impl WindowKeeper {
         let now = clock::monotonic();
         self.take_labels();
         if !self.is_empty() {
+            if let Some(alarms) = &mut self.alarms {
+                alarms.take(self.fold.features(), now);
+            }
             let (subject, calls) = (self.fold.subject().clone(), self.fold.calls());
             let window = self.encode(now);
             self.tell(Event::Window(Box::new(Closed {

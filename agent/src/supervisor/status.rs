@@ -87,6 +87,7 @@ impl Supervisor {
             "calls": counters.calls,
             "closed_windows": counters.closed_windows,
             "worker": newest.map(|handle| vitals(&handle.vitals)),
+            "alarms": newest.map_or_else(Vec::new, |handle| handle.alarms.picture()),
             "shadow": self.shadow(model),
         })
     }
