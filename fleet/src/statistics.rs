@@ -19,7 +19,7 @@ pub(crate) mod exact;
 #[cfg(test)]
 mod extremes;
 mod interval;
-mod tail;
+pub(crate) mod tail;
 #[cfg(test)]
 mod vectors;
 mod wasserstein;

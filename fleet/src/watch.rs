@@ -39,6 +39,7 @@ pub use feature::{
 pub use rate::RateWatched;
 pub use series::{Baseline, Excursion, Watched};
 pub use service::{ServiceMoved, ServiceWatch};
+pub(crate) use signal::{DEVIATION_MIN, STEPS_PER_SIGMA, spread_of};
 pub use signal::{LOCATION_SHIFT, SHAPE_SHIFT, SPREAD_RATIO, Shape, Signal};
 pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;

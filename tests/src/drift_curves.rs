@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 
 use muster_fleet::watch::{Alarm, Budget, IncidentsPerYear, Rule, Shape, Watch};
 
+pub(crate) use process::Normals;
 use process::{REFERENCE, Samples, Windows};
 
 pub use bound::{Bound, bound};

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod device;
 pub mod disk;
 pub mod document;
+pub mod drift_cases;
 pub mod drift_curves;
 pub mod fake_clock;
 pub mod fleet;

@@ -6,6 +6,7 @@ mod clock;
 mod conformance;
 mod cross;
 mod demo;
+mod drift_cases;
 mod drift_curves;
 mod firmware;
 mod fuzz;
@@ -65,6 +66,8 @@ enum Task {
     Conformance(conformance::Args),
     /// Show it all: a controller, four devices, two versions, live predictions.
     Demo(Box<demo::Args>),
+    /// Faults put into simulated fleets: how often they are placed where they are.
+    DriftCases(drift_cases::Args),
     /// Simulated sensors: how often charts alarm for nothing, and how long a drift stays unseen.
     DriftCurves(drift_curves::Args),
     /// The device on a microcontroller, in QEMU.
@@ -108,6 +111,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Conformance(args) => return conformance::run(&args, &root),
         Task::Demo(args) => return demo::run(&args, &root),
+        Task::DriftCases(args) => return Ok(drift_cases::run(&args, &root)),
         Task::DriftCurves(args) => return Ok(drift_curves::run(&args, &root)),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
         Task::Fuzz(args) => return fuzz::run(&args, &root),

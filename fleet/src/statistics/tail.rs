@@ -40,7 +40,7 @@ pub(super) fn normal_quantile(p: f64) -> f64 {
 }
 
 /// P(|T| ≥ |`t`|) of Student's distribution.
-pub(super) fn student_two_sided(t: f64, df: f64) -> f64 {
+pub(crate) fn student_two_sided(t: f64, df: f64) -> f64 {
     if t.is_nan() || df.is_nan() || df <= 0.0 {
         return 1.0;
     }

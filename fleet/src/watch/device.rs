@@ -97,6 +97,13 @@ impl DeviceWatch {
         moved
     }
 
+    /// The shares of requests that fail, and that are late, which looks seldom exceed: 1 where that
+    /// is not known, or they often do.
+    #[must_use]
+    pub fn service_limits(&self) -> [f64; 2] {
+        self.service.limits()
+    }
+
     /// Length of a window, seconds; none before the first.
     #[must_use]
     pub const fn window_s(&self) -> Option<u32> {

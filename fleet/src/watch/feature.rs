@@ -270,6 +270,13 @@ impl WatchingState {
         Some((mean - self.signals[0].baseline.mean) / self.deviation)
     }
 
+    /// Where the mean about was when the length of looks was found, in standard deviations of the
+    /// reference: what [`Signal::Spread`] is measured from.
+    #[must_use]
+    pub const fn centre(&self) -> f64 {
+        self.length.centre
+    }
+
     fn take(&mut self, window: &FeatureSum, rule: &Rule) -> Vec<Alarm> {
         let mut alarms = Vec::new();
         let (n, absent) = (window.n(), absent(window));

@@ -62,6 +62,16 @@ impl ServiceWatch {
     }
 }
 
+impl ServiceWatch {
+    /// See [`super::DeviceWatch::service_limits`].
+    pub(super) fn limits(&self) -> [f64; 2] {
+        [&self.errors, &self.misses].map(|stage| match stage {
+            Stage::Learning { .. } => 1.0,
+            Stage::Watching(watched) => watched.limit.unwrap_or(1.0),
+        })
+    }
+}
+
 impl Stage {
     fn take(&mut self, hits: u64, trials: u64, window_s: f64, budget: Budget) -> bool {
         match self {

@@ -9,10 +9,10 @@ use muster_protocol::stats::FeatureSum;
 use crate::statistics::Moments;
 
 /// Steps of the integer moments to one standard deviation of the reference.
-pub(super) const STEPS_PER_SIGMA: f64 = 256.0;
+pub(crate) const STEPS_PER_SIGMA: f64 = 256.0;
 /// The smallest standard deviation that is believed of a device's own values, in those of the
 /// reference. Smaller shifts than a fraction of it matter to nobody.
-pub(super) const DEVIATION_MIN: f64 = 1.0 / 16.0;
+pub(crate) const DEVIATION_MIN: f64 = 1.0 / 16.0;
 /// The shift of the mean that charts are made for, in the device's own standard deviations.
 pub const LOCATION_SHIFT: f64 = 0.2;
 /// The ratio of variances that charts are made for.
@@ -54,7 +54,7 @@ impl Signal {
 
     /// The shift that is looked for, when the signal was `mean` and the feature's values have the
     /// standard deviation `deviation`, both in those of the reference.
-    pub(super) fn shift(self, mean: f64, deviation: f64) -> f64 {
+    pub(crate) fn shift(self, mean: f64, deviation: f64) -> f64 {
         match self {
             Self::Location => LOCATION_SHIFT * deviation.max(DEVIATION_MIN),
             Self::Spread => mean.max(DEVIATION_MIN.powi(2).cbrt()) * (SPREAD_RATIO.cbrt() - 1.0),
@@ -66,7 +66,7 @@ impl Signal {
     /// ones, since what seems to vary less does so by chance, or swings back within the look; and for
     /// all but the mean half of the `shift` that is looked for. So an alarm takes ten looks or more of
     /// such a shift, and how the tails of a single look are shaped hardly matters.
-    pub(super) fn deviation_min(self, mean: f64, deviation: f64, shift: f64, n: f64) -> f64 {
+    pub(crate) fn deviation_min(self, mean: f64, deviation: f64, shift: f64, n: f64) -> f64 {
         let root = n.max(1.0).sqrt();
         match self {
             Self::Location => deviation.max(DEVIATION_MIN) / root,
@@ -116,7 +116,6 @@ pub(super) fn values(window: &FeatureSum, shape: &Shape, centre: f64) -> Option<
     let moments = Moments::of(window);
     let n = moments.n as f64;
     let location = moments.mean()? / STEPS_PER_SIGMA;
-    let variance = moments.squared_deviations()? / n / STEPS_PER_SIGMA.powi(2);
     let score = |scores: &[f64; BINS_MAX]| {
         let each = window.bins.iter().zip(scores);
         each.map(|(count, score)| *count as f64 * score)
@@ -125,10 +124,17 @@ pub(super) fn values(window: &FeatureSum, shape: &Shape, centre: f64) -> Option<
     };
     Some([
         location,
-        (variance + (location - centre).powi(2)).cbrt(),
+        spread_of(&moments, centre)?,
         score(&shape.skew),
         score(&shape.flanks),
     ])
+}
+
+/// [`Signal::Spread`] of these values.
+pub(crate) fn spread_of(moments: &Moments, centre: f64) -> Option<f64> {
+    let location = moments.mean()? / STEPS_PER_SIGMA;
+    let variance = moments.squared_deviations()? / moments.n as f64 / STEPS_PER_SIGMA.powi(2);
+    Some((variance + (location - centre).powi(2)).cbrt())
 }
 
 #[cfg(test)]

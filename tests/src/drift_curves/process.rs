@@ -26,13 +26,13 @@ const STEPS: f64 = 256.0;
 
 /// Standard normal numbers from a seed (Box and Muller 1958).
 #[derive(Debug, Clone)]
-pub(super) struct Normals {
+pub(crate) struct Normals {
     random: Random,
     spare: Option<f64>,
 }
 
 impl Normals {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         // Neighbouring seeds begin far apart.
         let random = Random(random.draw());
@@ -42,7 +42,7 @@ impl Normals {
         }
     }
 
-    pub(super) fn draw(&mut self) -> f64 {
+    pub(crate) fn draw(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
@@ -52,12 +52,12 @@ impl Normals {
         radius * cosine
     }
 
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.random.below(end)
     }
 
     /// Strictly between 0 and 1.
-    fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         ((self.random.draw() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 }

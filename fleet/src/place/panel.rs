@@ -1,0 +1,127 @@
+//! What is looked at: all devices that run one bundle, side by side in time.
+//!
+//! Values only. Never reads a store: whoever does fills this in.
+
+use std::collections::BTreeMap;
+
+use muster_protocol::digest::Digest;
+use muster_protocol::id::{DeviceId, ModelId};
+
+use super::normal::Normal;
+use crate::watch::{Counted, DeviceWatch, Watch};
+
+/// Devices of one model and one reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// The model.
+    pub model: ModelId,
+    /// The bundle that serves.
+    pub bundle: Digest,
+    /// Features in the order of the reference.
+    pub features: Vec<PanelFeature>,
+    /// The devices.
+    pub devices: Vec<PanelDevice>,
+    /// What the estimate of quality without labels says of all of them.
+    pub quality: Quality,
+}
+
+/// A feature of the reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PanelFeature {
+    /// Its name.
+    pub name: String,
+    /// On which side of the model it lies.
+    pub side: Side,
+    /// Where its moments are taken of the value itself: what they are in the value's own unit.
+    pub scale: Option<RawScale>,
+}
+
+/// A side of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What goes in.
+    Input,
+    /// What comes out.
+    Output,
+}
+
+/// The reference of a feature, in its own unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RawScale {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation; above zero.
+    pub deviation: f64,
+    /// The first edge: what is below is out of range.
+    pub low: f64,
+    /// The last edge: what is not below is out of range.
+    pub high: f64,
+}
+
+impl RawScale {
+    /// How far the range reaches from the mean, in standard deviations.
+    pub(super) fn reach(self) -> f64 {
+        let far = f64::max(self.mean - self.low, self.high - self.mean);
+        (far / self.deviation).abs()
+    }
+}
+
+/// Whether estimated quality has left its normal range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    /// There is no estimate.
+    Unknown,
+    /// It has not.
+    Unchanged,
+    /// It has.
+    Changed,
+}
+
+/// A device of the panel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PanelDevice {
+    /// Which.
+    pub device: DeviceId,
+    /// What is known of it: `firmware`, `hardware`, `lot`, its site, …
+    pub labels: BTreeMap<String, String>,
+    /// What is normal for each feature; none where it is not known, and then it is not judged.
+    pub normal: Vec<Option<Normal>>,
+    /// What is usual of its requests.
+    pub usual: Usual,
+    /// Windows, oldest first, in slots of time that are the same for all devices; none where it
+    /// sent nothing.
+    pub windows: Vec<Option<Counted>>,
+}
+
+/// Shares of requests that are seldom exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Usual {
+    /// Of those that fail.
+    pub errors: f64,
+    /// Of those that are late.
+    pub misses: f64,
+}
+
+impl PanelDevice {
+    /// A device with what its charts have learnt and the windows they have kept.
+    #[must_use]
+    pub fn watched(
+        device: DeviceId,
+        labels: BTreeMap<String, String>,
+        watch: &DeviceWatch,
+    ) -> Self {
+        let normal = watch.features.iter().map(|feature| match feature {
+            Watch::Watching(state) => Some(Normal::watched(state)),
+            Watch::Sizing(_) | Watch::Learning(_) => None,
+        });
+        let [errors, misses] = watch.service_limits();
+        Self {
+            device,
+            labels,
+            normal: normal.collect(),
+            // What fails too often to be watched is not judged here either.
+            usual: Usual { errors, misses },
+            windows: watch.recent.iter().cloned().map(Some).collect(),
+        }
+    }
+}
