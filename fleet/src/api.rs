@@ -16,18 +16,23 @@ use crate::controller::Controller;
 use crate::error::OperatorError;
 use crate::home::{self, Home};
 
+mod alerts;
 mod blobs;
 mod devices;
 mod drift;
+mod drift_rules;
 mod enrolment;
 mod error;
 mod evidence;
 mod guard;
+mod incidents;
 mod listener;
 mod metadata;
+mod metrics;
 mod page;
 mod parse;
 mod policies;
+mod retraining;
 mod rollouts;
 mod sticks;
 mod telemetry;
@@ -126,7 +131,10 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/drift/placings", get(drift::placings))
         .route("/api/v1/drift/recomputations", post(drift::recompute))
         .route("/api/v1/drift/rebaselines", post(drift::rebaseline))
-        .route("/api/v1/incidents", get(telemetry::incidents))
+        .merge(incidents::routes())
+        .merge(alerts::routes())
+        .merge(drift_rules::routes())
+        .merge(retraining::routes())
         .route("/api/v1/restores", get(telemetry::restores))
         .route("/api/v1/metadata/{*role}", get(metadata::get))
         .route("/api/v1/publications", post(metadata::publish))
@@ -176,6 +184,7 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/{*path}", any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(guard, guard::check))
+        .merge(metrics::router(guard, controller.metrics_access()))
         .with_state(controller)
 }
 

@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::Client;
 use crate::command::{
-    apply, backup, broker, device, drift, enroll_token, enrolment, export, import, incident, init,
-    keys, quality, receipt, restore, rollout, serve, summary, window,
+    alert, apply, backup, broker, device, drift, enroll_token, enrolment, export, import, incident,
+    init, keys, quality, receipt, restore, retrain, rollout, serve, summary, window,
 };
 use crate::error::{Exit, OperatorError};
 use crate::home::Home;
@@ -90,13 +90,20 @@ enum Command {
     /// Signed reports of what devices did.
     #[command(subcommand, visible_alias = "receipts")]
     Receipt(receipt::Command),
-    /// What a person must look at.
+    /// What a person must look at, and what they make of it.
     #[command(subcommand)]
     Incident(incident::Command),
-    /// How far features lie from the reference of their bundle: measures, not verdicts.
+    /// What was sent to webhooks.
+    #[command(subcommand)]
+    Alert(alert::Command),
+    /// How far features lie from the reference of their bundle: measures, not verdicts; and the
+    /// rules by which incidents are judged.
     Drift(drift::Args),
     /// How well classifiers do: estimated without labels, measured with them.
     Quality(quality::Args),
+    /// Signed requests for a retrain, for a pipeline to pick up.
+    #[command(subcommand)]
+    Retrain(retrain::Command),
     /// Each device with its models, predictions and windows.
     Summary,
     /// Write to a stick what devices without a network need.
@@ -187,6 +194,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Window(command) => window::run(command, context).await,
         Command::Receipt(command) => receipt::run(command, context).await,
         Command::Incident(command) => incident::run(command, context).await,
+        Command::Alert(command) => alert::run(command, context).await,
+        Command::Retrain(command) => retrain::run(command, context).await,
         Command::Drift(args) => drift::run(args, context).await,
         Command::Quality(args) => quality::run(args, context).await,
         Command::Summary => summary::run(context).await,
@@ -310,6 +319,36 @@ mod tests {
             ("muster enrolment export --out l --after earlier", true),
             ("muster enrolment export", false),
             ("muster incident list --device press-07", true),
+            ("muster incident list --open --cause real_drift", true),
+            ("muster incident list --cause sad", false),
+            ("muster incident show 7", true),
+            ("muster incident ack 7 --reason looking", true),
+            ("muster incident confirm 7", false),
+            ("muster incident dismiss seven --reason no", false),
+            (
+                "muster incident silence --cause stuck --for 7d --reason x",
+                true,
+            ),
+            ("muster incident silence --cause stuck --reason x", false),
+            ("muster incident silences", true),
+            ("muster incident unsilence 1 --reason x", true),
+            ("muster alert list --state given_up", true),
+            ("muster alert list --state lost", false),
+            ("muster alert replay 3 --reason x", true),
+            ("muster alert replay --since 2d --reason x", true),
+            ("muster alert replay --reason x", false),
+            ("muster alert replay 3 --since 2d --reason x", false),
+            ("muster alert test ops", true),
+            ("muster retrain list --state requested", true),
+            ("muster retrain export 1 --out f", true),
+            ("muster retrain verify f --fleet fleet.json", true),
+            ("muster retrain pick-up 1 --reason x", true),
+            ("muster retrain done 1", false),
+            ("muster drift rules apply rules.toml --reason x", true),
+            ("muster drift rules apply rules.toml", false),
+            ("muster drift rules show 3", true),
+            ("muster drift kpis --since 7d", true),
+            ("muster drift kpis --model m", false),
             ("muster drift --model m", true),
             (
                 "muster drift --model m --version 1.0.0 --device press-07 --since 7d",

@@ -23,6 +23,8 @@ use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
 use crate::publish::Publication;
 
+pub(crate) mod webhook;
+
 /// Longer than the API's own bound on one request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
 const SERVE_HINT: &str = "start `muster serve` in this home, or name a running API with --api";

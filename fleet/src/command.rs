@@ -3,6 +3,7 @@
 //! Commands ask the API and show what it answers; only `init`, `serve`, `broker`, `backup` and
 //! `restore` touch a home's keys.
 
+pub(crate) mod alert;
 pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod broker;
@@ -18,10 +19,12 @@ pub(crate) mod keys;
 pub(crate) mod quality;
 pub(crate) mod receipt;
 pub(crate) mod restore;
+pub(crate) mod retrain;
 pub(crate) mod rollout;
 pub(crate) mod serve;
 pub(crate) mod summary;
 pub(crate) mod window;
 
+mod by;
 mod show;
 mod span;

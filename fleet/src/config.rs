@@ -15,10 +15,12 @@ use crate::home::{self, Home};
 mod brokers;
 mod cards;
 mod retention;
+mod webhooks;
 
 pub(crate) use brokers::{BrokerPlace, Brokers};
 pub(crate) use cards::{CardPart, Cards};
 pub(crate) use retention::{Days, Retention};
+pub(crate) use webhooks::{MetricsAccess, Scheme, Webhook, WebhookUrl};
 
 /// First levels of all topics when nothing else is configured.
 const TOPIC_PREFIX: &str = "muster/v1";
@@ -59,6 +61,12 @@ pub(crate) struct Config {
     /// What cards must say.
     #[serde(skip_serializing_if = "Cards::is_default")]
     pub(crate) cards: Cards,
+    /// Who may read `GET /metrics`.
+    #[serde(skip_serializing_if = "MetricsAccess::is_default")]
+    pub(crate) metrics: MetricsAccess,
+    /// Whom alerts go to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) webhooks: Vec<Webhook>,
 }
 
 fn is_default_life(days: &NonZeroU16) -> bool {
@@ -79,6 +87,8 @@ impl Default for Config {
             host_names: vec!["localhost".to_owned()],
             retention: Retention::default(),
             cards: Cards::default(),
+            metrics: MetricsAccess::default(),
+            webhooks: Vec::new(),
         }
     }
 }
@@ -150,7 +160,8 @@ fn parse(text: &str) -> Result<Config, Wrong> {
     let config: Config = toml::from_str(text).map_err(|error| Wrong {
         because: place(text, &error),
         hint: "keys are broker, broker_listen, enroll_listen, api_listen, broker_url, enroll_url, \
-               topic_prefix, device_certificate_days and host_names"
+               topic_prefix, device_certificate_days, host_names and metrics; tables are \
+               [retention], [cards] and [[webhooks]]"
             .to_owned(),
     })?;
     if !config.api_listen.ip().is_loopback() {
@@ -165,6 +176,8 @@ fn parse(text: &str) -> Result<Config, Wrong> {
             "name the host as devices reach it, for example host_names = [\"fleet.example\"]",
         ));
     }
+    let refused = webhooks::check(&config.webhooks);
+    refused.map_err(|(because, hint)| wrong(&because, hint))?;
     Ok(config)
 }
 
@@ -227,6 +240,31 @@ mod tests {
         assert_eq!(moving.broker.places(), [BrokerPlace::Embedded, external]);
         assert_eq!(moving.broker_url_for(8883), "mqtts://localhost:8883");
         check(&moving.to_toml(), Ok(moving));
+    }
+
+    #[test]
+    fn webhooks_are_named_once_and_told_over_tls() {
+        const ONE: &str = "[[webhooks]]\nname = \"ops\"\nurl = \"https://a.example/x\"\n\
+                           secret_file = \"controller/ops.secret\"\n";
+        let config = parse(ONE).unwrap_or_else(|wrong| panic!("{}", wrong.because));
+        assert_eq!(config.webhooks[0].url.authority(), "a.example");
+        check(&config.to_toml(), Ok(config));
+        check(&ONE.repeat(2), Err("\"ops\" stands there twice"));
+        check(&ONE.replace("ops\"", "o p\""), Err("is no name"));
+        check(
+            &ONE.replace("https", "http"),
+            Err("line 3: expected https://"),
+        );
+        check(&format!("{ONE}causes = []"), Err("listens to no cause"));
+        check(
+            &format!("{ONE}causes = [\"sad\"]"),
+            Err("there is no cause \"sad\""),
+        );
+        check(
+            &format!("{ONE}secret = \"x\""),
+            Err("unknown field `secret`"),
+        );
+        check("metrics = \"closed\"", Err("line 1"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::authority::Authority;
 use crate::blobs::Blobs;
 use crate::broker::Retain;
 use crate::clock;
-use crate::config::{Cards, Config};
+use crate::config::{Cards, Config, MetricsAccess};
 use crate::dispatch::{Director, When, dispatch_one_of_many};
 use crate::drift::References;
 use crate::endpoint::MqttUrl;
@@ -36,10 +36,12 @@ mod drift;
 mod enrolment;
 mod error;
 mod executor;
+mod incidents;
 mod keys;
 mod open;
 mod overview;
 mod renewal;
+mod retraining;
 mod rollouts;
 mod stick;
 #[cfg(test)]
@@ -49,6 +51,7 @@ mod watching;
 
 pub(crate) use crate::publish::Publication;
 pub(crate) use error::Error;
+pub(crate) use incidents::Hearers;
 pub(crate) use keys::Keys;
 pub(crate) use open::{check, found};
 pub(crate) use overview::{DeviceLook, DevicesLook, FleetLook, ModelLook, Spread, WhichDevices};
@@ -106,6 +109,9 @@ pub(crate) struct Controller {
     references: Arc<References>,
     /// What the card of a release must say before it is rolled out.
     cards: Cards,
+    /// Whom alerts go to.
+    hearers: Hearers,
+    metrics: MetricsAccess,
 }
 
 impl Controller {
@@ -154,6 +160,10 @@ impl Controller {
 
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    pub(crate) fn metrics_access(&self) -> MetricsAccess {
+        self.metrics
     }
 
     pub(crate) fn topic_prefix(&self) -> &str {

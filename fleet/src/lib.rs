@@ -9,6 +9,7 @@ pub mod gate;
 #[cfg(test)]
 #[path = "../../protocol/tests/fixtures/hostile.rs"]
 mod hostile;
+pub mod incident;
 pub mod place;
 pub mod planner;
 pub mod quality;

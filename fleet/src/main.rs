@@ -5,6 +5,7 @@
 
 mod addresses;
 mod agree;
+mod alert;
 mod api;
 mod authority;
 mod backup;
@@ -42,6 +43,7 @@ mod random;
 mod release;
 mod renew;
 mod replace;
+mod retraining;
 mod rollout;
 mod root;
 mod serve;

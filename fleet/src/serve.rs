@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::addresses::Addresses;
+use crate::alert;
 use crate::api;
 use crate::broker::Broker;
 use crate::config::{BrokerPlace, Config, Retention};
@@ -26,6 +27,12 @@ const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How often it is looked what is older than it is kept.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
+/// How often incidents are looked at: whom nobody was told of, and what has been quiet.
+const TEND_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a retrain is to be asked for: days are judged, when they ended.
+const RETRAIN_EVERY: Duration = Duration::from_secs(3600);
+
 /// How often rollouts are looked at: well below the shortest window of a canary ring.
 const TICK_EVERY: Duration = Duration::from_secs(2);
 
@@ -38,6 +45,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
     let _alone = home.lock()?;
     replace::settle(&home)?;
     let controller = Arc::new(Controller::open(&home)?);
+    let postmen = alert::postmen(&config, &home)?;
     controller.forget_connections().await?;
     refresh(&controller).await;
 
@@ -68,6 +76,9 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
         tokio::spawn(keep_rolling(Arc::clone(&controller))),
         tokio::spawn(keep_watching(Arc::clone(&controller))),
         tokio::spawn(forget(Arc::clone(&controller), config.retention)),
+        tokio::spawn(tend_incidents(Arc::clone(&controller))),
+        tokio::spawn(ask_for_retrains(Arc::clone(&controller))),
+        tokio::spawn(alert::deliver(Arc::clone(&controller), postmen)),
         tokio::spawn(brokers::record_presences(
             Arc::clone(&controller),
             presences,
@@ -131,6 +142,40 @@ async fn forget(controller: Arc<Controller>, retention: Retention) {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "removed what is older than muster.toml keeps it"),
             Err(error) => tracing::error!("failed to remove what is old: because {error}"),
+        }
+    }
+}
+
+/// Incidents are told, and close when they are quiet.
+async fn tend_incidents(controller: Arc<Controller>) {
+    match controller.missing_webhooks().await {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => {
+            let missing = missing.join(", ");
+            tracing::warn!("the rules name webhooks that muster.toml does not have: {missing}");
+        }
+        Err(error) => tracing::error!("failed to read the rules: because {error}"),
+    }
+    let mut rounds = tokio::time::interval(TEND_EVERY);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = controller.tend_incidents().await {
+            tracing::error!("failed to look at incidents: because {error}");
+        }
+    }
+}
+
+/// A retrain is asked for when the days that ended say so.
+async fn ask_for_retrains(controller: Arc<Controller>) {
+    let mut rounds = tokio::time::interval(RETRAIN_EVERY);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        match controller.ask_for_retrains().await {
+            Ok(asked) if asked.is_empty() => {}
+            Ok(asked) => tracing::info!(?asked, "asked for a retrain"),
+            Err(error) => tracing::error!("failed to look for retrains: because {error}"),
         }
     }
 }

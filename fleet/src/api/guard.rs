@@ -30,6 +30,18 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
+/// As [`check`], without the token.
+pub(super) async fn check_place(
+    State(guard): State<Guard>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match guard.judge_place(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
 impl Guard {
     fn judge(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         self.judge_place(headers)?;

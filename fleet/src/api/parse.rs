@@ -106,6 +106,11 @@ pub(super) fn value<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) 
         .map_err(|error| bad(format!("{name}: {error}")))
 }
 
+/// A value of a query that is one of some words, as bodies have them.
+pub(super) fn named<T: DeserializeOwned>(name: &str, text: &str) -> Answer<T> {
+    serde_json::from_value(Value::from(text)).map_err(|error| bad(format!("{name}: {error}")))
+}
+
 /// An answer in JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> Answer<Json<Value>> {
     serde_json::to_value(value).map(Json).map_err(|error| {

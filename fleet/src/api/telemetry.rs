@@ -44,15 +44,6 @@ pub(super) async fn receipts(
     parse::json(&controller.receipts(wanted, page).await?)
 }
 
-/// Incidents, the newest last.
-pub(super) async fn incidents(
-    State(controller): State<Arc<Controller>>,
-    filter: Filter,
-) -> Answer<Json<Value>> {
-    let page = filter.page(&["device"])?;
-    parse::json(&controller.incidents(filter.get("device")?, page).await?)
-}
-
 fn wanted(filter: &Filter) -> Answer<(ListFilter, Page)> {
     let page = filter.page(&["device", "model"])?;
     let wanted = ListFilter {

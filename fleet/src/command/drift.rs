@@ -15,6 +15,8 @@ use crate::cli::Context;
 use crate::error::OperatorError;
 use crate::output::{Output, Table, note, print_line};
 
+mod kpis;
+mod rules;
 mod watch;
 
 /// What is measured, or what is asked of the watch over windows.
@@ -27,7 +29,7 @@ pub(crate) struct Args {
     measure: Option<Measure>,
 }
 
-/// What is asked of the watch over windows.
+/// What is asked of the watch over windows, and of what judges it.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// What is known of each feature: whether its normal is still learnt, or charts run.
@@ -38,6 +40,11 @@ enum Command {
     Recompute,
     /// Learn anew what is normal, after a change that was meant.
     Rebaseline(watch::Rebaseline),
+    /// The rules by which incidents are opened, told and closed, in versions.
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// How well alerts and rollouts did: alerts a week, their precision, canary success.
+    Kpis(kpis::Args),
 }
 
 /// What is looked at.
@@ -64,6 +71,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorErr
         (Some(Command::Alarms(args)), _) => watch::alarms(args, context).await,
         (Some(Command::Recompute), _) => watch::recompute(context).await,
         (Some(Command::Rebaseline(args)), _) => watch::rebaseline(args, context).await,
+        (Some(Command::Rules(command)), _) => rules::run(command, context).await,
+        (Some(Command::Kpis(args)), _) => kpis::run(&args, context).await,
         (None, Some(measure)) => measured(measure, context).await,
         // The parser asks for the model.
         (None, None) => Ok(()),

@@ -24,6 +24,10 @@ pub(crate) struct Retention {
     pub(crate) quarantine_days: Days,
     /// Records of decisions of rollouts that have ended.
     pub(crate) decisions_days: Days,
+    /// Incidents that have closed, with their findings.
+    pub(crate) incidents_days: Days,
+    /// Alerts that were delivered or given up.
+    pub(crate) alerts_days: Days,
 }
 
 impl Default for Retention {
@@ -34,6 +38,8 @@ impl Default for Retention {
             receipts_days: Days(0),
             quarantine_days: Days(90),
             decisions_days: Days(730),
+            incidents_days: Days(800),
+            alerts_days: Days(90),
         }
     }
 }

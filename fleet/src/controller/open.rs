@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use muster_protocol::tuf::FleetDocument;
 
-use super::{Controller, Endpoints, Error, Keys, Publication, brokers};
+use super::{Controller, Endpoints, Error, Hearers, Keys, Publication, brokers};
 use crate::authority::Authority;
 use crate::blobs::Blobs;
 use crate::config::Config;
@@ -77,6 +77,8 @@ pub(super) fn open(home: &Home, keys: &Home, config: &Config) -> Result<Controll
         publishing: tokio::sync::Mutex::new(()),
         references: Arc::new(References::default()),
         cards: config.cards.clone(),
+        hearers: Hearers::of(config),
+        metrics: config.metrics,
         store,
     };
     Ok(controller)

@@ -24,7 +24,7 @@ const MODELS_MAX: usize = 50;
 /// Incidents that are shown.
 const INCIDENTS_MAX: u32 = 20;
 /// A device that was not heard for so long is stale, when it is not connected either.
-const STALE_AFTER_S: u64 = 3600;
+pub(super) const STALE_AFTER_S: u64 = 3600;
 
 /// The fleet as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,8 +10,8 @@ use super::{Controller, Error};
 use crate::clock;
 use crate::config::Retention;
 use crate::store::{
-    DeviceRow, DeviceSummary, EnrolmentRow, Incident, ListFilter, Page, Paged, ReceiptRow,
-    RestoreRow, SignedReceipt, Tx, WindowRow,
+    DeviceRow, DeviceSummary, EnrolmentRow, Incident, IncidentFilter, ListFilter, Page, Paged,
+    ReceiptRow, RestoreRow, SignedReceipt, Tx, WindowRow,
 };
 use crate::watching;
 
@@ -146,17 +146,17 @@ impl Controller {
         self.store.read(|tx| Ok(tx.restores()?)).await
     }
 
-    /// Incidents, of one device or of all, in the order in which they were raised.
+    /// Incidents in the order in which they were raised.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn incidents(
         &self,
-        device: Option<DeviceId>,
+        filter: IncidentFilter,
         page: Page,
     ) -> Result<Paged<Incident>, Error> {
         self.store
-            .read(move |tx| Ok(tx.incidents(device.as_ref(), &page)?))
+            .read(move |tx| Ok(tx.incidents(&filter, &page)?))
             .await
     }
 }

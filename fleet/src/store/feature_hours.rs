@@ -229,7 +229,7 @@ struct StoredSum {
     longest_run: u64,
 }
 
-fn write_features(features: &[FeatureSum]) -> Vec<u8> {
+pub(super) fn write_features(features: &[FeatureSum]) -> Vec<u8> {
     let stored = features.iter().map(|feature| StoredSum {
         bins: feature.bins.to_vec(),
         missing: feature.missing,
@@ -243,7 +243,7 @@ fn write_features(features: &[FeatureSum]) -> Vec<u8> {
     column::to_cbor(&stored.collect::<Vec<_>>())
 }
 
-fn read_sums(row: &Row<'_>, index: usize) -> rusqlite::Result<WindowSums> {
+pub(super) fn read_sums(row: &Row<'_>, index: usize) -> rusqlite::Result<WindowSums> {
     let stored: Vec<StoredSum> = column::from_cbor(row, index + 3)?;
     let read = |stored: StoredSum| FeatureSum {
         bins: stored.bins.into_iter().take(BINS_MAX).collect(),

@@ -12,7 +12,7 @@ use muster_protocol::time::UnixSeconds;
 use rusqlite::{Row, params};
 
 use super::column::{self, bits};
-use super::incidents::Incident;
+use super::incidents::{COLUMNS as INCIDENT_COLUMNS, Incident};
 use super::windows::read_latency;
 use super::{StoreError, Tx};
 
@@ -181,10 +181,9 @@ impl Tx<'_> {
     ) -> Result<(u64, Vec<Incident>), StoreError> {
         let sql = "SELECT count(*) FROM incidents";
         let total = self.0.query_row(sql, [], |row| column::number(row, 0))?;
-        let mut statement = self.0.prepare_cached(
-            "SELECT incident, device, kind, detail, raised_at FROM incidents
-             ORDER BY incident DESC LIMIT ?",
-        )?;
+        let sql =
+            format!("SELECT {INCIDENT_COLUMNS} FROM incidents ORDER BY incident DESC LIMIT ?");
+        let mut statement = self.0.prepare_cached(&sql)?;
         let rows = statement.query_map([count_max], Incident::read)?;
         Ok((total, rows.collect::<rusqlite::Result<_>>()?))
     }

@@ -52,6 +52,26 @@ impl Tx<'_> {
             )?,
             self.forget_hours("feature_hours", retention.feature_hours_days, now)?,
             self.forget_hours("score_hours", retention.feature_hours_days, now)?,
+            by_row(
+                retention.alerts_days,
+                "DELETE FROM alerts WHERE alert IN
+                 (SELECT alert FROM alerts WHERE state <> 'pending' AND tried_at < ?1
+                  ORDER BY alert LIMIT ?2)",
+            )?,
+            by_row(
+                retention.incidents_days,
+                "DELETE FROM findings WHERE finding IN
+                 (SELECT finding FROM findings JOIN incidents USING (incident)
+                  WHERE closed_at < ?1 ORDER BY finding LIMIT ?2)",
+            )?,
+            by_row(
+                retention.incidents_days,
+                "DELETE FROM incidents WHERE incident IN
+                 (SELECT incident FROM incidents WHERE closed_at < ?1 AND NOT EXISTS
+                  (SELECT 1 FROM findings WHERE findings.incident = incidents.incident)
+                  ORDER BY incident LIMIT ?2)",
+            )?,
+            self.forget_hours(retention.feature_hours_days, now)?,
         ];
         Ok(tables.iter().sum())
     }

@@ -85,6 +85,17 @@ impl Mark {
             "not_adopted" => "not adopted",
             "release_missing" => "release missing",
             "metadata_behind" => "metadata behind",
+            "stuck" => "stuck",
+            "out_of_range" => "out of range",
+            "absent" => "absent",
+            "calibration" => "calibration",
+            "bad_device" => "bad device",
+            "real_drift" => "real drift",
+            "regression" => "regression",
+            "model_mismatch" => "model mismatch",
+            "benign" => "benign",
+            "unplaced" => "unplaced",
+            "storm" => "storm",
             _ => "other",
         };
         Self::new(("i-bang", "late"), word)

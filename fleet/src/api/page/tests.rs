@@ -138,12 +138,13 @@ fn location(said: &Said) -> &str {
 #[tokio::test]
 async fn without_a_session_every_page_leads_to_the_login() {
     let browser = Browser::new().await;
-    for path in ["/", "/?q=a", "/nothing", "/api", "/metrics"] {
+    for path in ["/", "/?q=a", "/nothing", "/api"] {
         let said = browser.get(path).await;
         assert_eq!((said.status, location(&said)), (303, "/login"), "{path}");
         assert_eq!(said.body, "", "{path}");
     }
     assert_eq!(browser.get("/events").await.status, 401);
+    assert_eq!(browser.get("/metrics").await.status, 401);
     for path in [
         "/login",
         "/assets/page.css",
@@ -453,10 +454,10 @@ fn drift(hostile: &str, device: Option<&str>) -> DriftRow {
 fn look(hostile: &str) -> Look {
     let incident = Incident {
         incident: 1,
-        device: hostile.to_owned(),
+        device: Some(hostile.to_owned()),
         kind: hostile.to_owned(),
         detail: hostile.to_owned(),
-        raised_at: 0,
+        ..Incident::default()
     };
     let fleet = FleetLook {
         models: vec![ModelLook {

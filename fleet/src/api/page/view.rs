@@ -282,7 +282,7 @@ impl IncidentLine {
     fn new(incident: &Incident) -> Self {
         Self {
             raised: Moment(incident.raised_at),
-            device: Shown::new(&incident.device),
+            device: Shown::new(incident.place()),
             mark: Mark::incident(&incident.kind),
             detail: Shown::new(&incident.detail),
         }

@@ -6,7 +6,7 @@ use muster_protocol::message::{Requirements, Statement};
 
 use super::*;
 use crate::rollout::{Percent, RolloutSettings};
-use crate::store::{self, HelloRecord, InMemory};
+use crate::store::{self, HelloRecord, InMemory, IncidentFilter};
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
@@ -118,10 +118,13 @@ fn a_device_that_lies_about_its_place_does_not_hinder_the_others() {
         let (_, made) = create(&tx, &director(), &new, NOW).expect("created");
         let made: Vec<_> = made.iter().map(|(device, _)| device.as_str()).collect();
         assert_eq!(made, ["b"], "{at}");
-        let incidents = tx.incidents(None, &Page::default()).expect("a store").items;
+        let incidents = tx
+            .incidents(&IncidentFilter::default(), &Page::default())
+            .expect("a store")
+            .items;
         let told: Vec<_> = incidents
             .iter()
-            .map(|incident| (incident.device.as_str(), incident.kind.as_str()))
+            .map(|incident| (incident.place(), incident.kind.as_str()))
             .collect();
         assert_eq!(told, [("a", "not_composed")], "{at}");
     }

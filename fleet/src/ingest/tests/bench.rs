@@ -18,7 +18,7 @@ use muster_protocol::time::{Millis, UnixSeconds};
 
 use super::super::{document, hello};
 use crate::dispatch::{Director, When, dispatch};
-use crate::store::{self, InMemory, Page, RolloutToStore, Tx};
+use crate::store::{self, InMemory, IncidentFilter, Page, RolloutToStore, Tx};
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 pub(super) const NONCE: Nonce = Nonce([3; 16]);
@@ -378,7 +378,7 @@ impl Bench {
     pub(super) fn incidents(&self) -> Vec<String> {
         let incidents = self
             .tx()
-            .incidents(None, &Page::default())
+            .incidents(&IncidentFilter::default(), &Page::default())
             .expect("a store");
         incidents
             .items

@@ -1,0 +1,199 @@
+//! `muster retrain`: what a pipeline picks up. Trains, releases and rolls out nothing.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use muster_fleet::incident::RetrainCommand;
+use muster_protocol::id::ModelId;
+use muster_protocol::key::PublicKey;
+use muster_protocol::tuf::FleetDocument;
+use serde_json::{Value, json};
+
+use super::by::By;
+use super::show;
+use crate::cli::Context;
+use crate::error::{Exit, OperatorError};
+use crate::home;
+use crate::output::print_line;
+use crate::retraining;
+
+/// What to do with requests for a retrain.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List them, the newest last.
+    List {
+        /// Only those of this model.
+        #[arg(long)]
+        model: Option<ModelId>,
+        /// Only those that stand like this.
+        #[arg(long, value_parser = ["requested", "picked_up", "done", "declined"])]
+        state: Option<String>,
+    },
+    /// Show one, with what it rests on.
+    Show {
+        /// Its number.
+        request: u64,
+    },
+    /// Write one with its signature, for a pipeline that checks it.
+    Export {
+        /// Its number.
+        request: u64,
+        /// The file; printed when absent.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Say whether an exported request, or a kept alert of one, is of the fleet's controller.
+    Verify {
+        /// The file.
+        file: PathBuf,
+        /// A fleet.json that you trust, which names the controller's keys; asked of the API when
+        /// absent.
+        #[arg(long, value_name = "FILE")]
+        fleet: Option<PathBuf>,
+    },
+    /// Say that you work on one.
+    PickUp(Order),
+    /// Say that one is done.
+    Done(Order),
+    /// Say that nothing is trained for one.
+    Decline(Order),
+}
+
+/// What one is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Order {
+    /// Its number.
+    request: u64,
+    #[command(flatten)]
+    by: By,
+}
+
+/// Runs it.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), OperatorError> {
+    match command {
+        Command::List { model, state } => list(model, state, context).await,
+        Command::Show { request } => show_one(request, context).await,
+        Command::Export { request, out } => export(request, out.as_deref(), context).await,
+        Command::Verify { file, fleet } => verify(&file, fleet.as_deref(), context).await,
+        Command::PickUp(order) => tell(RetrainCommand::PickUp, &order, context).await,
+        Command::Done(order) => tell(RetrainCommand::Done, &order, context).await,
+        Command::Decline(order) => tell(RetrainCommand::Decline, &order, context).await,
+    }
+}
+
+async fn list(
+    model: Option<ModelId>,
+    state: Option<String>,
+    context: &Context,
+) -> Result<(), OperatorError> {
+    const COLUMNS: [&str; 6] = [
+        "request",
+        "requested_at",
+        "state",
+        "model",
+        "place",
+        "because",
+    ];
+    let filters = [
+        ("model", model.map(|model| model.to_string())),
+        ("state", state),
+    ];
+    let (what, path) = ("list retrain requests", "/api/v1/retrain-requests");
+    show::list(context, what, path, &filters, &COLUMNS).await
+}
+
+async fn fetch(request: u64, context: &Context) -> Result<Value, OperatorError> {
+    let what = format!("show the retrain request {request}");
+    let path = format!("/api/v1/retrain-requests/{request}");
+    context.client()?.get(&what, &path).await
+}
+
+async fn show_one(request: u64, context: &Context) -> Result<(), OperatorError> {
+    let shown = fetch(request, context).await?;
+    context.output.print(&shown, |shown| {
+        let mut own = shown.clone();
+        let record = own["record"].take();
+        let orders = own["orders"].take();
+        if let Some(fields) = own.as_object_mut() {
+            fields.retain(|name, _| !["record", "orders", "signed"].contains(&name.as_str()));
+            for name in ["version", "features", "incidents", "cohort", "reference"] {
+                fields.insert(name.to_owned(), record[name].clone());
+            }
+        }
+        let orders = orders.as_array().cloned().unwrap_or_default();
+        let columns = ["said_at", "operator", "command", "reason"];
+        let said = match orders.is_empty() {
+            true => String::new(),
+            false => format!("\n{}", show::table(&orders, &columns)),
+        };
+        format!("{}\n{said}", show::record(&own))
+    });
+    Ok(())
+}
+
+async fn export(request: u64, out: Option<&Path>, context: &Context) -> Result<(), OperatorError> {
+    let shown = fetch(request, context).await?;
+    let file = json!({ "record": shown["record"], "signed": shown["signed"] });
+    let text = serde_json::to_string_pretty(&file).expect("invariant: it was JSON");
+    let Some(out) = out else {
+        print_line(&text);
+        return Ok(());
+    };
+    home::write_private(out, text.as_bytes())?;
+    let done = json!({ "request": request, "file": out.display().to_string() });
+    context.output.print(&done, |_| {
+        format!("wrote the retrain request {request} to {}", out.display())
+    });
+    Ok(())
+}
+
+async fn verify(file: &Path, fleet: Option<&Path>, context: &Context) -> Result<(), OperatorError> {
+    let what = format!("verify the retrain request in {}", file.display());
+    let text = home::read_text(file)?;
+    let document = match fleet {
+        Some(fleet) => home::read_text(fleet)?.into_bytes(),
+        None => {
+            let client = context.client()?;
+            client.present_metadata(&what, "fleet.json", None).await?
+        }
+    };
+    let document = FleetDocument::parse(&document).map_err(|error| {
+        let hint = "name the fleet.json of this fleet with --fleet";
+        OperatorError::new(Exit::BadInput, &what, format!("{error:?}"), hint)
+    })?;
+    let keys = document.director.keys.iter().map(|key| PublicKey(key.0));
+    let keys: Vec<_> = keys.collect();
+    let record = retraining::verify(&text, &keys).map_err(|not| {
+        let hint = "fetch it anew with `muster retrain export`; after the keys of the controller \
+                    were replaced, name the fleet.json of then with --fleet";
+        OperatorError::new(Exit::Refused, &what, not, hint)
+    })?;
+    context.output.print(&record, |record| {
+        let version = record
+            .version
+            .as_deref()
+            .unwrap_or("of a bundle not released here");
+        format!(
+            "it holds: the controller asked to retrain {} {version}: {}",
+            record.model, record.because
+        )
+    });
+    Ok(())
+}
+
+async fn tell(
+    command: RetrainCommand,
+    order: &Order,
+    context: &Context,
+) -> Result<(), OperatorError> {
+    let what = format!("{} the retrain request {}", command.as_str(), order.request);
+    let path = format!("/api/v1/retrain-requests/{}/orders", order.request);
+    let mut body = order.by.body();
+    body["command"] = json!(command);
+    let row = context.client()?.post(&what, &path, &body).await?;
+    context.output.print(&row, |row| {
+        let state = show::cell(row.get("state"));
+        format!("retrain request {} is {state}", order.request)
+    });
+    Ok(())
+}

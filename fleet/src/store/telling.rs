@@ -1,0 +1,244 @@
+//! Whether an incident is told: by the desk's answer, in the transaction that opens it.
+//!
+//! Writes alerts and sends none.
+
+use std::collections::BTreeMap;
+
+use muster_fleet::finding::Scope;
+use muster_fleet::incident::{
+    Desk, Event, EventType, Kind, Subject, Telling, Told, closing, read_place, tell,
+};
+use muster_protocol::id::{DeviceId, ModelId};
+use muster_protocol::time::UnixSeconds;
+use rusqlite::params;
+use serde_json::{Value, json};
+
+use super::column::bits;
+use super::incidents::{COLUMNS, Incident};
+use super::{StoreError, Tx};
+
+/// The span of the limit of a storm, seconds.
+const HOUR_S: u64 = 3600;
+/// Incidents that one round settles.
+const ROUND_MAX: u32 = 200;
+
+/// What a round did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tended {
+    /// Incidents that were looked at since nobody was told of them.
+    pub(crate) settled: usize,
+    /// Incidents that closed.
+    pub(crate) closed: usize,
+}
+
+impl Tx<'_> {
+    /// What time brings: incidents that nobody was told of yet are told, those whose silence has
+    /// ended as well, and those that were quiet for long enough close.
+    pub(crate) fn tend_incidents(
+        &self,
+        desk: &Desk,
+        now: UnixSeconds,
+    ) -> Result<Tended, StoreError> {
+        let unsaid = self.numbers(
+            "SELECT incident FROM incidents WHERE told IN ('unsaid', 'silenced')
+             AND closed_at IS NULL AND state = 'opened' AND NOT EXISTS (
+                 SELECT 1 FROM silences WHERE silence = incidents.silence
+                 AND ended_at IS NULL AND expires_at > ?1)
+             ORDER BY incident LIMIT ?2",
+            now,
+        )?;
+        for incident in &unsaid {
+            self.settle_telling(*incident, desk, now)?;
+        }
+        Ok(Tended {
+            settled: unsaid.len(),
+            closed: self.close_quiet(desk, now)?,
+        })
+    }
+
+    /// Closes incidents of windows without a finding for as long as the rules say; how many.
+    pub(crate) fn close_quiet(&self, desk: &Desk, now: UnixSeconds) -> Result<usize, StoreError> {
+        let Some(before) = closing(desk.applied.rules.quiet_s, now) else {
+            return Ok(0);
+        };
+        let quiet = self.numbers(
+            "SELECT incident FROM incidents WHERE place IS NOT NULL AND closed_at IS NULL
+             AND noted_at <= ?1 ORDER BY incident LIMIT ?2",
+            before,
+        )?;
+        for incident in &quiet {
+            let sql = "UPDATE incidents SET closed_at = ? WHERE incident = ?";
+            self.0.execute(sql, params![bits(now.0), incident])?;
+            let found = self.incident(*incident)?;
+            if let Some(found) = found.filter(|found| found.told == Told::Told.as_str()) {
+                self.announce(&found, EventType::IncidentClosed, desk, now)?;
+            }
+        }
+        Ok(quiet.len())
+    }
+
+    /// Tells of an incident, or notes why nobody is told; nothing when that was settled before.
+    pub(super) fn settle_telling(
+        &self,
+        incident: i64,
+        desk: &Desk,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let Some(found) = self.incident(incident)? else {
+            return Ok(());
+        };
+        let told = Told::ALL
+            .into_iter()
+            .find(|told| told.as_str() == found.told);
+        let told = told.unwrap_or(Told::Told);
+        let silence = self.silence_over(&found, now)?;
+        let others = self.told_within_an_hour(incident, now)?;
+        let per_hour_max = desk.applied.rules.storm_per_hour;
+        match tell(told, silence.is_some(), others, per_hour_max) {
+            // By another silence, where the one before has ended.
+            Telling::Nothing if told == Told::Silenced => {
+                self.note_told(incident, Told::Silenced, silence, now)
+            }
+            Telling::Nothing => Ok(()),
+            Telling::Silence => self.note_told(incident, Told::Silenced, silence, now),
+            Telling::Storm => {
+                self.note_told(incident, Told::Storm, None, now)?;
+                self.storm(desk, now)
+            }
+            Telling::Tell => {
+                self.note_told(incident, Told::Told, None, now)?;
+                self.announce(&found, EventType::IncidentOpened, desk, now)
+            }
+        }
+    }
+
+    fn numbers(&self, sql: &str, at: UnixSeconds) -> Result<Vec<i64>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let rows = statement.query_map(params![bits(at.0), ROUND_MAX], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn note_told(
+        &self,
+        incident: i64,
+        told: Told,
+        silence: Option<i64>,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE incidents SET told = ?2, told_at = ?3,
+                   silence = coalesce(?4, silence) WHERE incident = ?1";
+        let values = params![incident, told.as_str(), bits(now.0), silence];
+        self.0.execute(sql, values)?;
+        Ok(())
+    }
+
+    /// Other incidents that were told in the last hour, or would have been without a storm. Of a
+    /// clock that went back, later ones count as well.
+    fn told_within_an_hour(&self, incident: i64, now: UnixSeconds) -> Result<u32, StoreError> {
+        let sql = "SELECT count(*) FROM incidents WHERE told IN ('told', 'storm')
+                   AND kind <> 'storm' AND told_at > ? AND incident <> ?";
+        let after = bits(now.0.saturating_sub(HOUR_S));
+        let mut statement = self.0.prepare_cached(sql)?;
+        Ok(statement.query_row(params![after, incident], |row| row.get(0))?)
+    }
+
+    /// The silence that covers an incident now.
+    fn silence_over(
+        &self,
+        incident: &Incident,
+        now: UnixSeconds,
+    ) -> Result<Option<i64>, StoreError> {
+        let silences = self.silences_now(now)?;
+        if silences.is_empty() {
+            return Ok(None);
+        }
+        let Ok(kind) = incident.kind.parse::<Kind>() else {
+            return Ok(None);
+        };
+        let shown = incident.shown.as_ref();
+        let device = incident.device.as_deref();
+        let device = device.and_then(|device| device.parse::<DeviceId>().ok());
+        let scope = match (shown, &device) {
+            (Some(shown), _) => read_place(&shown.place).unwrap_or(Scope::Fleet),
+            (None, Some(device)) => Scope::Device(device.clone()),
+            (None, None) => Scope::Fleet,
+        };
+        let labels = match &device {
+            Some(device) => self.device(device)?.map(|row| row.labels),
+            None => None,
+        };
+        let model = shown.and_then(|shown| shown.model.as_deref());
+        let model = model.and_then(|model| model.parse::<ModelId>().ok());
+        let subject = Subject {
+            model: model.as_ref(),
+            scope: &scope,
+            labels: &labels.unwrap_or_else(BTreeMap::new),
+            feature: shown.and_then(|shown| shown.feature.as_deref()),
+            kind,
+        };
+        let mut silences = silences.iter();
+        let covers = silences.find(|(_, silence)| silence.covers(&subject));
+        Ok(covers.map(|(number, _)| *number))
+    }
+
+    /// Opens the incident of a storm, or counts one more in it.
+    fn storm(&self, desk: &Desk, now: UnixSeconds) -> Result<(), StoreError> {
+        let limit = desk.applied.rules.storm_per_hour;
+        let detail = format!(
+            "more than {limit} incidents within an hour: those that follow are recorded and told \
+             to nobody until fewer come; `muster incident list --open` shows them"
+        );
+        let counted = self.0.execute(
+            "UPDATE incidents SET findings = findings + 1, noted_at = ?1, last_at = ?1
+             WHERE kind = 'storm' AND place = 'fleet' AND closed_at IS NULL",
+            [bits(now.0)],
+        )?;
+        if counted > 0 {
+            return Ok(());
+        }
+        self.0.execute(
+            "INSERT INTO incidents (kind, detail, raised_at, place, feature, devices, first_at,
+             last_at, noted_at, findings, rules, told, told_at)
+             VALUES ('storm', ?1, ?2, 'fleet', '', '[]', ?2, ?2, ?2, 1, ?3, 'told', ?2)",
+            params![detail, bits(now.0), desk.applied.number],
+        )?;
+        let sql = format!("SELECT {COLUMNS} FROM incidents WHERE incident = last_insert_rowid()");
+        let storm = self.0.query_row(&sql, [], Incident::read)?;
+        self.announce(&storm, EventType::IncidentOpened, desk, now)
+    }
+
+    /// Writes the alerts of an incident.
+    fn announce(
+        &self,
+        incident: &Incident,
+        kind: EventType,
+        desk: &Desk,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let Ok(about) = incident.kind.parse::<Kind>() else {
+            return Ok(());
+        };
+        let audience = desk.audience(about);
+        if audience.is_empty() {
+            return Ok(());
+        }
+        let subject = format!("incidents/{}", incident.incident);
+        let event = Event::new(kind, &desk.source, &subject, now, &data(incident, desk)?);
+        self.add_alerts(&event, &audience, Some(incident.incident), None, now)
+    }
+}
+
+/// What an alert says of an incident: its row, and the rules by their full name.
+fn data(incident: &Incident, desk: &Desk) -> Result<Value, StoreError> {
+    let written = serde_json::to_value(incident);
+    let mut data = written.map_err(|error| StoreError::Failed {
+        because: error.to_string(),
+    })?;
+    data["rules"] = json!(desk.applied.name());
+    // How it was told is no news to those who are told.
+    if let Some(fields) = data.as_object_mut() {
+        fields.remove("told");
+        fields.remove("silence");
+    }
+    Ok(data)
+}
