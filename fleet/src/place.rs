@@ -9,6 +9,7 @@
 mod because;
 mod explain;
 mod normal;
+mod of_limits;
 mod panel;
 mod peers;
 mod reading;
@@ -19,6 +20,7 @@ mod tests;
 mod verdict;
 
 pub use normal::Normal;
+pub use of_limits::Made;
 pub use panel::{Panel, PanelDevice, PanelFeature, Quality, RawScale, Side, Usual};
 pub use rule::{DEVICES_MIN, PlaceRule};
 

@@ -14,6 +14,7 @@ mod counted;
 mod device;
 mod event;
 mod feature;
+mod limited;
 mod look;
 mod rate;
 mod series;
@@ -31,11 +32,12 @@ mod words;
 pub use budget::{BadIncidents, Budget, IncidentsPerYear};
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
 pub use counted::Counted;
-pub use device::{DeviceRule, DeviceWatch, Moved, RECENT_MAX, Requests};
+pub use device::{DeviceRule, DeviceWatch, FeatureRule, Moved, RECENT_MAX, Requests};
 pub use event::WatchEvent;
 pub use feature::{
     Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Stage, Watch, WatchingState,
 };
+pub use limited::{Beyond, Limited};
 pub use rate::RateWatched;
 pub use series::{Baseline, Excursion, Watched};
 pub use service::{ServiceMoved, ServiceWatch};
@@ -44,4 +46,6 @@ pub use signal::{LOCATION_SHIFT, SHAPE_SHIFT, SPREAD_RATIO, Shape, Signal};
 pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;
 pub use threshold::threshold;
-pub use watches::{Alarmed, Cohort, Expected, Labels, Seen, Subject, WatchRule, Watches, What};
+pub use watches::{
+    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Seen, Subject, WatchRule, Watches, What,
+};

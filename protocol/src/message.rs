@@ -29,6 +29,6 @@ pub use receipt::{Measured, Reason, Receipt, Step};
 pub use statement::{Requirements, Statement, statement_name};
 pub use time::{Show, SignedTime};
 pub use window::{
-    AgreementCount, Bins, ClassCount, DifferenceCount, ErrorCount, FeatureWindow, LabelCount, Labels,
-    LatencyCount, LatencyMisses, ScoreCount, Scores, Shadow, Window,
+    AgreementCount, Bins, ClassCount, DifferenceCount, ErrorCount, FeatureWindow, LabelCount,
+    Labels, LatencyCount, LatencyMisses, ScoreCount, Scores, Shadow, Window,
 };

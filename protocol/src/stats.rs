@@ -11,8 +11,8 @@ pub mod difference;
 pub mod feature;
 pub mod labels;
 pub mod latency;
-pub mod score;
 mod scale;
+pub mod score;
 pub mod sum;
 
 pub use comparison::{Comparison, Measures};

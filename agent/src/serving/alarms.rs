@@ -159,6 +159,7 @@ mod tests {
             rows: 200,
             features: List::of(&[plain, limited]),
             variation: Some(variation),
+            probabilities: None,
         });
         Features::of(Digest::of(&bytes), &bytes).expect("a reference")
     }

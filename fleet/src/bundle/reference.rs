@@ -171,7 +171,12 @@ fn check_names(columns: &[Column<'_>], categorical: &[String]) -> Result<(), Ref
     }
 }
 
-fn written(rows: usize, features: &[Feature], variation: Option<Variation>, scores: Option<&Scored>) -> Vec<u8> {
+fn written(
+    rows: usize,
+    features: &[Feature],
+    variation: Option<Variation>,
+    scores: Option<&Scored>,
+) -> Vec<u8> {
     let lists = scores.map(Scored::lists);
     let features: Vec<FeatureReference<'_>> = features.iter().map(Feature::borrowed).collect();
     cbor::to_vec(&Reference {
@@ -423,7 +428,7 @@ mod tests {
                 block_rows,
                 categorical,
             };
-            make(&sample::table(), &[], &sample::signature(), choices)
+            make(&sample::table(), &[], &sample::signature(), choices, None)
         };
         let error = made(&["z".to_owned()], None)
             .err()
@@ -448,8 +453,8 @@ mod tests {
                 block_rows,
                 categorical: &[],
             };
-            let made =
-                make(&sample::table(), &[], &sample::signature(), choices).expect("countable");
+            let made = make(&sample::table(), &[], &sample::signature(), choices, None)
+                .expect("countable");
             let reference: Reference<'_> = cbor::decode(&made.bytes).expect("a reference");
             let said = reference
                 .variation

@@ -99,7 +99,6 @@ impl Kpis {
 
 impl Controller {
     /// Whom alerts go to; the watch asks it for the desk of its transaction.
-    #[expect(dead_code, reason = "asked by the watch over stored windows")]
     pub(crate) fn hearers(&self) -> &Hearers {
         &self.hearers
     }

@@ -3,18 +3,39 @@
 
 use std::sync::Arc;
 
-use muster_fleet::watch::{Stage, Subject, WatchEvent, WatchRule, What};
+use muster_fleet::finding::Finding;
+use muster_fleet::incident::Rules;
+use muster_fleet::watch::{IncidentsPerYear, Stage, Subject, WatchEvent, WatchRule, What};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use serde::Serialize;
 
 use super::{Controller, Error};
 use crate::clock;
-use crate::store::{AlarmRow, Kept, Page, Paged, PlacingRow, StoreError, Tx};
+use crate::store::{AlarmRow, Kept, Page, Paged, PlacingRow, Recorded, StoreError, Tx};
 use crate::watching::{Replayed, Round, Sources, replay};
 
 /// Rounds after one another, while there are windows: others wait for the store as well.
 const ROUNDS_MAX: usize = 64;
+
+/// An incident that a finding opened.
+struct Opened {
+    incident: i64,
+    finding: Finding,
+}
+
+/// What the rules of incidents say to the charts.
+fn watch_rule(rules: &Rules) -> WatchRule {
+    let budget = |incidents: f64| IncidentsPerYear::try_from(incidents);
+    let usual = WatchRule::default();
+    WatchRule {
+        incidents_per_device_year: budget(rules.budget.per_device_year)
+            .unwrap_or(usual.incidents_per_device_year),
+        incidents_per_cohort_year: budget(rules.budget.per_cohort_year)
+            .unwrap_or(usual.incidents_per_cohort_year),
+        cohort_labels: rules.cohort_labels.clone(),
+    }
+}
 
 /// An alarm with names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,24 +163,34 @@ impl Controller {
 
     /// One round; how many windows were in it.
     async fn watch_round(&self) -> Result<usize, Error> {
-        let (sources, rule) = (self.sources(), self.watch_rule());
-        let compute = move |tx: &Tx<'_>| Round::compute(tx, &sources, &rule);
+        let sources = self.sources();
+        let compute = move |tx: &Tx<'_>| -> Result<Round, StoreError> {
+            let rule = watch_rule(&tx.applied_rules()?.rules);
+            Round::compute(tx, &sources, &rule)
+        };
         let round = self.store.survey(compute).await?;
-        let (windows, now) = (round.windows, clock::now());
-        let keep = move |tx: &Tx<'_>| round.keep(tx, now);
-        let told = self.store.write(keep).await?;
-        for finding in told.iter().flatten() {
-            tracing::warn!(
-                model = %finding.model,
-                "something moved: because {}",
-                finding.because
-            );
+        let (windows, now, hearers) = (round.windows, clock::now(), self.hearers().clone());
+        let keep = move |tx: &Tx<'_>| -> Result<Option<Vec<Opened>>, StoreError> {
+            let Some(findings) = round.keep(tx, now)? else {
+                return Ok(None);
+            };
+            let desk = hearers.desk(tx)?;
+            let mut opened = Vec::new();
+            for finding in findings {
+                let recorded = tx.record_finding(&finding, &desk, now)?;
+                if let Recorded::Opened(incident) = recorded {
+                    opened.push(Opened { incident, finding });
+                }
+            }
+            Ok(Some(opened))
+        };
+        let kept = self.store.write(keep).await?;
+        for Opened { incident, finding } in kept.iter().flatten() {
+            let model = finding.model.as_str();
+            tracing::warn!(incident, model, "incident: because {}", finding.because);
         }
-        Ok(if told.is_some() {
-            windows
-        } else {
-            windows.max(1)
-        })
+        // What happened in between is no reason to stop.
+        Ok(kept.map_or(windows.max(1), |_| windows))
     }
 
     /// Computes everything again from the windows that are there.
@@ -274,9 +305,5 @@ impl Controller {
             references: Arc::clone(&self.references),
             blobs: self.blobs.clone(),
         }
-    }
-
-    fn watch_rule(&self) -> WatchRule {
-        WatchRule::default()
     }
 }

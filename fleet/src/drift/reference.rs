@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use muster_fleet::quality::{ReferenceScores, ScoreSums};
 use muster_protocol::bundle::manifest::LayerKind;
-use muster_protocol::bundle::{FeatureReference, Manifest, Probabilities, Reference, Source};
+use muster_protocol::bundle::{
+    FeatureReference, Manifest, Probabilities, Reference, Source, Variation,
+};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::WHOLE_BYTES_MAX;
 use muster_protocol::message::Labels;
+use muster_protocol::stats::{Limits, Transform};
 
 use super::Side;
 use crate::blobs::Blobs;
@@ -27,6 +30,8 @@ pub(crate) struct BundleReference {
     pub(crate) digest: Digest,
     /// Rows that it was made from.
     pub(crate) rows: u64,
+    /// How blocks of its rows vary.
+    pub(crate) variation: Option<Variation>,
     /// Its features, in their order.
     pub(crate) features: Vec<ReferenceFeature>,
     /// Its scores, of a classifier.
@@ -46,6 +51,11 @@ pub(crate) struct ReferenceFeature {
     pub(crate) counts: Vec<u64>,
     /// Rows in which it was absent or not finite.
     pub(crate) missing: u64,
+    /// Mean and standard deviation of the values themselves; none where moments are taken of
+    /// something else.
+    pub(crate) raw: Option<(f64, f64)>,
+    /// Beyond what a block of it is a breach.
+    pub(crate) limits: Option<Limits>,
 }
 
 /// References by bundle.
@@ -104,10 +114,13 @@ impl BundleReference {
     /// Reads the document.
     pub(super) fn decode(digest: Digest, bytes: &[u8]) -> Result<Self, String> {
         let reference: Reference<'_> = cbor::decode(bytes).map_err(|error| error.to_string())?;
-        let features = reference.features.iter().map(ReferenceFeature::of);
+        let variation = reference.variation;
+        let features = reference.features.iter();
+        let features = features.map(|feature| ReferenceFeature::of(feature, variation));
         Ok(Self {
             digest,
             rows: reference.rows,
+            variation,
             features: features.collect::<Result<_, _>>()?,
             scores: reference.probabilities.map(scores).transpose()?,
         })
@@ -133,8 +146,10 @@ fn scores(probabilities: Probabilities<'_>) -> Result<ReferenceScores, String> {
 }
 
 impl ReferenceFeature {
-    fn of(feature: FeatureReference<'_>) -> Result<Self, String> {
+    fn of(feature: FeatureReference<'_>, variation: Option<Variation>) -> Result<Self, String> {
         let name = feature.name.to_owned();
+        let limits = feature.limits(variation);
+        let limits = limits.map_err(|bad| format!("limits of {name:?}: {bad:?}"))?;
         let checked = feature.scale();
         checked.map_err(|bad| format!("feature {name:?} cannot be counted: {bad:?}"))?;
         Ok(Self {
@@ -146,6 +161,11 @@ impl ReferenceFeature {
             edges: feature.edges.iter().map(f32::from_bits).collect(),
             counts: feature.counts.iter().map(u64::from).collect(),
             missing: u64::from(feature.missing),
+            raw: (feature.transform == Transform::Identity).then(|| {
+                let number = |bits| f64::from(f32::from_bits(bits));
+                (number(feature.mean), number(feature.deviation))
+            }),
+            limits,
         })
     }
 }

@@ -119,8 +119,11 @@ fn reference() -> BundleReference {
             edges: vec![0.0],
             counts: vec![200, 200],
             missing: 0,
+            raw: None,
+            limits: None,
         }],
         scores: None,
+        variation: None,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Rules {
     pub quiet_s: u64,
     /// Incidents of an hour that are told one by one.
     pub storm_per_hour: u32,
+    /// Labels whose values make cohorts: devices that are watched together.
+    pub cohort_labels: Vec<String>,
     /// Incidents by chance that are allowed.
     pub budget: Budget,
     /// Who is told of what; empty: nobody of anything.

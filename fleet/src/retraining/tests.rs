@@ -19,7 +19,11 @@ fn reference() -> BundleReference {
             edges: vec![1.0],
             counts: vec![1000, 1000],
             missing: 0,
+            raw: None,
+            limits: None,
         }],
+        scores: None,
+        variation: None,
     }
 }
 
@@ -34,11 +38,7 @@ fn hour(device: &str, reference: u8, bins: &[u64]) -> FeatureHour {
             misfits: 0,
             features: vec![FeatureSum {
                 bins: bins.iter().copied().collect(),
-                missing: 0,
-                non_finite: 0,
-                out_of_range: 0,
-                sum: 0,
-                sum_of_squares: 0,
+                ..FeatureSum::default()
             }],
         },
     }

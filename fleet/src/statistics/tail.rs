@@ -54,7 +54,7 @@ pub(crate) fn student_two_sided(t: f64, df: f64) -> f64 {
 
 /// The `t` that Student's distribution exceeds with probability `p`, from above 0 to a half. By
 /// bisection of the tail itself: the quantile of `statrs` has few digits far out.
-pub(super) fn student_quantile(p: f64, df: f64) -> f64 {
+pub(crate) fn student_quantile(p: f64, df: f64) -> f64 {
     let tail = |t: f64| student_two_sided(t, df) / 2.0;
     let (mut low, mut high) = (0.0, 1.0);
     while tail(high) > p && high < f64::MAX / 4.0 {

@@ -71,7 +71,6 @@ impl Tx<'_> {
                   (SELECT 1 FROM findings WHERE findings.incident = incidents.incident)
                   ORDER BY incident LIMIT ?2)",
             )?,
-            self.forget_hours(retention.feature_hours_days, now)?,
         ];
         Ok(tables.iter().sum())
     }

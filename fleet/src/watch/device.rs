@@ -5,13 +5,16 @@
 
 use std::collections::VecDeque;
 
+use muster_protocol::stats::Limits;
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
 use super::counted::Counted;
 use super::feature::{Alarm, Rule, Watch};
+use super::limited::Limited;
 use super::service::ServiceWatch;
 use super::signal::Shape;
+use super::watches::ExpectedFeature;
 
 /// Windows that are kept to place what moved.
 pub const RECENT_MAX: usize = 3;
@@ -19,12 +22,33 @@ pub const RECENT_MAX: usize = 3;
 /// What all devices of a bundle are judged by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceRule {
-    /// Scores of the bins of each feature, in the order of the reference.
-    pub shapes: Vec<Shape>,
-    /// Bins of each feature: other windows are not looked at.
-    pub bins: Vec<usize>,
+    /// Each feature, in the order of the reference: windows of others are not looked at.
+    pub features: Vec<FeatureRule>,
     /// Incidents by chance that are allowed a feature.
     pub budget: Budget,
+}
+
+/// What a feature is judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureRule {
+    /// Scores of its bins.
+    shape: Shape,
+    /// How many there are.
+    bins: usize,
+    /// Beyond what a block is a breach.
+    limits: Option<Limits>,
+}
+
+impl FeatureRule {
+    /// From the reference.
+    #[must_use]
+    pub fn of(expected: &ExpectedFeature) -> Self {
+        Self {
+            shape: Shape::of(&expected.bins),
+            bins: expected.bins.len(),
+            limits: expected.limits,
+        }
+    }
 }
 
 /// A model on a device.
@@ -32,6 +56,8 @@ pub struct DeviceRule {
 pub struct DeviceWatch {
     /// Each feature, once a window had them.
     pub features: Vec<Watch>,
+    /// Each feature beside the limits of the reference.
+    limited: Vec<Limited>,
     service: ServiceWatch,
     /// Length of a window, seconds: that of the first.
     window_s: Option<u32>,
@@ -80,7 +106,11 @@ impl DeviceWatch {
     /// Takes one more window in; what alarms in it. Features of a window that does not have those
     /// of the reference are left out.
     pub fn take(&mut self, mut window: Counted, rule: &DeviceRule) -> Vec<Moved> {
-        if window.shape() != rule.bins {
+        let has_features = window
+            .shape()
+            .into_iter()
+            .eq(rule.features.iter().map(|of| of.bins));
+        if !has_features {
             window.features.clear();
         }
         let window_s = f64::from(*self.window_s.get_or_insert(window.window_s()));
@@ -137,20 +167,27 @@ impl DeviceWatch {
         if window.features.is_empty() {
             return Vec::new();
         }
-        self.features.resize_with(rule.bins.len(), Watch::default);
+        self.features
+            .resize_with(rule.features.len(), Watch::default);
+        self.limited
+            .resize_with(rule.features.len(), Limited::default);
+        let charts = self.features.iter_mut().zip(&mut self.limited);
+        let sums = window.features.iter().zip(&rule.features);
         let mut moved = Vec::new();
-        let each = self
-            .features
-            .iter_mut()
-            .zip(&window.features)
-            .zip(&rule.shapes);
-        for (feature, ((watch, sum), shape)) in each.enumerate() {
-            let rule = Rule {
-                shape: shape.clone(),
-                budget: rule.budget,
-                window_s,
-            };
-            let alarms = watch.take(sum, &rule);
+        for (feature, ((watch, limited), (sum, of))) in charts.zip(sums).enumerate() {
+            let beyond = of
+                .limits
+                .iter()
+                .flat_map(|limits| limited.take(sum, limits, window.ended));
+            let mut alarms: Vec<Alarm> = beyond.map(Alarm::Beyond).collect();
+            alarms.extend(watch.take(
+                sum,
+                &Rule {
+                    shape: of.shape.clone(),
+                    budget: rule.budget,
+                    window_s,
+                },
+            ));
             moved.extend(
                 alarms
                     .into_iter()
@@ -178,9 +215,12 @@ mod tests {
 
     fn rule() -> DeviceRule {
         let features = NonZeroU32::new(2).expect("two");
+        let feature = FeatureRule::of(&ExpectedFeature {
+            bins: vec![10; 16],
+            limits: None,
+        });
         DeviceRule {
-            shapes: vec![Shape::of(&[10; 16]), Shape::of(&[10; 16])],
-            bins: vec![16, 16],
+            features: vec![feature.clone(), feature],
             budget: Budget::new(IncidentsPerYear::TENTH, features),
         }
     }

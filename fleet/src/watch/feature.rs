@@ -7,6 +7,7 @@ use muster_protocol::stats::FeatureSum;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, YEAR_S};
+use super::limited::Beyond;
 use super::look::{Look, Open, Spread};
 use super::rate::{RateWatched, Rates};
 use super::series::{Baseline, Excursion, Wanted, Watched};
@@ -45,6 +46,8 @@ pub enum Alarm {
     OutOfRange,
     /// Windows are constant.
     Stuck,
+    /// Blocks are beyond a critical value of the reference.
+    Beyond(Beyond),
 }
 
 /// A feature of a device.

@@ -10,12 +10,12 @@ use std::num::NonZeroU32;
 
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
+use muster_protocol::stats::Limits;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, IncidentsPerYear};
 use super::counted::Counted;
-use super::device::{DeviceRule, DeviceWatch, Moved};
-use super::signal::Shape;
+use super::device::{DeviceRule, DeviceWatch, FeatureRule, Moved};
 use super::slots::{CohortMoved, CohortSlots, SlotRule};
 
 /// Labels of a device.
@@ -56,11 +56,20 @@ pub struct WatchRule {
     pub cohort_labels: Vec<String>,
 }
 
-/// What charts need of a reference: the counts of each feature, by bin.
+/// What charts need of a reference.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Expected {
     /// In the order of the reference; none when the bundle has no reference.
-    pub bins: Vec<Vec<u64>>,
+    pub features: Vec<ExpectedFeature>,
+}
+
+/// What charts need of one feature of a reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpectedFeature {
+    /// Its counts, by bin.
+    pub bins: Vec<u64>,
+    /// Beyond what a block of it is a breach, if the reference says.
+    pub limits: Option<Limits>,
 }
 
 /// One window as it was taken.
@@ -227,12 +236,11 @@ impl Watches {
     }
 
     fn device_rule(&self, expected: &Expected) -> DeviceRule {
-        let parts = u32::try_from(expected.bins.len()).unwrap_or(u32::MAX);
+        let parts = u32::try_from(expected.features.len()).unwrap_or(u32::MAX);
         // How a device serves has a share like a feature's.
         let parts = NonZeroU32::MIN.saturating_add(parts);
         DeviceRule {
-            shapes: expected.bins.iter().map(|bins| Shape::of(bins)).collect(),
-            bins: expected.bins.iter().map(Vec::len).collect(),
+            features: expected.features.iter().map(FeatureRule::of).collect(),
             budget: Budget::new(self.rule.incidents_per_device_year, parts),
         }
     }

@@ -1,7 +1,10 @@
 //! Alarms in words. Never more than was seen: why it happened is not known here.
 
 use super::device::Moved;
+use muster_protocol::stats::critical::Kind;
+
 use super::feature::Alarm;
+use super::limited::Beyond;
 use super::series::Excursion;
 use super::signal::Signal;
 use super::watches::What;
@@ -55,6 +58,7 @@ impl Moved {
                 Alarm::Absent => "absent",
                 Alarm::OutOfRange => "out_of_range",
                 Alarm::Stuck => "stuck",
+                Alarm::Beyond(beyond) => beyond.kind.as_str(),
             },
         }
     }
@@ -85,6 +89,41 @@ impl Alarm {
                 format!("values of {feature} are out of range more often than is normal")
             }
             Self::Stuck => format!("values of {feature} do not change any more"),
+            Self::Beyond(beyond) => beyond.because(feature),
+        }
+    }
+}
+
+impl Beyond {
+    fn because(&self, feature: &str) -> String {
+        let Self { kind, value, limit } = self;
+        let of_mean = "standard deviations of the reference";
+        match kind {
+            Kind::LocationLow => {
+                format!("the mean of {feature} is {value:.2} {of_mean}, below {limit:.2}")
+            }
+            Kind::LocationHigh => {
+                format!("the mean of {feature} is {value:.2} {of_mean}, above {limit:.2}")
+            }
+            Kind::SpreadLow => {
+                format!("values of {feature} spread by {value:.2} {of_mean}, below {limit:.2}")
+            }
+            Kind::SpreadHigh => {
+                format!("values of {feature} spread by {value:.2} {of_mean}, above {limit:.2}")
+            }
+            Kind::Absent => format!(
+                "{:.1} % of the values of {feature} are missing or no numbers, above {:.1} %",
+                100.0 * value,
+                100.0 * limit
+            ),
+            Kind::OutOfRange => format!(
+                "{:.1} % of the values of {feature} are out of range, above {:.1} %",
+                100.0 * value,
+                100.0 * limit
+            ),
+            Kind::Stuck => format!(
+                "values of {feature} repeat the one before ({value:.2}), more than {limit:.2}"
+            ),
         }
     }
 }

@@ -1,13 +1,27 @@
 //! From alarms to findings: the devices of a bundle side by side, and what that shows.
 //!
-//! Never judges: `muster_fleet::place` does.
+//! Fills in what `muster_fleet::place` looks at, and never judges itself. An alarm that nothing is
+//! found for is a finding as well: something moved, and counts do not tell why.
+
+use std::collections::BTreeSet;
 
 use muster_fleet::finding::{Cause, Finding, Scope};
-use muster_fleet::watch::{Alarmed, Cohort, Moved, What};
+use muster_fleet::place::{
+    Calls, Made, Normal, Panel, PanelDevice, PanelFeature, PanelWindow, PlaceRule, Quality,
+    RawScale, Side, place,
+};
+use muster_fleet::watch::{
+    Alarmed, Cohort, Counted, DeviceWatch, RECENT_MAX, Subject, Watch, What,
+};
+use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
 use super::run::Run;
+use crate::drift::{self, BundleReference, ReferenceFeature};
 use crate::store::{StoreError, TakenWindow};
+
+/// What devices sent longer ago than so many windows does not stand beside what they send now.
+const OLD_WINDOWS: u64 = 2 * RECENT_MAX as u64;
 
 /// What the alarms of one window are found to be.
 pub(super) fn findings(
@@ -15,54 +29,174 @@ pub(super) fn findings(
     alarms: &[Alarmed],
     taken: &TakenWindow,
 ) -> Result<Vec<Finding>, StoreError> {
-    Ok(alarms
-        .iter()
-        .map(|alarmed| unplaced(run, alarmed, taken.received_at))
-        .collect())
+    let Some(subject) = alarms.first().map(|alarmed| alarmed.subject.clone()) else {
+        return Ok(Vec::new());
+    };
+    let reference = run.reference(subject.bundle);
+    run.load_all(&subject)?;
+    let at = newest(run, &subject).unwrap_or(taken.received_at);
+    let mut findings = match &reference {
+        Some(reference) => {
+            let rule = rule(run);
+            place(&panel(run, &subject, reference, at), &rule, at)
+        }
+        None => Vec::new(),
+    };
+    for alarmed in alarms {
+        let name = feature_name(reference.as_deref(), &alarmed.what);
+        if !findings
+            .iter()
+            .any(|finding| explains(finding, alarmed, name.as_deref()))
+        {
+            findings.push(unplaced(alarmed, name, at));
+        }
+    }
+    Ok(findings)
+}
+
+/// The rule with the cohorts of the watch.
+fn rule(run: &Run<'_, '_>) -> PlaceRule {
+    let mut rule = PlaceRule::default();
+    let cohorts = run.watches.rule().cohort_labels.iter();
+    let more: Vec<String> = cohorts
+        .filter(|label| !rule.cohort_labels.contains(label) && !rule.build_labels.contains(label))
+        .cloned()
+        .collect();
+    rule.cohort_labels.extend(more);
+    rule.build_labels.push("agent".to_owned());
+    rule
+}
+
+/// When the newest window of any device ended.
+fn newest(run: &Run<'_, '_>, subject: &Subject) -> Option<UnixSeconds> {
+    let watches = of_subject(run, subject);
+    watches
+        .filter_map(|(_, watch)| Some(watch.recent.back()?.ended))
+        .max()
+}
+
+fn of_subject<'r>(
+    run: &'r Run<'_, '_>,
+    subject: &'r Subject,
+) -> impl Iterator<Item = (&'r DeviceId, &'r DeviceWatch)> {
+    let watches = run.watches.devices.iter();
+    let ours = watches.filter(move |((of, _), _)| of == subject);
+    ours.map(|((_, device), watch)| (device, watch))
+}
+
+fn panel(
+    run: &Run<'_, '_>,
+    subject: &Subject,
+    reference: &BundleReference,
+    at: UnixSeconds,
+) -> Panel {
+    let features = reference.features.iter().map(|feature| PanelFeature {
+        name: feature.name.clone(),
+        side: match feature.source {
+            drift::Side::Input => Side::Input,
+            drift::Side::Output => Side::Output,
+        },
+        scale: feature
+            .raw
+            .map(|(mean, deviation)| RawScale { mean, deviation }),
+    });
+    let devices = of_subject(run, subject).map(|(device, watch)| PanelDevice {
+        device: device.clone(),
+        labels: run.watches.labels.get(device).cloned().unwrap_or_default(),
+        normal: normal(watch, reference),
+        usual: Calls {
+            requests: watch.before.all,
+            errors: watch.before.errors,
+            slow: watch.before.misses,
+        },
+        windows: windows(watch, at),
+    });
+    Panel {
+        model: subject.model.clone(),
+        bundle: subject.bundle,
+        features: features.collect(),
+        devices: devices.collect(),
+        quality: Quality::Unknown,
+    }
+}
+
+/// What is normal for each feature: as charts know it, or else as the reference says.
+fn normal(watch: &DeviceWatch, reference: &BundleReference) -> Vec<Option<Normal>> {
+    let made = reference.variation.map(|variation| Made {
+        blocks: variation.blocks,
+        false_alarm: f64::from_bits(variation.false_alarm),
+    });
+    let of_reference = |feature: &ReferenceFeature| Normal::of_limits(&feature.limits?, made?);
+    let features = reference.features.iter().enumerate();
+    let each = features.map(|(at, feature)| match watch.features.get(at) {
+        Some(Watch::Watching(state)) => Some(Normal::watched(state)),
+        _ => of_reference(feature),
+    });
+    each.collect()
+}
+
+/// The newest windows, the oldest first, aligned at the end; none where they are too old.
+fn windows(watch: &DeviceWatch, at: UnixSeconds) -> Vec<Option<PanelWindow>> {
+    let window_s = u64::from(watch.window_s().unwrap_or(1));
+    let old = at.0.saturating_sub(OLD_WINDOWS * window_s);
+    let missing = RECENT_MAX.saturating_sub(watch.recent.len());
+    let recent = watch.recent.iter().map(|window| {
+        let is_new = window.ended.0 >= old && !window.features.is_empty();
+        is_new.then(|| panel_window(window))
+    });
+    std::iter::repeat_n(None, missing).chain(recent).collect()
+}
+
+fn panel_window(window: &Counted) -> PanelWindow {
+    PanelWindow {
+        features: window.features.clone(),
+        calls: Calls {
+            requests: window.calls.saturating_add(window.errors),
+            errors: window.errors,
+            slow: window.misses,
+        },
+    }
+}
+
+/// The name of the feature that alarmed.
+fn feature_name(reference: Option<&BundleReference>, what: &What) -> Option<String> {
+    let at = what.feature()?;
+    let known = reference.and_then(|reference| reference.features.get(at));
+    Some(known.map_or_else(|| format!("feature {at}"), |known| known.name.clone()))
+}
+
+/// Whether a finding says why something alarmed.
+fn explains(finding: &Finding, alarmed: &Alarmed, feature: Option<&str>) -> bool {
+    match &alarmed.what {
+        What::Device(device, _) => finding.devices.contains(device),
+        What::Cohort(..) => finding.scope != Scope::Fleet || feature == finding.feature.as_deref(),
+    }
 }
 
 /// Where an alarm is, when nothing more can be said.
-fn unplaced(run: &Run<'_, '_>, alarmed: &Alarmed, at: UnixSeconds) -> Finding {
-    let reference = run.reference(alarmed.subject.bundle);
-    let feature = |at: usize| Some(reference.as_ref()?.features.get(at)?.name.clone());
-    let (scope, feature, devices, because) = match &alarmed.what {
-        What::Device(device, moved) => {
-            let feature = match moved {
-                Moved::Feature(at, _) => feature(*at),
-                Moved::Errors | Moved::Latency => None,
+fn unplaced(alarmed: &Alarmed, feature: Option<String>, at: UnixSeconds) -> Finding {
+    let (scope, devices) = match &alarmed.what {
+        What::Device(device, _) => (
+            Scope::Device(device.clone()),
+            BTreeSet::from([device.clone()]),
+        ),
+        What::Cohort(Cohort::All, _) => (Scope::Fleet, BTreeSet::new()),
+        What::Cohort(Cohort::Of { label, value }, _) => {
+            let scope = Scope::Cohort {
+                label: label.clone(),
+                value: value.clone(),
             };
-            let because = format!("{moved:?}");
-            (
-                Scope::Device(device.clone()),
-                feature,
-                vec![device.clone()],
-                because,
-            )
-        }
-        What::Cohort(cohort, moved) => {
-            let scope = match cohort {
-                Cohort::All => Scope::Fleet,
-                Cohort::Of { label, value } => Scope::Cohort {
-                    label: label.clone(),
-                    value: value.clone(),
-                },
-            };
-            (
-                scope,
-                feature(moved.feature),
-                Vec::new(),
-                format!("{:?}", moved.excursion),
-            )
+            (scope, BTreeSet::new())
         }
     };
     Finding {
         model: alarmed.subject.model.clone(),
         bundle: alarmed.subject.bundle,
         scope,
+        because: alarmed.what.because(feature.as_deref().unwrap_or_default()),
         feature,
         cause: Cause::Unplaced,
-        devices,
-        because,
+        devices: devices.into_iter().collect(),
         at,
     }
 }

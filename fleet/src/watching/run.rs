@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use muster_fleet::watch::{
-    Alarmed, Cohort, Counted, Expected, Labels, Seen, Subject, WatchEvent, Watches,
+    Alarmed, Cohort, Counted, Expected, ExpectedFeature, Labels, Seen, Subject, WatchEvent, Watches,
 };
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
@@ -195,8 +195,12 @@ impl<'t, 'c> Run<'t, 'c> {
             counted.features.clear();
         }
         let features = reference.iter().flat_map(|reference| &reference.features);
+        let features = features.map(|feature| ExpectedFeature {
+            bins: feature.counts.clone(),
+            limits: feature.limits,
+        });
         let expected = Expected {
-            bins: features.map(|feature| feature.counts.clone()).collect(),
+            features: features.collect(),
         };
         let seen = Seen {
             window: taken.window,

@@ -50,11 +50,15 @@ impl Bench {
             edges: vec![-3.0, -0.67, 0.0, 0.67, 3.0],
             counts: BINS.to_vec(),
             missing: 0,
+            raw: None,
+            limits: None,
         };
         let reference = BundleReference {
             digest: REFERENCE,
             rows: 1000,
             features: vec![feature("speed", Side::Input), feature("wear", Side::Output)],
+            scores: None,
+            variation: None,
         };
         Self {
             store: store::in_memory(),
@@ -126,6 +130,8 @@ impl Bench {
             features: List::of(features),
             latency_misses: None,
             shadow: None,
+            scores: None,
+            labels: None,
         };
         let document = Document {
             device: device.clone(),

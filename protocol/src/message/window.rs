@@ -10,16 +10,16 @@ use crate::limits::{ERROR_CODES_MAX, FEATURES_MAX, LATENCY_BUCKETS};
 use crate::time::{Millis, UnixSeconds};
 use minicbor::{Decode, Encode};
 
-mod labels;
 mod bins;
 mod feature;
+mod labels;
 mod merge;
 mod scores;
 mod shadow;
 
-pub use labels::{LabelCount, LabelLists, Labels};
 pub use bins::Bins;
 pub use feature::FeatureWindow;
+pub use labels::{LabelCount, LabelLists, Labels};
 pub use merge::{CannotMerge, Merged};
 pub use scores::{ClassCount, ScoreCount, ScoreLists, Scores};
 pub use shadow::{AgreementCount, DifferenceCount, Shadow};

@@ -9,27 +9,36 @@ mod block;
 mod watch;
 
 pub use block::Block;
-pub use watch::{Alarm, Change, LocalWatch, QUIET_BLOCKS, STREAK};
+pub use watch::{Alarm, Change, Changes, LocalWatch, Progress, QUIET_BLOCKS, STREAK};
 
 use crate::limits::WINDOW_SAMPLES_MIN;
 use core::fmt;
+use minicbor::{Decode, Encode};
 
 /// What can be wrong with a block of counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum Kind {
     /// The mean is lower than blocks of the reference let it be.
+    #[n(0)]
     LocationLow,
     /// The mean is higher.
+    #[n(1)]
     LocationHigh,
     /// The standard deviation is smaller.
+    #[n(2)]
     SpreadLow,
     /// The standard deviation is larger.
+    #[n(3)]
     SpreadHigh,
     /// More values are absent: missing, or not finite.
+    #[n(4)]
     Absent,
     /// More values are out of range: in the tails of the reference, or in no category.
+    #[n(5)]
     OutOfRange,
     /// Values stay as they are: more repeat the one before, or more in a row.
+    #[n(6)]
     Stuck,
 }
 
@@ -120,14 +129,17 @@ pub enum BadLimits {
 }
 
 /// One number of a block beside its limit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
 pub struct Reading {
     /// The number: mean and standard deviation in those of the reference, shares from 0 to 1, or
     /// repeats in a row.
+    #[n(0)]
     pub value: f64,
     /// What it was compared with.
+    #[n(1)]
     pub limit: f64,
     /// Whether it is beyond.
+    #[n(2)]
     pub is_breach: bool,
 }
 

@@ -39,11 +39,15 @@ impl Bench {
             edges: (1..BINS).map(|edge| edge as f32).collect(),
             counts: vec![1000; BINS],
             missing: 0,
+            raw: None,
+            limits: None,
         };
         let reference = BundleReference {
             digest: Digest([9; 32]),
             rows: 10_000,
             features: vec![feature],
+            scores: None,
+            variation: None,
         };
         let ops = Listener {
             name: "ops".to_owned(),
@@ -144,11 +148,7 @@ fn sums(moved: bool, hour: u64) -> WindowSums {
         misfits: 0,
         features: vec![FeatureSum {
             bins: (0..BINS).map(bin).collect(),
-            missing: 0,
-            non_finite: 0,
-            out_of_range: 0,
-            sum: 0,
-            sum_of_squares: 0,
+            ..FeatureSum::default()
         }],
     }
 }

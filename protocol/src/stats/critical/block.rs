@@ -4,23 +4,31 @@
 
 use crate::stats::scale::STEPS_PER_SIGMA;
 use crate::stats::{FeatureCounts, FeatureSum};
+use minicbor::{Decode, Encode};
 
 /// Counts of one feature over a block of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Block {
     /// Finite values.
+    #[n(0)]
     pub n: u64,
     /// Rows without one: missing, or not finite.
+    #[n(1)]
     pub absent: u64,
     /// See [`FeatureCounts::out_of_range`].
+    #[n(2)]
     pub out_of_range: u64,
     /// See [`FeatureCounts::repeats`].
+    #[n(3)]
     pub repeats: u64,
     /// See [`FeatureCounts::longest_run`].
+    #[n(4)]
     pub longest_run: u64,
     /// See [`FeatureCounts::sum`].
+    #[n(5)]
     pub sum: i64,
     /// See [`FeatureCounts::sum_of_squares`].
+    #[n(6)]
     pub sum_of_squares: u64,
 }
 

@@ -1,11 +1,12 @@
 //! One feature over time: windows become blocks, blocks are judged, and two breaches of one kind
 //! in a row are an alarm, which ends after some quiet blocks.
 //!
-//! Time is an argument. The state is small and is lost with the process: then an alarm takes two
-//! blocks again.
+//! Time is an argument. The state is small: a device loses it with the process, and an alarm then
+//! takes two blocks again; a fleet writes it down as [`Progress`].
 
 use super::{Block, KINDS, Kind, Limits, Reading, judge};
 use crate::time::Millis;
+use minicbor::{Decode, Encode};
 
 /// Blocks in a row that breach a limit before it is an alarm.
 pub const STREAK: u32 = 2;
@@ -13,13 +14,16 @@ pub const STREAK: u32 = 2;
 pub const QUIET_BLOCKS: u32 = 3;
 
 /// A limit that is breached, and goes on being so.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
 pub struct Alarm {
     /// Which.
+    #[n(0)]
     pub kind: Kind,
     /// The end of the first block that breached it.
+    #[n(1)]
     pub since: Millis,
     /// What the last judged block had.
+    #[n(2)]
     pub reading: Reading,
 }
 
@@ -36,22 +40,43 @@ pub enum Change {
 pub type Changes = heapless::Vec<Change, KINDS>;
 
 /// Where one kind stands.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Encode, Decode)]
 enum Standing {
     #[default]
+    #[n(0)]
     Quiet,
     /// Breached, but not often enough in a row.
-    Breached { since: Millis, blocks: u32 },
+    #[n(1)]
+    Breached {
+        #[n(0)]
+        since: Millis,
+        #[n(1)]
+        blocks: u32,
+    },
     /// Alarmed, and quiet for so many blocks.
-    Alarmed { alarm: Alarm, quiet: u32 },
+    #[n(2)]
+    Alarmed {
+        #[n(0)]
+        alarm: Alarm,
+        #[n(1)]
+        quiet: u32,
+    },
+}
+
+/// How far a watch has come, to be written down between two windows.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Encode, Decode)]
+pub struct Progress {
+    #[n(0)]
+    open: Block,
+    #[n(1)]
+    standings: [Standing; KINDS],
 }
 
 /// Watches one feature against its limits.
 #[derive(Debug, Clone)]
 pub struct LocalWatch {
     limits: Limits,
-    open: Block,
-    standings: [Standing; KINDS],
+    progress: Progress,
 }
 
 impl LocalWatch {
@@ -60,8 +85,7 @@ impl LocalWatch {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            open: Block::default(),
-            standings: [Standing::default(); KINDS],
+            progress: Progress::default(),
         }
     }
 
@@ -69,17 +93,33 @@ impl LocalWatch {
     /// [`super::super::FeatureSum`]. Windows are merged until they hold as many rows as the
     /// limits are made for.
     pub fn take(&mut self, window: impl Into<Block>, now: Millis) -> Changes {
+        let changes = self.progress.take(&self.limits, window, now);
+        changes.unwrap_or_default()
+    }
+
+    /// The alarms that go on.
+    pub fn alarms(&self) -> impl Iterator<Item = Alarm> + '_ {
+        self.progress.alarms()
+    }
+}
+
+impl Progress {
+    /// As [`LocalWatch::take`]; none when no block was judged.
+    pub fn take(
+        &mut self,
+        limits: &Limits,
+        window: impl Into<Block>,
+        now: Millis,
+    ) -> Option<Changes> {
         self.open.merge(&window.into());
-        let Some(judgement) = judge(&self.open, &self.limits) else {
-            return Changes::new();
-        };
+        let judgement = judge(&self.open, limits)?;
         self.open = Block::default();
         let kinds = Kind::ALL.into_iter().zip(&mut self.standings);
         let changes = kinds.filter_map(|(kind, standing)| {
             // What cannot be judged stays as it is.
             standing.take(kind, judgement.of(kind)?, now)
         });
-        changes.collect()
+        Some(changes.collect())
     }
 
     /// The alarms that go on.
