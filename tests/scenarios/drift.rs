@@ -118,3 +118,62 @@ fn few_samples_have_no_numbers() {
     contains(&said, &["fewer than 200 samples"]);
     assert!(!said.stdout.contains("e-"), "no p of few samples: {said}");
 }
+
+/// Rows of the reference as the model takes them, with the third column moved.
+fn rows(moved: f32) -> Vec<[f32; 4]> {
+    let text = fs::read_to_string(reference()).expect("the story's table");
+    let row = |line: &str| {
+        let mut cells = line.split(',').map(|cell| cell.parse().expect("a number"));
+        let mut row = [(); 4].map(|()| cells.next().expect("four columns"));
+        row[2] += moved;
+        row
+    };
+    text.lines().skip(1).take(200).map(row).collect()
+}
+
+/// What a device says alarms: feature and kind.
+fn alarms(device: &Device) -> Result<Vec<(String, String)>, String> {
+    let model = device.model("bearing")?;
+    let alarms = model["alarms"].as_array().ok_or("no alarms are told")?;
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let each = alarms.iter();
+    Ok(each
+        .map(|alarm| (word(&alarm["feature"]), word(&alarm["kind"])))
+        .collect())
+}
+
+#[test]
+fn a_device_without_a_network_alarms_by_itself() {
+    let moved = ("bearing_3".to_owned(), "location_high".to_owned());
+    let mut fleet = Fleet::start();
+    let device = Device::start_new(&fleet, "press-01", &Settings::default());
+    fleet.ship(&bearing("1.0.0"));
+    fleet.wait_receipt("press-01", "1.0.0", "committed", wait::SOON);
+    let (normal, far) = (rows(0.0), rows(0.05));
+    device.scores("bearing", &normal).expect("it serves");
+    device.wait_told("bearing", normal.len() as u64);
+    assert_eq!(alarms(&device), Ok(vec![]), "the reference itself");
+
+    fleet.stop();
+    let ask_until = |what: &str, rows: &[[f32; 4]], is_told: bool| {
+        wait::until(what, wait::LATER, || {
+            device.scores("bearing", rows)?;
+            let told = alarms(&device)?;
+            match told.contains(&moved) == is_told {
+                true => Ok(()),
+                false => Err(format!("{told:?}")),
+            }
+        });
+    };
+    ask_until("an alarm", &far, true);
+    let said = device.cli(&["status"]);
+    contains(
+        &said,
+        &["ALARM     bearing_3  location_high  for ", " sd, limit "],
+    );
+    ask_until("the end of the alarm", &normal, false);
+    let log = device.log();
+    for part in ["an alarm begins", "an alarm has ended"] {
+        assert!(log.contains(part), "{part:?} is not in: {log}");
+    }
+}

@@ -42,6 +42,8 @@ enum Bench {
     Planner,
     /// Windows that one core decodes, merges and compares in a second, against the limit.
     WindowSpeed,
+    /// Bytes of a feature in a window on the wire, against their limits.
+    WindowSize,
 }
 
 #[derive(Subcommand)]
@@ -107,6 +109,9 @@ fn main() -> anyhow::Result<ExitCode> {
             name: Bench::WindowSpeed,
             ..
         } => return Ok(run::bench(&root, "muster-protocol", "windows")),
+            name: Bench::WindowSize,
+            ..
+        } => return Ok(run::program(&root, "window_size", &[])),
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Conformance(args) => return conformance::run(&args, &root),
