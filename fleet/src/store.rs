@@ -59,7 +59,6 @@ pub(crate) use documents::Known;
 pub(crate) use enrolment::{EnrolmentRow, IssuedCertificate, NewestSerial, TokenRow};
 pub(crate) use error::StoreError;
 pub(crate) use feature_hours::{FeatureHour, WindowSums};
-#[expect(unused_imports, reason = "what the watch over stored windows is told")]
 pub(crate) use findings::Recorded;
 pub(crate) use held::{Claim, Held, HeldRow, HoldReason};
 pub(crate) use incidents::{Incident, IncidentFilter, IncidentKind, IncidentStory};

@@ -32,7 +32,7 @@ mod words;
 pub use budget::{BadIncidents, Budget, IncidentsPerYear};
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
 pub use counted::Counted;
-pub use device::{DeviceRule, DeviceWatch, FeatureRule, Moved, RECENT_MAX, Requests};
+pub use device::{DeviceRule, DeviceWatch, FeatureRule, Moved, RECENT_MAX};
 pub use event::WatchEvent;
 pub use feature::{
     Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Stage, Watch, WatchingState,

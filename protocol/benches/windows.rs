@@ -107,6 +107,8 @@ fn document(random: &mut u64, at: usize) -> Vec<u8> {
         features: List::of(&features),
         latency_misses: None,
         shadow: None,
+        scores: None,
+        labels: None,
     };
     cbor::to_vec(&Document {
         device: DeviceId::parse("press-07").expect("valid"),

@@ -109,6 +109,7 @@ fn main() -> anyhow::Result<ExitCode> {
             name: Bench::WindowSpeed,
             ..
         } => return Ok(run::bench(&root, "muster-protocol", "windows")),
+        Task::Bench {
             name: Bench::WindowSize,
             ..
         } => return Ok(run::program(&root, "window_size", &[])),

@@ -63,31 +63,6 @@ pub struct DeviceWatch {
     window_s: Option<u32>,
     /// The newest windows, the oldest first.
     pub recent: VecDeque<Counted>,
-    /// What windows before those counted of requests.
-    pub before: Requests,
-}
-
-/// Requests of many windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Requests {
-    /// Rows answered, and requests failed.
-    pub all: u64,
-    /// Requests failed.
-    pub errors: u64,
-    /// Requests whose latency was measured.
-    pub measured: u64,
-    /// Of those, the ones over the objective.
-    pub misses: u64,
-}
-
-impl Requests {
-    fn add(&mut self, window: &Counted) {
-        let all = window.calls.saturating_add(window.errors);
-        self.all = self.all.saturating_add(all);
-        self.errors = self.errors.saturating_add(window.errors);
-        self.measured = self.measured.saturating_add(window.measured);
-        self.misses = self.misses.saturating_add(window.misses);
-    }
 }
 
 /// Something that alarmed.
@@ -119,10 +94,8 @@ impl DeviceWatch {
         moved.extend(service.errors.then_some(Moved::Errors));
         moved.extend(service.misses.then_some(Moved::Latency));
         self.recent.push_back(window);
-        if self.recent.len() > RECENT_MAX
-            && let Some(oldest) = self.recent.pop_front()
-        {
-            self.before.add(&oldest);
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
         }
         moved
     }

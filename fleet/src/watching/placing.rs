@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 
 use muster_fleet::finding::{Cause, Finding, Scope};
 use muster_fleet::place::{
-    Calls, Made, Normal, Panel, PanelDevice, PanelFeature, PanelWindow, PlaceRule, Quality,
-    RawScale, Side, place,
+    Made, Normal, Panel, PanelDevice, PanelFeature, PlaceRule, Quality, RawScale, Side, place,
 };
 use muster_fleet::watch::{
-    Alarmed, Cohort, Counted, DeviceWatch, RECENT_MAX, Subject, Watch, What,
+    Alarmed, Cohort, Counted, DeviceWatch, RECENT_MAX, Subject, What,
 };
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
@@ -90,26 +89,15 @@ fn panel(
     reference: &BundleReference,
     at: UnixSeconds,
 ) -> Panel {
-    let features = reference.features.iter().map(|feature| PanelFeature {
-        name: feature.name.clone(),
-        side: match feature.source {
-            drift::Side::Input => Side::Input,
-            drift::Side::Output => Side::Output,
-        },
-        scale: feature
-            .raw
-            .map(|(mean, deviation)| RawScale { mean, deviation }),
-    });
-    let devices = of_subject(run, subject).map(|(device, watch)| PanelDevice {
-        device: device.clone(),
-        labels: run.watches.labels.get(device).cloned().unwrap_or_default(),
-        normal: normal(watch, reference),
-        usual: Calls {
-            requests: watch.before.all,
-            errors: watch.before.errors,
-            slow: watch.before.misses,
-        },
-        windows: windows(watch, at),
+    let features = reference.features.iter().map(panel_feature);
+    let devices = of_subject(run, subject).map(|(device, watch)| {
+        let labels = run.watches.labels.get(device).cloned();
+        let known = PanelDevice::watched(device.clone(), labels.unwrap_or_default(), watch);
+        PanelDevice {
+            normal: normal(&known, reference),
+            windows: windows(watch, at),
+            ..known
+        }
     });
     Panel {
         model: subject.model.clone(),
@@ -120,42 +108,49 @@ fn panel(
     }
 }
 
+fn panel_feature(feature: &ReferenceFeature) -> PanelFeature {
+    let range = feature.edges.first().zip(feature.edges.last());
+    let scale = feature.raw.zip(range);
+    PanelFeature {
+        name: feature.name.clone(),
+        side: match feature.source {
+            drift::Side::Input => Side::Input,
+            drift::Side::Output => Side::Output,
+        },
+        scale: scale.map(|((mean, deviation), (low, high))| RawScale {
+            mean,
+            deviation,
+            low: f64::from(*low),
+            high: f64::from(*high),
+        }),
+    }
+}
+
 /// What is normal for each feature: as charts know it, or else as the reference says.
-fn normal(watch: &DeviceWatch, reference: &BundleReference) -> Vec<Option<Normal>> {
+fn normal(known: &PanelDevice, reference: &BundleReference) -> Vec<Option<Normal>> {
     let made = reference.variation.map(|variation| Made {
         blocks: variation.blocks,
         false_alarm: f64::from_bits(variation.false_alarm),
     });
     let of_reference = |feature: &ReferenceFeature| Normal::of_limits(&feature.limits?, made?);
     let features = reference.features.iter().enumerate();
-    let each = features.map(|(at, feature)| match watch.features.get(at) {
-        Some(Watch::Watching(state)) => Some(Normal::watched(state)),
-        _ => of_reference(feature),
+    let each = features.map(|(at, feature)| {
+        let own = known.normal.get(at).copied().flatten();
+        own.or_else(|| of_reference(feature))
     });
     each.collect()
 }
 
 /// The newest windows, the oldest first, aligned at the end; none where they are too old.
-fn windows(watch: &DeviceWatch, at: UnixSeconds) -> Vec<Option<PanelWindow>> {
+fn windows(watch: &DeviceWatch, at: UnixSeconds) -> Vec<Option<Counted>> {
     let window_s = u64::from(watch.window_s().unwrap_or(1));
     let old = at.0.saturating_sub(OLD_WINDOWS * window_s);
     let missing = RECENT_MAX.saturating_sub(watch.recent.len());
     let recent = watch.recent.iter().map(|window| {
         let is_new = window.ended.0 >= old && !window.features.is_empty();
-        is_new.then(|| panel_window(window))
+        is_new.then(|| window.clone())
     });
     std::iter::repeat_n(None, missing).chain(recent).collect()
-}
-
-fn panel_window(window: &Counted) -> PanelWindow {
-    PanelWindow {
-        features: window.features.clone(),
-        calls: Calls {
-            requests: window.calls.saturating_add(window.errors),
-            errors: window.errors,
-            slow: window.misses,
-        },
-    }
 }
 
 /// The name of the feature that alarmed.
