@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Half a point, which figures from bins may lie beside those from rows.
 const APART_MAX: f64 = 0.005;
+/// Labels of one bin rank as equal, which takes more from an AUC that is measured.
+const MEASURED_APART_MAX: f64 = 0.02;
 /// Labels that a device may hold back because they are too few.
 const HELD_MAX: u64 = 19;
 const ROWS_OF_REQUEST: usize = 500;
@@ -116,7 +118,12 @@ fn accuracy(rows: &[(f64, f64)]) -> f64 {
 }
 
 /// Checks the figures of one kind beside those of rows, and prints them as the docs show them.
-fn check(quality: &Value, kind: &str, rows: &[(f64, f64)], accuracy_apart_max: f64) {
+fn check(
+    quality: &Value,
+    kind: &str,
+    rows: &[(f64, f64)],
+    (auc_apart_max, accuracy_apart_max): (f64, f64),
+) {
     let number = |name: &str| {
         let value = quality[kind][name]["value"].as_f64();
         value.unwrap_or_else(|| panic!("no {kind} {name}: {quality}"))
@@ -124,7 +131,7 @@ fn check(quality: &Value, kind: &str, rows: &[(f64, f64)], accuracy_apart_max: f
     let (found, by_rows) = (number("auc"), auc(rows));
     println!("| occupancy, {kind} AUC | {by_rows:.4} | {found:.4} |");
     assert!(
-        (found - by_rows).abs() <= APART_MAX,
+        (found - by_rows).abs() <= auc_apart_max,
         "{kind} AUC: {found} is not {by_rows}"
     );
     let (found, by_rows) = (number("accuracy"), accuracy(rows));
@@ -172,15 +179,11 @@ fn estimates_and_measures_of_a_real_classifier_are_those_of_its_rows() {
             .ok_or_else(|| rows.to_string())
     });
     let estimated: Vec<_> = scores.iter().map(|score| (*score, *score)).collect();
-    check(&row, "estimated", &estimated, 1e-4);
+    check(&row, "estimated", &estimated, (APART_MAX, 1e-4));
     let truth = later.iter().map(|row| f64::from(row.1));
     let measured: Vec<_> = scores.iter().copied().zip(truth).collect();
-    check(
-        &row,
-        "measured",
-        &measured,
-        HELD_MAX as f64 / later.len() as f64,
-    );
+    let held = HELD_MAX as f64 / later.len() as f64;
+    check(&row, "measured", &measured, (MEASURED_APART_MAX, held));
     assert!(row["measured"]["auc"]["drop"]["value"].is_number(), "{row}");
 
     let said = fleet.cli(&["quality", "occupancy"]);

@@ -183,12 +183,12 @@ fn auc_by_bins(scale: ScoreScale, scores: &[f64]) -> f64 {
     found.auc.expect("both classes").value
 }
 
-/// That of twenty even bins, whose scores rank as equal: what bins alone would say.
-fn auc_by_even_bins(scores: &[f64]) -> f64 {
+/// The AUC where scores of one bin rank as equal: what labels by bin show, on average.
+fn auc_of_equals(scale: ScoreScale, scores: &[f64]) -> f64 {
     let rows: Vec<_> = scores.iter().map(|p| vec![*p as f32]).collect();
-    let mut bins = sums(even(1), &rows, &[]).scored(even(1));
+    let mut bins = sums(scale, &rows, &[]).scored(scale);
     bins.iter_mut().for_each(|bin| bin.deviation = 0.0);
-    let found = Figures::estimated(even(1), &bins);
+    let found = Figures::estimated(scale, &bins);
     found.auc.expect("both classes").value
 }
 
@@ -198,8 +198,10 @@ fn the_estimate_from_bins_is_that_from_rows_within_half_a_point() {
     let mut random = Random(7);
     let shapes = [0.3, 0.6, 1.0, 1.5, 2.5, 4.0, 8.0];
     let shifts = [-6.0, -3.0, -1.5, 0.0, 1.0, 2.5];
-    println!("| spread | centre | AUC by rows | by bins | drifted up | down | even bins |");
-    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "| spread | centre | AUC by rows | by bins | drifted up | down | labels | even bins |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
     for (shape, shift) in (shapes.iter()).flat_map(|shape| shifts.map(|shift| (*shape, shift))) {
         let reference = generated(&mut random, 5_000, shape, shift);
         let scale = scale_of(&reference);
@@ -211,12 +213,18 @@ fn the_estimate_from_bins_is_that_from_rows_within_half_a_point() {
                 apart.abs() <= 0.005,
                 "{shape} {shift} {drift}: {bins} is not {rows}"
             );
-            (rows, apart, auc_by_even_bins(&scores) - rows)
+            let labels = auc_of_equals(scale, &scores) - rows;
+            (rows, apart, labels, auc_of_equals(even(1), &scores) - rows)
         };
         let (now, up, down) = (apart((0.0, 1.0)), apart((1.0, 0.7)), apart((-1.5, 1.3)));
         println!(
-            "| {shape} | {shift} | {:.4} | {:+.4} | {:+.4} | {:+.4} | {:+.4} |",
-            now.0, now.1, up.1, down.1, now.2
+            "| {shape} | {shift} | {:.4} | {:+.4} | {:+.4} | {:+.4} | {:+.4} | {:+.4} |",
+            now.0, now.1, up.1, down.1, now.2, now.3
+        );
+        assert!(
+            now.2.abs() <= 0.006,
+            "{shape} {shift}: {} with labels",
+            now.2
         );
     }
 }
