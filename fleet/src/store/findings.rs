@@ -35,10 +35,6 @@ impl Recorded {
 impl Tx<'_> {
     /// Records a finding, and writes the alerts that follow from it. The same finding again changes
     /// nothing, also after its incident has closed.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "called by the watch over stored windows")
-    )]
     pub(crate) fn record_finding(
         &self,
         finding: &Finding,

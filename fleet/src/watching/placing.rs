@@ -9,9 +9,7 @@ use muster_fleet::finding::{Cause, Finding, Scope};
 use muster_fleet::place::{
     Made, Normal, Panel, PanelDevice, PanelFeature, PlaceRule, Quality, RawScale, Side, place,
 };
-use muster_fleet::watch::{
-    Alarmed, Cohort, Counted, DeviceWatch, RECENT_MAX, Subject, What,
-};
+use muster_fleet::watch::{Alarmed, Cohort, Counted, DeviceWatch, RECENT_MAX, Subject, What};
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
