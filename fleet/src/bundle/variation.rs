@@ -47,7 +47,7 @@ pub(super) struct Seen {
 #[error(
     "the reference has no critical values, and devices cannot alarm by themselves: because {rows} \
      rows make {count} blocks of {block_rows}, and it takes {BLOCKS_MIN}; give more rows, or a \
-     smaller --block-rows"
+     smaller --block-rows, down to 20"
 )]
 pub(super) struct TooFewBlocks {
     rows: usize,

@@ -17,8 +17,8 @@ pub struct Variation {
     /// Blocks that the reference was cut into.
     #[n(1)]
     pub blocks: u32,
-    /// Probability of breaching one limit of one feature by chance, in two blocks in a row; bits
-    /// of a binary64.
+    /// Probability that one more block breaches one limit of one feature by chance, which bounds
+    /// that of two in a row; bits of a binary64.
     #[n(2)]
     pub false_alarm: u64,
 }
