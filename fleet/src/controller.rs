@@ -28,6 +28,7 @@ use crate::ingest::Rates;
 use crate::renew::Offers;
 use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
+mod alerts;
 mod brokers;
 mod cards;
 mod connections;
@@ -38,6 +39,7 @@ mod error;
 mod executor;
 mod incidents;
 mod keys;
+mod kpis;
 mod open;
 mod overview;
 mod renewal;

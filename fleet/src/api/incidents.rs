@@ -131,3 +131,6 @@ async fn end(
     let silence = parse::value("silence", &silence)?;
     parse::json(&controller.end_silence(silence, by.person()?).await?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,30 +1,21 @@
-//! Incidents, silences, rules and alerts: what people decide about them, and what time brings.
+//! Incidents, silences and rules: what people decide about them, and what time brings.
 //!
 //! Each decision is one transaction, with who took it and why. Never sends an alert.
 
 use muster_fleet::incident::{
-    AppliedRules, Command, Desk, Event, EventType, Listener, Person, Rules, Share, Silence, State,
+    AppliedRules, Command, Desk, Listener, Person, Rules, Silence, State,
 };
-use muster_protocol::time::UnixSeconds;
-use serde::Serialize;
-use serde_json::json;
 
-use super::overview::STALE_AFTER_S;
 use super::{Controller, Error};
 use crate::clock;
 use crate::config::{Config, Webhook};
-use crate::store::{
-    AlertRow, FleetCounts, IncidentStory, KpiCounts, Page, Paged, Presences, Replay, RulesRow,
-    SilenceRow, StoreError, Tended, Tx,
-};
-
-const WEEK_S: f64 = 7.0 * 86_400.0;
+use crate::store::{IncidentStory, Page, Paged, RulesRow, SilenceRow, StoreError, Tended, Tx};
 
 /// Whom alerts go to, and who this fleet is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hearers {
-    listeners: Vec<Listener>,
-    source: String,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) source: String,
 }
 
 impl Hearers {
@@ -49,51 +40,6 @@ impl Hearers {
             listeners: self.listeners.clone(),
             source: self.source.clone(),
         })
-    }
-}
-
-/// How well alerts and rollouts did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Kpis {
-    /// Since then, unix seconds.
-    pub(crate) since_at: u64,
-    /// Until then.
-    pub(crate) until_at: u64,
-    /// Incidents of windows that somebody was told of.
-    pub(crate) alerts: u64,
-    /// Of a week.
-    pub(crate) alerts_per_week: f64,
-    /// Incidents that were recorded and told to nobody.
-    pub(crate) untold: u64,
-    /// Confirmed of those that were judged, with its 95 % interval.
-    pub(crate) alert_precision: Share,
-    /// Rollouts by policy that completed, of those that ended, likewise.
-    pub(crate) canary_success: Share,
-    /// Incidents that somebody has looked at.
-    pub(crate) acknowledged: u64,
-    /// Seconds until then, on average; none without any.
-    pub(crate) mean_time_to_acknowledge_s: Option<f64>,
-}
-
-impl Kpis {
-    fn of(counts: &KpiCounts, since: UnixSeconds, now: UnixSeconds) -> Self {
-        let weeks = now.0.saturating_sub(since.0) as f64 / WEEK_S;
-        let acknowledged = counts.acknowledged;
-        Self {
-            since_at: since.0,
-            until_at: now.0,
-            alerts: counts.told,
-            alerts_per_week: match weeks > 0.0 {
-                true => counts.told as f64 / weeks,
-                false => 0.0,
-            },
-            untold: counts.untold,
-            alert_precision: counts.precision.share(),
-            canary_success: Share::new(counts.rollouts_completed, counts.rollouts_ended),
-            acknowledged,
-            mean_time_to_acknowledge_s: (acknowledged > 0)
-                .then(|| counts.acknowledged_s as f64 / acknowledged as f64),
-        }
     }
 }
 
@@ -241,81 +187,6 @@ impl Controller {
         self.store.read(move |tx| Ok(tx.all_rules(&page)?)).await
     }
 
-    /// Alerts in the order in which they were made.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn alerts(
-        &self,
-        state: Option<String>,
-        webhook: Option<String>,
-        page: Page,
-    ) -> Result<Paged<AlertRow>, Error> {
-        let work = move |tx: &Tx<'_>| Ok(tx.alerts(state.as_deref(), webhook.as_deref(), &page)?);
-        self.store.read(work).await
-    }
-
-    /// One alert.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub(crate) async fn alert(&self, alert: i64) -> Result<AlertRow, Error> {
-        self.store.read(move |tx| alert_row(tx, alert)).await
-    }
-
-    /// Lets alerts go out once more; how many.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub(crate) async fn replay_alerts(
-        &self,
-        which: Replay,
-        person: Person,
-    ) -> Result<usize, Error> {
-        let now = clock::now();
-        let work = move |tx: &Tx<'_>| {
-            if let Replay::One(alert) = which {
-                alert_row(tx, alert)?;
-            }
-            Ok(tx.replay_alerts(which, &person, now)?)
-        };
-        self.store.write(work).await
-    }
-
-    /// Writes an alert that tries whether a webhook is reached.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a webhook that there is not.
-    pub(crate) async fn test_alert(
-        &self,
-        webhook: String,
-        person: Person,
-    ) -> Result<AlertRow, Error> {
-        if !self.hearers.listeners.iter().any(|one| one.name == webhook) {
-            let what = format!("a webhook {webhook:?} in muster.toml");
-            return Err(Error::NotFound { what });
-        }
-        let (source, now) = (self.hearers.source.clone(), clock::now());
-        let work = move |tx: &Tx<'_>| {
-            let data = json!({ "webhook": webhook, "operator": person.name() });
-            let kind = EventType::AlertTest;
-            let event = Event::new(kind, &source, "alerts/test", now, &data);
-            let alert = tx.add_test_alert(&event, &webhook, &person, now)?;
-            alert_row(tx, alert)
-        };
-        self.store.write(work).await
-    }
-
-    /// Gives up alerts to webhooks that are not among `known`; how many.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn give_up_strangers(&self, known: Vec<String>) -> Result<usize, Error> {
-        let now = clock::now();
-        let work = move |tx: &Tx<'_>| Ok(tx.give_up_strangers(&known, now)?);
-        self.store.write(work).await
-    }
-
     /// Webhooks that the rules name and that there are not.
     ///
     /// # Errors
@@ -329,27 +200,6 @@ impl Controller {
         };
         self.store.read(work).await
     }
-
-    /// How well alerts and rollouts did in the last `since_s` seconds.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn kpis(&self, since_s: u64) -> Result<Kpis, Error> {
-        let now = clock::now();
-        let since = UnixSeconds(now.0.saturating_sub(since_s));
-        let work = move |tx: &Tx<'_>| Ok(Kpis::of(&tx.kpi_counts(since)?, since, now));
-        self.store.survey(work).await
-    }
-
-    /// What metrics show.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn fleet_counts(&self) -> Result<(Presences, FleetCounts), Error> {
-        let heard_since = UnixSeconds(clock::now().0.saturating_sub(STALE_AFTER_S));
-        let work = move |tx: &Tx<'_>| Ok((tx.presences(heard_since)?, tx.fleet_counts()?));
-        self.store.survey(work).await
-    }
 }
 
 fn story(tx: &Tx<'_>, incident: i64) -> Result<IncidentStory, Error> {
@@ -361,12 +211,6 @@ fn story(tx: &Tx<'_>, incident: i64) -> Result<IncidentStory, Error> {
 fn silence_row(tx: &Tx<'_>, silence: i64) -> Result<SilenceRow, Error> {
     tx.silence(silence)?.ok_or_else(|| Error::NotFound {
         what: format!("silence {silence}"),
-    })
-}
-
-fn alert_row(tx: &Tx<'_>, alert: i64) -> Result<AlertRow, Error> {
-    tx.alert(alert)?.ok_or_else(|| Error::NotFound {
-        what: format!("alert {alert}"),
     })
 }
 

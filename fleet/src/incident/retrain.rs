@@ -13,7 +13,7 @@ const DAY_S: u64 = 86_400;
 /// Stretches of time before an incident from which it is learnt how much counts differ anyway.
 const STRETCHES_MIN: usize = 50;
 
-/// The rule (`reference/drift.md`, section 7, gave its numbers).
+/// The rule; `docs/retraining.md` says it in words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainRule {

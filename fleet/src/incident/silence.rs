@@ -54,7 +54,7 @@ pub struct Subject<'a> {
 
 /// A silence that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("failed to silence: because {because}: hint: {hint}")]
+#[error("{because}: hint: {hint}")]
 pub struct BadSilence {
     because: &'static str,
     hint: &'static str,

@@ -12,9 +12,9 @@ use super::{StoreError, Tx};
 /// What was counted since some moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct KpiCounts {
-    /// Incidents of windows that were raised and told.
+    /// Incidents of windows that were raised, but for the next ones.
     pub(crate) told: u64,
-    /// Those that were raised and told to nobody: silenced, or in a storm.
+    /// Incidents of windows that were silenced, or lost in a storm.
     pub(crate) untold: u64,
     /// How people judged them.
     pub(crate) precision: Precision,

@@ -45,6 +45,7 @@ CREATE INDEX incidents_of_device ON incidents (device, kind);
 CREATE UNIQUE INDEX incidents_open ON incidents (kind, coalesce(model, ''), place, feature)
     WHERE place IS NOT NULL AND closed_at IS NULL;
 CREATE INDEX incidents_unsaid ON incidents (incident) WHERE told IN ('unsaid', 'silenced');
+CREATE INDEX incidents_told ON incidents (told_at);
 CREATE INDEX incidents_raised ON incidents (raised_at);
 
 CREATE TABLE findings (

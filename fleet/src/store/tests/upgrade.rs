@@ -7,7 +7,7 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::EpochGeneration;
 
 use super::*;
-use crate::store::{ListFilter, backup, migrations};
+use crate::store::{Incident, IncidentFilter, ListFilter, backup, migrations};
 
 const SCHEMA_1: &str = include_str!("schema-1.sql");
 /// Its tables.
@@ -130,6 +130,24 @@ async fn a_database_of_the_first_schema_is_brought_forward_with_all_that_it_hold
     let no_floor = EpochGeneration::default();
     let expect = (at, 1, 1, serving, false, false, (None, no_floor));
     assert_eq!(seen.await.expect("read"), expect);
+}
+
+#[tokio::test]
+async fn an_incident_of_the_first_schema_stays_and_is_told_to_nobody() {
+    let old = Old::new();
+    let raised = "INSERT INTO incidents VALUES (7, 'press-01', 'clone', 'two of them', 5)";
+    old.connection().execute(raised, []).expect("raised");
+    let before = old.rows("incidents");
+    let store = Store::open(&old.path()).expect("migrated");
+    assert_eq!(old.rows("incidents"), before);
+    let found = store.read::<_, StoreError>(|tx| {
+        let filter = IncidentFilter::default();
+        Ok(tx.incidents(&filter, &Page::default())?.items)
+    });
+    let found = found.await.expect("read");
+    let said = |one: &Incident| (one.incident, one.state.clone(), one.told.clone());
+    let expect = (7, "opened".to_owned(), "told".to_owned());
+    assert_eq!(found.iter().map(said).collect::<Vec<_>>(), [expect]);
 }
 
 /// What a power cut leaves: the files as they are, while the program still has them open.
