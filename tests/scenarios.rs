@@ -9,6 +9,7 @@ mod batch;
 mod controller_kills;
 mod damage;
 mod drift;
+mod drift_cases;
 mod drift_curves;
 mod evidence;
 mod full_disk;

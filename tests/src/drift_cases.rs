@@ -7,6 +7,7 @@ mod case;
 mod fault;
 mod fleet;
 mod model;
+pub mod real;
 mod table;
 
 pub use case::{Answer, Case, Learnt, Place};

@@ -10,7 +10,7 @@ use crate::run::program;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Cases of each kind and correlation.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 24)]
     cases: u64,
     /// From where all chance comes.
     #[arg(long, default_value_t = 1)]

@@ -18,7 +18,7 @@ use crate::statistics::rates::fisher_exact;
 const INSIDE: f64 = 0.9;
 const OUTSIDE: f64 = 0.02;
 /// p of Fisher's exact test, times the values compared, at which a value explains its devices.
-const ENRICHED: f64 = 0.01;
+const ENRICHED: f64 = 0.05;
 
 /// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,13 @@ impl Search<'_> {
             let known = self.found.iter().any(|other| other.place == set.place);
             match known {
                 true => Sure::Yes,
-                false => self.sure(item, set, &members, devices, candidates.len()),
+                false => self.sure(
+                    item,
+                    set,
+                    &members,
+                    devices,
+                    candidates.len().saturating_sub(1),
+                ),
             }
         });
         match (set, sure) {

@@ -5,11 +5,16 @@
 
 use muster_protocol::stats::FeatureSum;
 
+use super::peers::{PEERS_MIN, median};
 use crate::statistics::Moments;
 use crate::watch::{DEVIATION_MIN, STEPS_PER_SIGMA, Signal, WatchingState, spread_of};
 
 /// The share of absent values, and of values out of range, that is taken for usual at least.
 const SHARE_MIN: f64 = 0.01;
+/// Windows from which something is learnt at least.
+const WINDOWS_MIN: usize = 5;
+/// What differs by less of a standard deviation matters to nobody.
+const APART_MIN: f64 = 0.02;
 
 /// All in standard deviations of the reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,8 +35,65 @@ pub struct Normal {
     pub looks: u32,
     /// The share of absent values that windows seldom exceed.
     pub absent: f64,
+    /// How far it is from its peers, where that is known: what they share then hides nothing.
+    pub apart: Option<Apart>,
     /// Windows in a row that are constant only when something is wrong; none when it often is.
     pub constant_run: Option<u32>,
+}
+
+/// How far the mean of a window usually is from the median of the peers' at the same time, each
+/// from its own normal and in its own standard deviations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Apart {
+    /// On average.
+    pub mean: f64,
+    /// Its standard deviation.
+    pub deviation: f64,
+    /// Windows that both were found from.
+    pub windows: u32,
+}
+
+/// Learns how far the devices are from each other in one feature, whose windows are side by side in
+/// time, window by window. Of fewer than four devices or five windows nothing is learnt.
+pub fn learn_apart(normals: &mut [Option<Normal>], windows: &[Vec<FeatureSum>]) {
+    let slots = windows.iter().map(Vec::len).min().unwrap_or(0);
+    let standings = |slot: usize| -> Vec<f64> {
+        let each = normals.iter().zip(windows);
+        each.map(|(normal, of)| standing(normal.as_ref(), &of[slot]))
+            .collect()
+    };
+    let slots: Vec<Vec<f64>> = (0..slots).map(standings).collect();
+    for (at, normal) in normals.iter_mut().enumerate() {
+        let differences = slots.iter().map(|all| from_others(all, at));
+        let known: Vec<f64> = differences.filter(|x| x.is_finite()).collect();
+        if let (Some(normal), true) = (normal, known.len() >= WINDOWS_MIN) {
+            let (mean, deviation) = mean_and_deviation(&known);
+            let uncertain = (1.0 + 1.0 / known.len() as f64).sqrt();
+            normal.apart = Some(Apart {
+                mean,
+                deviation: deviation.max(APART_MIN) * uncertain,
+                windows: known.len() as u32,
+            });
+        }
+    }
+}
+
+/// What one device of some is from the median of the others; not a number with too few of them.
+pub(super) fn from_others(all: &[f64], at: usize) -> f64 {
+    let others = all.iter().enumerate().filter(|(other, _)| *other != at);
+    let mut others: Vec<f64> = others.map(|(_, x)| *x).filter(|x| x.is_finite()).collect();
+    if others.len() < PEERS_MIN {
+        return f64::NAN;
+    }
+    all[at] - median(&mut others)
+}
+
+fn standing(normal: Option<&Normal>, window: &FeatureSum) -> f64 {
+    let mean = Moments::of(window).mean();
+    let both = normal.zip(mean);
+    both.map_or(f64::NAN, |(normal, mean)| {
+        (mean / STEPS_PER_SIGMA - normal.mean) / normal.deviation.max(DEVIATION_MIN)
+    })
 }
 
 impl Normal {
@@ -50,6 +112,7 @@ impl Normal {
             of_spread: spread.baseline.deviation * root,
             looks: location.baseline.looks,
             absent: state.absent.limit.unwrap_or(1.0),
+            apart: None,
             constant_run: state.stuck.run,
         }
     }
@@ -62,7 +125,7 @@ impl Normal {
             .iter()
             .filter_map(|of| Some(of.mean()? / STEPS_PER_SIGMA))
             .collect();
-        if means.len() < 5 {
+        if means.len() < WINDOWS_MIN {
             return None;
         }
         let (centre, between) = mean_and_deviation(&means);
@@ -88,6 +151,7 @@ impl Normal {
             )) * uncertain,
             looks: means.len() as u32,
             absent,
+            apart: None,
             constant_run: (!constant).then_some(1),
         })
     }

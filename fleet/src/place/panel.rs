@@ -52,18 +52,6 @@ pub struct RawScale {
     pub mean: f64,
     /// Standard deviation; above zero.
     pub deviation: f64,
-    /// The first edge: what is below is out of range.
-    pub low: f64,
-    /// The last edge: what is not below is out of range.
-    pub high: f64,
-}
-
-impl RawScale {
-    /// How far the range reaches from the mean, in standard deviations.
-    pub(super) fn reach(self) -> f64 {
-        let far = f64::max(self.mean - self.low, self.high - self.mean);
-        (far / self.deviation).abs()
-    }
 }
 
 /// Whether estimated quality has left its normal range.

@@ -13,15 +13,15 @@ use crate::watch::{DEVIATION_MIN, STEPS_PER_SIGMA, spread_of};
 /// Standard deviations of the usual values beyond which values cannot be those of the same
 /// quantity, if they also stand together.
 const FAR: f64 = 8.0;
-/// How far the range reaches where it is not known, in standard deviations of the usual values.
-const REACH: f64 = 4.0;
-/// The share of values out of range that lie on one side.
-const ONE_SIDE: f64 = 0.9;
+/// The values that explain the sums, as a part of those in the tail, at least and at most: ordinary
+/// ones may be there as well, and what is in the range adds noise.
+const LEAST: f64 = 0.5;
+const MOST_OF_TAIL: f64 = 1.3;
+/// The share of values in a tail that are all of them.
+const ALL: f64 = 0.9;
 /// Values stand together if they vary by less than this part of their distance: that of a shift by
 /// twenty standard deviations or more does.
 const TOGETHER: f64 = 0.05;
-/// Standard errors that estimates of what is out of range are believed to.
-const ERRORS: f64 = 3.0;
 /// A sensor whose values are within this part of its usual ones from zero reads nothing.
 const NOTHING: f64 = 0.05;
 /// The share of values out of range at which a constant sensor stands at an end.
@@ -49,6 +49,9 @@ pub(super) struct Reading {
     pub(super) location: f64,
     /// The same of the spread.
     pub(super) spread: f64,
+    /// Standard errors of how far it is from its peers, where that is usually known; filled in by
+    /// who knows them.
+    pub(super) apart: f64,
     /// How far the mean is from there, in the feature's own standard deviations.
     pub(super) shift: f64,
     /// Standard deviation of the values, in the usual one.
@@ -86,6 +89,7 @@ pub(super) fn read(
         n,
         location: enough * (mean - normal.mean) / normal.of_mean.max(f64::MIN_POSITIVE),
         spread: enough * (spread - normal.spread) / normal.of_spread.max(f64::MIN_POSITIVE),
+        apart: f64::NAN,
         shift: (mean - normal.mean) / deviation,
         ratio: variance.sqrt() / STEPS_PER_SIGMA / deviation,
         absent: lost as f64 / (rows as f64).max(1.0),
@@ -97,8 +101,7 @@ pub(super) fn read(
         reading.mode = Some(Mode::Absent);
     } else if n >= samples_min {
         let constant = n > 1 && variance <= FLICKER && normal.constant_run.is_some();
-        let misplaced =
-            stands_far_out(window, &moments, normal, scale) || is_dead(mean, normal, scale);
+        let misplaced = stands_far_out(window, &moments, normal) || is_dead(mean, normal, scale);
         reading.mode = if misplaced || constant && outside >= MOST {
             Some(Mode::OutOfRange)
         } else {
@@ -115,40 +118,32 @@ impl Reading {
     }
 }
 
-/// Whether the values that are out of range are far away, on one side, and close to each other.
-fn stands_far_out(
-    window: &FeatureSum,
-    moments: &Moments,
-    normal: &Normal,
-    scale: Option<RawScale>,
-) -> bool {
-    let k = window.out_of_range.min(moments.n) as f64;
-    let tails = [window.bins.first(), window.bins.last()];
-    let larger = tails.into_iter().flatten().max().copied().unwrap_or(0);
-    if k < 2.0 || (larger as f64) < ONE_SIDE * k {
-        return false;
-    }
+/// Whether some values are far away and close to each other. What the sums have beyond the usual is
+/// c · k and c² · k for k values at a distance c; those have to be the ones in the tail on that side.
+/// A shift of all values has far more of them, and a wider spread far fewer.
+fn stands_far_out(window: &FeatureSum, moments: &Moments, normal: &Normal) -> bool {
     let deviation = normal.deviation.max(DEVIATION_MIN);
-    let others = moments.n as f64 - k;
+    let (n, centre) = (moments.n as f64, normal.mean);
     let sum = moments.sum as f64 / STEPS_PER_SIGMA;
     let squares = moments.sum_of_squares as f64 / STEPS_PER_SIGMA.powi(2);
-    // However the others lie within the range, those out of it are this far away at least.
-    let around = squares - 2.0 * normal.mean * sum + moments.n as f64 * normal.mean.powi(2);
-    let reach = scale.map_or(REACH * deviation, RawScale::reach) + normal.mean.abs();
-    let far = (around - others * reach.powi(2)).max(0.0) / k;
-    if far < (FAR * deviation).powi(2) {
+    let first = sum - n * centre;
+    let second = squares - 2.0 * centre * sum + n * centre * centre - n * normal.deviation.powi(2);
+    if second <= 0.0 {
         return false;
     }
-    // How they lie to each other takes a guess at the others: that they are as usual.
-    let usual_square = normal.deviation.powi(2) + normal.mean.powi(2);
-    let mean = (sum - others * normal.mean) / k;
-    let variance = (squares - others * usual_square) / k - mean * mean;
-    let of_mean = others * normal.of_mean / k;
-    // The spread is a cube root, so its relative error is a third of the variance's.
-    let of_variance = 3.0 * normal.of_spread / normal.spread.max(f64::MIN_POSITIVE);
-    let of_squares = others * usual_square * of_variance / k + 2.0 * mean.abs() * of_mean;
-    let distance = (mean - normal.mean).abs();
-    variance <= (TOGETHER * distance).powi(2) + ERRORS * of_squares
+    let (distance, count) = (second / first, first * first / second);
+    let tail = if first < 0.0 {
+        window.bins.first()
+    } else {
+        window.bins.last()
+    };
+    let tail = tail.map_or(0.0, |count| *count as f64);
+    if distance.abs() < FAR * deviation || !(LEAST * tail..=MOST_OF_TAIL * tail).contains(&count) {
+        return false;
+    }
+    // All of them: then their spread is known.
+    let variance = moments.squared_deviations().unwrap_or(0.0) / n / STEPS_PER_SIGMA.powi(2);
+    tail < ALL * n || variance <= (TOGETHER * distance).powi(2)
 }
 
 /// Whether a sensor that never reads near zero does.

@@ -5,6 +5,7 @@
 
 use muster_protocol::time::UnixSeconds;
 
+use super::normal::from_others;
 use super::panel::{Panel, PanelDevice};
 use super::peers::apart;
 use super::reading::{Mode, Reading, read};
@@ -18,8 +19,9 @@ const CALLS_SHARE_MIN: f64 = 0.005;
 /// A device whose newest window ended more of its windows ago is not judged: its peers are elsewhere
 /// by now.
 const FRESH_WINDOWS: u64 = 3;
-/// Tests of a feature: its mean, its spread, and whether the sensor is broken.
-const TESTS: f64 = 3.0;
+/// Tests of a feature: its mean, its spread, what it is apart from its peers, and whether the sensor is
+/// broken.
+const TESTS: f64 = 4.0;
 /// Peers that a device is compared with at most: every so many-th, so that a large fleet does not
 /// take the square of its size.
 const PEERS_MAX: usize = 255;
@@ -69,11 +71,12 @@ pub(super) type Signs = Vec<Option<Vec<Sign>>>;
 
 /// Reads all windows and tests them.
 pub(super) fn signs(panel: &Panel, rule: &PlaceRule, now: UnixSeconds) -> Signs {
-    let read: Vec<Option<Vec<Vec<Option<Reading>>>>> = panel
+    let mut read: Vec<Option<Vec<Vec<Option<Reading>>>>> = panel
         .devices
         .iter()
         .map(|device| readings(panel, device, rule, now))
         .collect();
+    compare(panel, &mut read, rule);
     let judged = read.iter().flatten().count().max(1);
     let stride = panel.devices.len().div_ceil(PEERS_MAX).max(1);
     let each = panel.devices.iter().enumerate().map(|(at, device)| {
@@ -86,19 +89,47 @@ pub(super) fn signs(panel: &Panel, rule: &PlaceRule, now: UnixSeconds) -> Signs 
                 let readings = others.filter_map(|(_, read)| read.as_ref()?[feature][window]);
                 readings.map(|reading| of(&reading)).collect()
             };
-            let looks = device.normal[feature].map_or(1, |normal| normal.looks);
-            let df = f64::from(looks.saturating_sub(1).max(1));
-            signs.extend(of_feature(
-                feature,
-                &own[feature],
-                (df, rule.member_level),
-                others,
-            ));
+            let df = |looks: u32| f64::from(looks.saturating_sub(1).max(1));
+            let normal = device.normal[feature];
+            let apart = normal.and_then(|normal| normal.apart);
+            let judged = Judged {
+                df: df(normal.map_or(1, |normal| normal.looks)),
+                apart_df: df(apart.map_or(1, |apart| apart.windows)),
+                level: rule.member_level,
+            };
+            signs.extend(of_feature(feature, &own[feature], judged, others));
         }
         adjust(&mut signs, judged);
         Some(signs)
     });
     each.collect()
+}
+
+/// Readings of all devices, by feature and window.
+type Read = [Option<Vec<Vec<Option<Reading>>>>];
+
+/// Fills in how far each device is from its peers.
+fn compare(panel: &Panel, read: &mut Read, rule: &PlaceRule) {
+    for feature in 0..panel.features.len() {
+        for window in 0..rule.windows.max(1) {
+            let of = |read: &Option<Vec<Vec<Option<Reading>>>>| {
+                let reading = read.as_ref().and_then(|all| all[feature][window]);
+                reading.map_or(f64::NAN, |reading| reading.shift)
+            };
+            let standings: Vec<f64> = read.iter().map(of).collect();
+            for (at, device) in panel.devices.iter().enumerate() {
+                let normal = device.normal.get(feature).copied().flatten();
+                let usual = normal.and_then(|normal| normal.apart);
+                let reading = read[at]
+                    .as_mut()
+                    .and_then(|all| all[feature][window].as_mut());
+                if let (Some(usual), Some(reading)) = (usual, reading) {
+                    let apart = from_others(&standings, at) - usual.mean;
+                    reading.apart = apart / usual.deviation.max(f64::MIN_POSITIVE);
+                }
+            }
+        }
+    }
 }
 
 /// Readings by feature, then window; none of a device that lacks a window or does not fit.
@@ -139,7 +170,7 @@ fn last<'p>(device: &'p PanelDevice, rule: &PlaceRule) -> Option<Vec<&'p Counted
 fn of_feature(
     feature: usize,
     windows: &[Option<Reading>],
-    (df, level): (f64, f64),
+    judged: Judged,
     others: impl Fn(usize, fn(&Reading) -> f64) -> Vec<f64>,
 ) -> Option<Sign> {
     let windows: Option<Vec<Reading>> = windows.iter().copied().collect();
@@ -151,18 +182,19 @@ fn of_feature(
         Some(_) => broken.fold(0.0, f64::max),
     };
     let signals: [fn(&Reading) -> f64; 2] = [|r| r.location, |r| r.spread];
-    let moved = signals.map(|of| Moved::of(&windows, of, (df, level), |window| others(window, of)));
-    let [location, spread] = &moved;
-    let best = if spread.p < location.p {
-        spread
-    } else {
-        location
-    };
+    let moved = signals.map(|of| {
+        let df = (judged.df, judged.level);
+        Moved::of(&windows, of, df, |window| others(window, of))
+    });
+    let apart = Moved::apart(&windows, judged.apart_df);
+    let best = moved
+        .into_iter()
+        .fold(apart, |best, of| if of.p < best.p { of } else { best });
     let p = (TESTS * best.p.min(broken_p)).min(1.0);
     Some(Sign {
         item: Item::Feature(feature),
         p,
-        newest: newest(&windows, df),
+        newest: newest(&windows, judged),
         adjusted: p,
         against_peers: if broken_p < 1.0 && best.against_peers.is_some() {
             Some(0.0)
@@ -184,11 +216,16 @@ fn broken_p(window: &Reading, mode: Option<Mode>) -> f64 {
 }
 
 /// See [`Sign::newest`].
-fn newest(windows: &[Reading], df: f64) -> f64 {
+fn newest(windows: &[Reading], judged: Judged) -> f64 {
     let of = |window: &Reading| {
-        let moved = [window.location, window.spread].into_iter();
-        let moved = moved.map(|errors| tail::student_two_sided(errors, df));
-        moved.fold(broken_p(window, window.mode), f64::min)
+        let moved = [
+            (window.location, judged.df),
+            (window.spread, judged.df),
+            (window.apart, judged.apart_df),
+        ];
+        let moved = moved.map(|(errors, df)| tail::student_two_sided(errors, df));
+        let broken = broken_p(window, window.mode);
+        moved.into_iter().fold(broken, f64::min)
     };
     (TESTS * windows.last().map_or(1.0, of)).min(1.0)
 }
@@ -200,6 +237,15 @@ fn same_mode(windows: &[Reading]) -> Option<Mode> {
     broken.then(|| windows.last()?.mode).flatten()
 }
 
+/// Degrees of freedom of a feature's normal, and of what it is apart from its peers; and the level at
+/// which peers are asked.
+#[derive(Clone, Copy)]
+struct Judged {
+    df: f64,
+    apart_df: f64,
+    level: f64,
+}
+
 /// One signal over the windows.
 struct Moved {
     p: f64,
@@ -209,6 +255,19 @@ struct Moved {
 }
 
 impl Moved {
+    /// How far it is from its peers, against how far it usually is: 1 where that is not known.
+    fn apart(windows: &[Reading], df: f64) -> Self {
+        let values: Vec<f64> = windows.iter().map(|reading| reading.apart).collect();
+        let (least, errors) = least(&values);
+        let p = tail::student_two_sided(errors, df);
+        Self {
+            p,
+            errors,
+            least,
+            against_peers: Some(p),
+        }
+    }
+
     fn of(
         windows: &[Reading],
         of: fn(&Reading) -> f64,

@@ -19,8 +19,6 @@ const NAMES: [&str; 4] = ["heat", "flow", "noise", "score"];
 const SCALE: RawScale = RawScale {
     mean: 100.0,
     deviation: 5.0,
-    low: 83.5,
-    high: 116.5,
 };
 
 /// What happens to a value.
@@ -149,6 +147,17 @@ fn a_sensor_is_told_by_how_it_is_broken() {
             |d, f, x| {
                 Some(if (d, f) == (7, 1) && x > 105.0 {
                     -200.0
+                } else {
+                    x
+                })
+            },
+            Cause::OutOfRange,
+        ),
+        // Farther than is counted.
+        (
+            |d, f, x| {
+                Some(if (d, f) == (7, 1) && x > 99.0 {
+                    -2000.0
                 } else {
                     x
                 })

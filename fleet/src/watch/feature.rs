@@ -232,6 +232,11 @@ impl LearningState {
         let looks = f64::from(self.looks().max(1));
         let windows_a_year = YEAR_S / rule.window_s;
         let looks_a_year = windows_a_year * looks / (self.windows.max(1) as f64);
+        // Looks of rates have other counts: rows in which the feature is absent are in them.
+        let rates_a_year = |rates: &Rates| {
+            let looks = (rates.looks() as f64).max(1.0);
+            windows_a_year * looks / (self.windows.max(1) as f64)
+        };
         let variance = self.total.variance().unwrap_or(0.0);
         let deviation = variance.sqrt() / STEPS_PER_SIGMA;
         let samples = self.total.n as f64 / looks;
@@ -255,8 +260,12 @@ impl LearningState {
             deviation: deviation.max(DEVIATION_MIN),
             open: Open::default(),
             signals,
-            absent: self.absent.watched(looks_a_year / rule.budget.of_rate()),
-            outside: self.outside.watched(looks_a_year / rule.budget.of_rate()),
+            absent: self
+                .absent
+                .watched(rates_a_year(&self.absent) / rule.budget.of_rate()),
+            outside: self
+                .outside
+                .watched(rates_a_year(&self.outside) / rule.budget.of_rate()),
             stuck: self
                 .constant
                 .watched(windows_a_year / rule.budget.of_stuck()),

@@ -103,12 +103,7 @@ impl References {
         let mut bins = vec![0_u64; scale.bins()];
         column.iter().for_each(|x| bins[scale.bin(*x as f32)] += 1);
         self.folds.push(FeatureFold::new(scale));
-        self.scales.push(RawScale {
-            mean,
-            deviation,
-            low: f64::from(quantile(0.0005)),
-            high: f64::from(quantile(0.9995)),
-        });
+        self.scales.push(RawScale { mean, deviation });
         self.shapes.push(Shape::of(&bins));
     }
 }
