@@ -36,6 +36,10 @@ pub struct Document<'b> {
 }
 
 /// The one body of a document.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "without a heap there is nowhere else to put a window"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body<'b> {
     /// What the device did.

@@ -175,7 +175,7 @@ impl ScoreScale {
     pub fn read(&self, row: impl IntoIterator<Item = f32>) -> Option<Score> {
         let (mut seen, mut sum, mut looked_at) = (0, 0.0, (0, f32::NEG_INFINITY));
         for (class, score) in (0_u32..).zip(row) {
-            let is_one = score >= -TOLERANCE && score <= 1.0 + TOLERANCE;
+            let is_one = (-TOLERANCE..=1.0 + TOLERANCE).contains(&score);
             if !is_one || class >= self.scores() {
                 return None;
             }

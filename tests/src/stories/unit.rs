@@ -30,6 +30,7 @@ pub(super) struct Entry {
 }
 
 /// What a device says, signed.
+#[expect(clippy::large_enum_variant, reason = "few, and moved once")]
 #[derive(Debug, Clone)]
 pub(super) enum Word {
     /// A hello, with all that it has accepted.

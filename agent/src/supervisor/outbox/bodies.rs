@@ -14,6 +14,7 @@ use muster_protocol::message::{Body, Document, Gap, GapReason, Receipt, Shadow};
 const NO_STREAM: StreamId = StreamId([0; 8]);
 
 /// What a document carries.
+#[expect(clippy::large_enum_variant, reason = "few, and moved once")]
 pub(super) enum Content<'b> {
     Receipt(Receipt<'b>),
     Window(Window<'b>),
