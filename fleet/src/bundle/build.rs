@@ -192,7 +192,9 @@ fn read_model(path: &Path) -> Result<Vec<u8>, OperatorError> {
 }
 
 /// The reference data, and the labels in it.
-fn read_table(args: &BuildArgs) -> Result<Option<(Table, Option<Vec<f32>>)>, OperatorError> {
+type Data = (Table, Option<Vec<f32>>);
+
+fn read_table(args: &BuildArgs) -> Result<Option<Data>, OperatorError> {
     let Some(path) = &args.reference else {
         return Ok(None);
     };
