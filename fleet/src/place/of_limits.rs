@@ -44,6 +44,7 @@ impl Normal {
             looks: made.blocks,
             absent: f64::from(limits.absent),
             constant_run: (limits.longest_run < limits.block_rows).then_some(1),
+            apart: None,
         })
     }
 }
