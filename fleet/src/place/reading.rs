@@ -16,9 +16,11 @@ const FAR: f64 = 8.0;
 /// The values that explain the sums, as a part of those in the tail, at least and at most: ordinary
 /// ones may be there as well, and what is in the range adds noise.
 const LEAST: f64 = 0.5;
-const MOST_OF_TAIL: f64 = 1.3;
+const MOST_OF_TAIL: f64 = 2.0;
+/// Values that are far away at least.
+const COUNT_MIN: f64 = 2.0;
 /// The share of values in a tail that are all of them.
-const ALL: f64 = 0.9;
+const ALL: f64 = 0.995;
 /// Values stand together if they vary by less than this part of their distance: that of a shift by
 /// twenty standard deviations or more does.
 const TOGETHER: f64 = 0.05;
@@ -128,7 +130,8 @@ fn stands_far_out(window: &FeatureSum, moments: &Moments, normal: &Normal) -> bo
     let squares = moments.sum_of_squares as f64 / STEPS_PER_SIGMA.powi(2);
     let first = sum - n * centre;
     let second = squares - 2.0 * centre * sum + n * centre * centre - n * normal.deviation.powi(2);
-    if second <= 0.0 {
+    // Fewer values than these, or nearer ones, add no more than that.
+    if second < COUNT_MIN * (FAR * deviation).powi(2) || first == 0.0 {
         return false;
     }
     let (distance, count) = (second / first, first * first / second);
@@ -138,7 +141,8 @@ fn stands_far_out(window: &FeatureSum, moments: &Moments, normal: &Normal) -> bo
         window.bins.last()
     };
     let tail = tail.map_or(0.0, |count| *count as f64);
-    if distance.abs() < FAR * deviation || !(LEAST * tail..=MOST_OF_TAIL * tail).contains(&count) {
+    let few = tail < COUNT_MIN || distance.abs() < FAR * deviation;
+    if few || !(LEAST * tail..=MOST_OF_TAIL * tail).contains(&count) {
         return false;
     }
     // All of them: then their spread is known.
