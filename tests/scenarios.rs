@@ -11,6 +11,7 @@ mod damage;
 mod drift;
 mod drift_cases;
 mod drift_curves;
+mod drift_incident;
 mod evidence;
 mod full_disk;
 mod hostile;

@@ -120,7 +120,7 @@ fn few_samples_have_no_numbers() {
 }
 
 /// Rows of the reference as the model takes them, with the third column moved.
-fn rows(moved: f32) -> Vec<[f32; 4]> {
+pub(super) fn rows(moved: f32) -> Vec<[f32; 4]> {
     let text = fs::read_to_string(reference()).expect("the story's table");
     let row = |line: &str| {
         let mut cells = line.split(',').map(|cell| cell.parse().expect("a number"));

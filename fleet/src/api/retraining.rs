@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use muster_fleet::incident::RetrainCommand;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, CREATED};
 use super::incidents::person;
 use super::parse::{self, Filter, JsonBody};
 use crate::controller::Controller;
@@ -25,9 +26,18 @@ struct Ordered {
     reason: String,
 }
 
+/// Who asks for one because of an incident, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    incident: i64,
+    operator: String,
+    reason: String,
+}
+
 pub(super) fn routes() -> Router<Arc<Controller>> {
     Router::new()
-        .route("/api/v1/retrain-requests", get(list))
+        .route("/api/v1/retrain-requests", get(list).post(ask))
         .route("/api/v1/retrain-requests/{request}", get(show))
         .route("/api/v1/retrain-requests/{request}/orders", post(order))
 }
@@ -57,6 +67,19 @@ async fn show(
         _ => return Err(ApiError::Internal),
     }
     Ok(Json(shown))
+}
+
+/// Asks for one because a person does.
+async fn ask(
+    State(controller): State<Arc<Controller>>,
+    JsonBody(asked): JsonBody<Asked>,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let person = person(&asked.operator, &asked.reason)?;
+    let request = controller
+        .ask_for_retrain_by(asked.incident, person)
+        .await?;
+    let (row, _) = controller.retrain_request(request).await?;
+    Ok((CREATED, parse::json(&row)?))
 }
 
 /// Picks one up, ends or declines it.

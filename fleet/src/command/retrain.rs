@@ -51,6 +51,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         fleet: Option<PathBuf>,
     },
+    /// Ask for one because of an incident, without waiting for what the rules wait for.
+    Request {
+        /// The number of the incident.
+        incident: u64,
+        #[command(flatten)]
+        by: By,
+    },
     /// Say that you work on one.
     PickUp(Order),
     /// Say that one is done.
@@ -75,6 +82,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Opera
         Command::Show { request } => show_one(request, context).await,
         Command::Export { request, out } => export(request, out.as_deref(), context).await,
         Command::Verify { file, fleet } => verify(&file, fleet.as_deref(), context).await,
+        Command::Request { incident, by } => ask(incident, &by, context).await,
         Command::PickUp(order) => tell(RetrainCommand::PickUp, &order, context).await,
         Command::Done(order) => tell(RetrainCommand::Done, &order, context).await,
         Command::Decline(order) => tell(RetrainCommand::Decline, &order, context).await,
@@ -177,6 +185,21 @@ async fn verify(file: &Path, fleet: Option<&Path>, context: &Context) -> Result<
             "it holds: the controller asked to retrain {} {version}: {}",
             record.model, record.because
         )
+    });
+    Ok(())
+}
+
+async fn ask(incident: u64, by: &By, context: &Context) -> Result<(), OperatorError> {
+    let what = format!("ask for a retrain because of incident {incident}");
+    let mut body = by.body();
+    body["incident"] = json!(incident);
+    let client = context.client()?;
+    let row = client
+        .post(&what, "/api/v1/retrain-requests", &body)
+        .await?;
+    context.output.print(&row, |row| {
+        let request = show::cell(row.get("request"));
+        format!("retrain request {request} is made: a pipeline picks it up, nothing is deployed")
     });
     Ok(())
 }

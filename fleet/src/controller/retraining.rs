@@ -77,6 +77,55 @@ impl Controller {
         self.store.write(work).await
     }
 
+    /// Asks for a retrain because a person does, who has looked at an incident of windows; the number of
+    /// the request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an incident that there is not, or whose reference is gone;
+    /// [`Error::Conflict`] for one that no windows show, or while another request is open.
+    pub(crate) async fn ask_for_retrain_by(
+        &self,
+        incident: i64,
+        person: Person,
+    ) -> Result<i64, Error> {
+        let (hearers, now) = (self.hearers.clone(), clock::now());
+        let (references, blobs) = (Arc::clone(&self.references), self.blobs.clone());
+        let key = self.keys.director.clone();
+        let work = move |tx: &Tx<'_>| {
+            let desk = hearers.desk(tx)?;
+            let found = tx.incident_of_windows(incident)?;
+            let (found, feature) = found.ok_or_else(|| Error::NotFound {
+                what: format!("incident {incident} of windows"),
+            })?;
+            let reference = references.get(&blobs, found.bundle);
+            let reference = reference.ok_or_else(|| Error::NotFound {
+                what: format!("the reference of {}", found.bundle),
+            })?;
+            let because = format!("{} asks for it: {}", person.name(), person.reason());
+            let rule = &desk.applied.rules.retrain;
+            let (days, cohort) = counted(tx, rule, &found, &reference, now)?;
+            let until = now.0 / HOUR_S * HOUR_S + HOUR_S;
+            let wish = Wish {
+                model: found.model.clone(),
+                bundle: found.bundle,
+                record: RetrainRecord {
+                    windows_until: until,
+                    features: feature.into_iter().collect(),
+                    days: days_from(days, rule, now),
+                    because,
+                    ..record(tx, &desk, &[found], &reference, cohort, now)?
+                },
+            };
+            ask(tx, &desk, wish, &key, now)?.ok_or_else(|| Error::Conflict {
+                why: format!(
+                    "another request for a retrain of this model is open: hint: see `muster retrain \
+                     list`, and end it before you ask again for incident {incident}"
+                ),
+            })
+        };
+        self.store.write(work).await
+    }
+
     /// Requests in the order in which they were made.
     ///
     /// # Errors
@@ -182,10 +231,36 @@ fn wish(
         }
     };
     let days = judged(days, rule, &features, now);
+    let record = RetrainRecord {
+        features,
+        days,
+        because,
+        ..record(tx, desk, incidents, reference, cohort, now)?
+    };
+    Ok(Some(Wish {
+        model: first.model.clone(),
+        bundle: first.bundle,
+        record,
+    }))
+}
+
+/// A request for the whole days that the rule looks at, which says nothing yet of what was counted.
+fn record(
+    tx: &Tx<'_>,
+    desk: &Desk,
+    incidents: &[DriftingCohort],
+    reference: &BundleReference,
+    cohort: Cohort,
+    now: UnixSeconds,
+) -> Result<RetrainRecord, Error> {
+    let rule = &desk.applied.rules.retrain;
+    let first = incidents.first().ok_or_else(|| Error::NotFound {
+        what: "an incident to ask for".to_owned(),
+    })?;
     let bundle = first.bundle.to_string();
     let releases = tx.releases(Some(&first.model))?.into_iter();
     let release = releases.rev().find(|release| release.bundle == bundle);
-    let record = RetrainRecord {
+    Ok(RetrainRecord {
         format: RetrainRecord::FORMAT.to_owned(),
         model: first.model.to_string(),
         version: release.map(|release| release.version),
@@ -196,17 +271,18 @@ fn wish(
         windows_until: now.0 / DAY_S * DAY_S,
         cohort,
         incidents: incidents.iter().map(|incident| incident.incident).collect(),
-        features,
-        days,
+        features: Vec::new(),
+        days: Vec::new(),
         rules: desk.applied.name(),
         rule: rule.clone(),
-        because,
-    };
-    Ok(Some(Wish {
-        model: first.model.clone(),
-        bundle: first.bundle,
-        record,
-    }))
+        because: String::new(),
+    })
+}
+
+/// The days that the rule looks at, and today.
+fn days_from(days: Vec<Day>, rule: &RetrainRule, now: UnixSeconds) -> Vec<Day> {
+    let from = (now.0 / DAY_S).saturating_sub(u64::from(rule.days));
+    days.into_iter().filter(|day| day.day >= from).collect()
 }
 
 /// The counts of a cohort without its faulty devices.

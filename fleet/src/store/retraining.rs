@@ -110,6 +110,32 @@ impl Tx<'_> {
         Ok(read.collect())
     }
 
+    /// An incident that windows show, in whatever place, with its feature; none of another kind.
+    pub(crate) fn incident_of_windows(
+        &self,
+        incident: i64,
+    ) -> Result<Option<(DriftingCohort, Option<String>)>, StoreError> {
+        let sql = "SELECT model, bundle, place, first_at, feature FROM incidents
+                   WHERE incident = ? AND model IS NOT NULL AND place IS NOT NULL";
+        let read = |row: &Row<'_>| {
+            let (model, bundle) = (column::id(row, 0)?, column::digest(row, 1)?);
+            let first_at = UnixSeconds(column::number(row, 3)?);
+            let feature: String = row.get(4)?;
+            Ok((model, bundle, row.get::<_, String>(2)?, first_at, feature))
+        };
+        let found = self.0.query_row(sql, [incident], read).optional()?;
+        Ok(found.and_then(|(model, bundle, place, first_at, feature)| {
+            let cohort = DriftingCohort {
+                incident,
+                model,
+                bundle,
+                scope: read_place(&place).ok()?,
+                first_at,
+            };
+            Some((cohort, Some(feature).filter(|feature| !feature.is_empty())))
+        }))
+    }
+
     /// Devices that an open incident of this model holds for faulty, by name.
     pub(crate) fn faulty_devices(&self, model: &ModelId) -> Result<Vec<String>, StoreError> {
         let faults: Vec<Kind> = Kind::all()

@@ -107,20 +107,15 @@ fn panel(
 }
 
 fn panel_feature(feature: &ReferenceFeature) -> PanelFeature {
-    let range = feature.edges.first().zip(feature.edges.last());
-    let scale = feature.raw.zip(range);
     PanelFeature {
         name: feature.name.clone(),
         side: match feature.source {
             drift::Side::Input => Side::Input,
             drift::Side::Output => Side::Output,
         },
-        scale: scale.map(|((mean, deviation), (low, high))| RawScale {
-            mean,
-            deviation,
-            low: f64::from(*low),
-            high: f64::from(*high),
-        }),
+        scale: feature
+            .raw
+            .map(|(mean, deviation)| RawScale { mean, deviation }),
     }
 }
 

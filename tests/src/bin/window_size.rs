@@ -215,6 +215,8 @@ fn document<'b>(features: &'b [FeatureWindow<'b>]) -> Document<'b> {
         features: List::of(features),
         latency_misses: None,
         shadow: None,
+        scores: None,
+        labels: None,
     };
     Document {
         device: DeviceId::parse("press-07").expect("invariant: a device id"),

@@ -169,14 +169,10 @@ impl Fleet {
 }
 
 /// What charts are judged by.
-///
-/// # Panics
-/// Never: the budget is written here.
 pub(super) fn rule(references: &References) -> DeviceRule {
     let features = NonZeroU32::new(FEATURES as u32).unwrap_or(NonZeroU32::MIN);
     DeviceRule {
-        shapes: references.shapes.clone(),
-        bins: references.folds.iter().map(FeatureFold::bins).collect(),
-        budget: Budget::new(BUDGET, features).expect("invariant: it is above zero"),
+        features: references.rules.clone(),
+        budget: Budget::new(BUDGET, features),
     }
 }

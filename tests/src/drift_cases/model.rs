@@ -4,7 +4,7 @@
 //! Small, but a function of the inputs as any other. Knows nothing of faults.
 
 use muster_fleet::place::RawScale;
-use muster_fleet::watch::Shape;
+use muster_fleet::watch::{ExpectedFeature, FeatureRule};
 use muster_protocol::stats::{FeatureFold, Scale, Transform};
 
 use crate::drift_curves::Normals;
@@ -59,7 +59,7 @@ pub(super) struct References {
     /// Moments and range.
     pub(super) scales: Vec<RawScale>,
     /// Scores of bins.
-    pub(super) shapes: Vec<Shape>,
+    pub(super) rules: Vec<FeatureRule>,
 }
 
 impl References {
@@ -80,7 +80,7 @@ impl References {
         let mut all = Self {
             folds: Vec::new(),
             scales: Vec::new(),
-            shapes: Vec::new(),
+            rules: Vec::new(),
         };
         columns.iter_mut().for_each(|column| all.add(column));
         all
@@ -104,6 +104,7 @@ impl References {
         column.iter().for_each(|x| bins[scale.bin(*x as f32)] += 1);
         self.folds.push(FeatureFold::new(scale));
         self.scales.push(RawScale { mean, deviation });
-        self.shapes.push(Shape::of(&bins));
+        self.rules
+            .push(FeatureRule::of(&ExpectedFeature { bins, limits: None }));
     }
 }
