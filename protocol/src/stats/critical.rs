@@ -134,13 +134,34 @@ pub struct Reading {
     /// The number: mean and standard deviation in those of the reference, shares from 0 to 1, or
     /// repeats in a row.
     #[n(0)]
+    #[cbor(with = "bits")]
     pub value: f64,
     /// What it was compared with.
     #[n(1)]
+    #[cbor(with = "bits")]
     pub limit: f64,
     /// Whether it is beyond.
     #[n(2)]
     pub is_breach: bool,
+}
+
+/// A float as its bits: no document has floats.
+mod bits {
+    use minicbor::encode::{Error, Write};
+    use minicbor::{Decoder, Encoder, decode};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derived code asks for it")]
+    pub(super) fn encode<C, W: Write>(
+        value: &f64,
+        to: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), Error<W::Error>> {
+        to.u64(value.to_bits())?.ok()
+    }
+
+    pub(super) fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<f64, decode::Error> {
+        from.u64().map(f64::from_bits)
+    }
 }
 
 /// What was found of each kind; none of what the block or its limits say nothing about.

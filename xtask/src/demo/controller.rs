@@ -71,6 +71,19 @@ pub(super) struct Measured {
     pub(super) written_bytes: Option<u64>,
 }
 
+/// An incident that windows show.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Incident {
+    pub(super) incident: u64,
+    #[serde(default)]
+    pub(super) model: Option<String>,
+    #[serde(default)]
+    pub(super) device: Option<String>,
+    #[serde(default)]
+    pub(super) feature: Option<String>,
+    pub(super) kind: String,
+}
+
 impl Controller {
     /// Makes a home, and serves it on free ports.
     ///
@@ -173,6 +186,47 @@ impl Controller {
     /// It does not answer.
     pub(super) fn receipts(&self) -> anyhow::Result<Vec<Receipt>> {
         self.json(&["receipt", "list"])
+    }
+
+    /// What windows of a model show.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn incidents(&self, model: &str) -> anyhow::Result<Vec<Incident>> {
+        let all: Vec<Incident> = self.json(&["incident", "list"])?;
+        let ours = |incident: &Incident| incident.model.as_deref() == Some(model);
+        Ok(all.into_iter().filter(ours).collect())
+    }
+
+    /// Asks for a retrain because of an incident, and checks the signature of what was asked for; what
+    /// the check says.
+    ///
+    /// # Errors
+    /// It is refused, or not signed by the controller.
+    pub(super) fn ask_for_retrain(&self, incident: u64, file: &Path) -> anyhow::Result<String> {
+        let number = incident.to_string();
+        let reason = ["--reason", "the machine fails: the model shall know it"];
+        let asked = self
+            .command()
+            .args(["retrain", "request", &number])
+            .args(reason);
+        output(asked)?;
+        let mut export = self.command();
+        output(export.args(["retrain", "export", "1", "--out"]).arg(file))?;
+        let said = output(self.command().args(["retrain", "verify"]).arg(file))?;
+        Ok(said.trim().to_owned())
+    }
+
+    /// How many windows `muster drift recompute` computed again; it fails where one comes out
+    /// differently.
+    ///
+    /// # Errors
+    /// A difference, or no answer.
+    pub(super) fn recompute(&self) -> anyhow::Result<u64> {
+        let again: serde_json::Value = self.json(&["drift", "recompute"])?;
+        again["windows"]
+            .as_u64()
+            .context("it does not say how many windows")
     }
 
     fn json<T: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<T> {
