@@ -82,7 +82,7 @@ pub(super) fn signs(panel: &Panel, rule: &PlaceRule, now: UnixSeconds) -> Signs 
     let each = panel.devices.iter().enumerate().map(|(at, device)| {
         let own = read[at].as_ref()?;
         let mut signs = of_calls(device, rule);
-        for feature in 0..panel.features.len() {
+        for (feature, windows) in own.iter().enumerate() {
             let others = |window: usize, of: fn(&Reading) -> f64| -> Vec<f64> {
                 let others = read.iter().enumerate().step_by(stride);
                 let others = others.filter(|(other, _)| *other != at);
@@ -97,7 +97,7 @@ pub(super) fn signs(panel: &Panel, rule: &PlaceRule, now: UnixSeconds) -> Signs 
                 apart_df: df(apart.map_or(1, |apart| apart.windows)),
                 level: rule.member_level,
             };
-            signs.extend(of_feature(feature, &own[feature], judged, others));
+            signs.extend(of_feature(feature, windows, judged, others));
         }
         adjust(&mut signs, judged);
         Some(signs)
@@ -316,6 +316,9 @@ fn least(values: &[f64]) -> (usize, f64) {
     (at, if one_side { *value } else { 0.0 })
 }
 
+/// What went wrong of how many in a window.
+type Hits = fn(&Counted) -> (u64, u64);
+
 fn of_calls(device: &PanelDevice, rule: &PlaceRule) -> Vec<Sign> {
     let Some(windows) = last(device, rule) else {
         return Vec::new();
@@ -323,7 +326,7 @@ fn of_calls(device: &PanelDevice, rule: &PlaceRule) -> Vec<Sign> {
     // Rows, not requests, are what windows count of the good ones: a batch that fails is one.
     let errors = |of: &Counted| (of.errors, of.calls.saturating_add(of.errors));
     let slow = |of: &Counted| (of.misses, of.measured);
-    let kinds: [(Item, f64, fn(&Counted) -> (u64, u64)); 2] = [
+    let kinds: [(Item, f64, Hits); 2] = [
         (Item::Errors, device.usual.errors, errors),
         (Item::Slow, device.usual.misses, slow),
     ];

@@ -79,12 +79,12 @@ impl Fleet {
         let mut calls = vec![(0, 0); DEVICES];
         for at in 0..SAMPLES {
             self.step();
-            for device in 0..DEVICES {
+            for (device, (errors, misses)) in calls.iter_mut().enumerate() {
                 let active = fault.as_deref_mut();
                 let active = active.filter(|of| at >= from && of.devices.contains(&device));
                 let (failed, late) = self.row(device, active);
-                calls[device].0 += u64::from(failed);
-                calls[device].1 += u64::from(late);
+                *errors += u64::from(failed);
+                *misses += u64::from(late);
             }
         }
         self.windows += 1;

@@ -66,7 +66,7 @@ impl References {
     /// From rows of independent values.
     pub(super) fn new(seed: u64) -> Self {
         let mut normals = Normals::new(seed);
-        let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(ROWS); FEATURES];
+        let mut columns: Vec<Vec<f64>> = vec![Vec::new(); FEATURES];
         for _ in 0..ROWS {
             let mut row: Row = [None; FEATURES];
             for (value, (_, mean, deviation)) in row.iter_mut().zip(SENSORS) {
