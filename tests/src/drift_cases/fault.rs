@@ -142,6 +142,27 @@ enum Change {
     Take(usize),
 }
 
+impl Change {
+    /// What a broken sensor does.
+    fn of_sensor(
+        kind: Kind,
+        size: f64,
+        shift: f64,
+        visible: &Visible,
+        normals: &mut Normals,
+    ) -> Self {
+        match kind {
+            Kind::Stuck => Self::Hold(size),
+            Kind::Saturated => Self::Rail(size, 3.5 + 4.0 * normals.uniform()),
+            Kind::Missing => Self::Lose(size * (0.1 + 0.9 * normals.uniform())),
+            Kind::Sentinel => Self::Say(size * (0.03 + 0.97 * normals.uniform().powi(2))),
+            Kind::Gain => Self::Stretch(visible.gain(size, normals.below(2) == 0)),
+            Kind::Noise => Self::Shake((visible.gain(size, true).powi(2) - 1.0).sqrt()),
+            _ => Self::Add(shift),
+        }
+    }
+}
+
 /// A fault of some devices.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fault {
@@ -183,27 +204,15 @@ impl Fault {
         let shift = if normals.below(2) == 0 { shift } else { -shift };
         let part = (size * normals.uniform().mul_add(0.5, 0.5)).min(1.0);
         match kind {
-            Kind::Stuck => fault.changes = vec![(input, Change::Hold(size))],
-            Kind::Saturated => {
-                let end = 3.5 + 4.0 * normals.uniform();
-                fault.changes = vec![(input, Change::Rail(size, end))];
-            }
-            Kind::Missing => {
-                let share = size * (0.1 + 0.9 * normals.uniform());
-                fault.changes = vec![(input, Change::Lose(share))];
-            }
-            Kind::Sentinel => {
-                let share = size * (0.03 + 0.97 * normals.uniform().powi(2));
-                fault.changes = vec![(input, Change::Say(share))];
-            }
-            Kind::Constant => fault.changes = vec![(input, Change::Add(shift))],
-            Kind::Gain => {
-                let gain = visible.gain(size, normals.below(2) == 0);
-                fault.changes = vec![(input, Change::Stretch(gain))];
-            }
-            Kind::Noise => {
-                let gain = visible.gain(size, true);
-                fault.changes = vec![(input, Change::Shake((gain * gain - 1.0).sqrt()))];
+            Kind::Stuck
+            | Kind::Saturated
+            | Kind::Missing
+            | Kind::Sentinel
+            | Kind::Constant
+            | Kind::Gain
+            | Kind::Noise => {
+                let change = Change::of_sensor(kind, size, shift, &visible, normals);
+                fault.changes = vec![(input, change)];
             }
             Kind::Swapped => {
                 fault.changes = vec![(two.0, Change::Take(two.1)), (two.1, Change::Take(two.0))];
