@@ -42,6 +42,8 @@ mod score_hours;
 mod silences;
 mod streams;
 mod summary;
+#[cfg(test)]
+mod tampering;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -80,6 +82,8 @@ pub(crate) use score_hours::ScoreHour;
 pub(crate) use silences::SilenceRow;
 pub(crate) use streams::StreamRow;
 pub(crate) use summary::{DeviceSummary, ModelSummary};
+#[cfg(test)]
+pub(crate) use tampering::Tampering;
 pub(crate) use telling::Tended;
 pub(crate) use told::FactRow;
 pub(crate) use watch_log::{AlarmRow, KeptFinding, NewEvent, PlacingRow};

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use muster_protocol::id::{DeviceId, ModelId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ const TEXT_BYTES_MAX: usize = 1000;
 /// An order to learn anew.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rebaseline {
+struct Rebaseline {
     model: String,
     #[serde(default)]
     device: Option<String>,
@@ -29,8 +30,18 @@ pub(super) struct Rebaseline {
     reason: String,
 }
 
+pub(super) fn routes() -> Router<Arc<Controller>> {
+    Router::new()
+        .route("/api/v1/drift", get(measured))
+        .route("/api/v1/drift/charts", get(charts))
+        .route("/api/v1/drift/alarms", get(alarms))
+        .route("/api/v1/drift/placings", get(placings))
+        .route("/api/v1/drift/recomputations", post(recompute))
+        .route("/api/v1/drift/rebaselines", post(rebaseline))
+}
+
 /// What features lie from their reference: all devices together, then each.
-pub(super) async fn measured(
+async fn measured(
     State(controller): State<Arc<Controller>>,
     filter: Filter,
 ) -> Answer<Json<Value>> {
@@ -56,10 +67,7 @@ pub(super) async fn measured(
 }
 
 /// How far the charts of a model have come.
-pub(super) async fn charts(
-    State(controller): State<Arc<Controller>>,
-    filter: Filter,
-) -> Answer<Json<Value>> {
+async fn charts(State(controller): State<Arc<Controller>>, filter: Filter) -> Answer<Json<Value>> {
     let page = filter.page(&["model", "device"])?;
     let model: Option<ModelId> = filter.get("model")?;
     let model = model.ok_or_else(|| parse::bad("model: name one, as ?model=MODEL"))?;
@@ -71,16 +79,13 @@ pub(super) async fn charts(
 }
 
 /// What alarmed, the newest last.
-pub(super) async fn alarms(
-    State(controller): State<Arc<Controller>>,
-    filter: Filter,
-) -> Answer<Json<Value>> {
+async fn alarms(State(controller): State<Arc<Controller>>, filter: Filter) -> Answer<Json<Value>> {
     let page = filter.page(&["model"])?;
     parse::json(&controller.alarms(filter.get("model")?, page).await?)
 }
 
 /// What that was found to be, the newest last.
-pub(super) async fn placings(
+async fn placings(
     State(controller): State<Arc<Controller>>,
     filter: Filter,
 ) -> Answer<Json<Value>> {
@@ -89,12 +94,12 @@ pub(super) async fn placings(
 }
 
 /// Everything once more.
-pub(super) async fn recompute(State(controller): State<Arc<Controller>>) -> Answer<Json<Value>> {
+async fn recompute(State(controller): State<Arc<Controller>>) -> Answer<Json<Value>> {
     parse::json(&controller.recompute_drift().await?)
 }
 
 /// What is normal is learnt anew.
-pub(super) async fn rebaseline(
+async fn rebaseline(
     State(controller): State<Arc<Controller>>,
     JsonBody(order): JsonBody<Rebaseline>,
 ) -> Answer<Json<Value>> {

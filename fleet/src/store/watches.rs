@@ -26,8 +26,8 @@ pub(crate) enum Kept {
     Base,
 }
 
-/// How far the watch has come.
-#[derive(Debug, Clone, PartialEq)]
+/// How far the watch has come; at the beginning by itself.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Position {
     /// The newest window that was looked at; 0 before the first.
     pub(crate) window: i64,
@@ -57,17 +57,6 @@ impl Kept {
         match self {
             Self::Now => 0,
             Self::Base => 1,
-        }
-    }
-}
-
-impl Default for Position {
-    fn default() -> Self {
-        Self {
-            window: 0,
-            event: 0,
-            told_window: 0,
-            rule: WatchRule::default(),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Windows of a few devices, day after day: what moved is written down once, and comes out again
 //! bit for bit whatever happened in between.
 
-use std::collections::BTreeMap;
-
 use ed25519_dalek::SigningKey;
 use muster_fleet::watch::{IncidentsPerYear, WatchEvent, WatchRule};
 use muster_protocol::cbor::List;
@@ -16,7 +14,7 @@ use muster_protocol::time::{Millis, UnixSeconds};
 use super::*;
 use crate::blobs::Blobs;
 use crate::drift::{BundleReference, ReferenceFeature, References, Side};
-use crate::store::{self, InMemory, Kept, Page, Tx, WindowToStore};
+use crate::store::{self, InMemory, Kept, Page, Tampering, Tx, WindowToStore};
 
 const BEGIN: u64 = 1_800_000_000;
 const WINDOW_S: u64 = 300;
@@ -181,17 +179,14 @@ impl Bench {
     }
 
     fn label(&self, device: &str, site: &str) {
-        let labels = BTreeMap::from([("site".to_owned(), site.to_owned())]);
-        let sql = "INSERT OR REPLACE INTO devices (device, labels, enrolled_at) VALUES (?, ?, 0)";
-        let text = serde_json::to_string(&labels).expect("JSON");
-        self.store.execute(sql, [device, &text]).expect("a store");
+        let labelled = self.tx().make_labelled_device(&id(device), "site", site);
+        labelled.expect("a store");
     }
 
     /// Lets the first `windows` go.
     fn forget(&self, windows: i64) {
         rebase(&self.tx(), &self.sources, windows).expect("moved");
-        let sql = "DELETE FROM windows WHERE window <= ?";
-        self.store.execute(sql, [windows]).expect("a store");
+        self.tx().remove_windows(windows).expect("a store");
     }
 }
 
@@ -273,21 +268,21 @@ fn what_was_written_otherwise_is_a_difference() {
     }
     bench.watch();
     nothing_differs(&bench.again());
-    let check = |sql: &str, expect: Option<usize>| {
-        let changed = bench.store.execute(sql, []).expect("changed");
+    let mut so_far = 0;
+    let mut check = |tampering: Tampering, more: Option<usize>| {
+        let changed = bench.tx().tamper(tampering).expect("changed");
         let differences = bench.again().differences.len();
-        assert_eq!(differences, expect.unwrap_or(changed), "{sql}");
-        assert!(changed > 0, "{sql}");
+        assert_eq!(
+            differences,
+            so_far + more.unwrap_or(changed),
+            "{tampering:?}"
+        );
+        assert!(changed > 0, "{tampering:?}");
+        so_far = differences;
     };
-    check(
-        "UPDATE alarms SET what = replace(what, 'moved', 'stuck') WHERE alarm < 3",
-        None,
-    );
-    check("DELETE FROM findings", Some(2 + bench.alarms() as usize));
-    check(
-        "UPDATE watches SET kind = 7 WHERE kind = 0",
-        Some(3 + bench.alarms() as usize),
-    );
+    check(Tampering::AlarmsSaySkew, None);
+    check(Tampering::ChartsOfDevicesLost, Some(1));
+    check(Tampering::PlacingLost, Some(1));
 }
 
 #[test]
@@ -313,22 +308,7 @@ fn states_of_another_program_are_computed_anew_and_nothing_is_told_twice() {
     }
     let told = bench.watch();
     assert!(!told.is_empty());
-    bench
-        .store
-        .execute("UPDATE watching SET format = 0", [])
-        .expect("changed");
-    bench
-        .store
-        .execute("UPDATE watches SET state = x'00'", [])
-        .expect("changed");
-    bench
-        .store
-        .execute("UPDATE alarms SET format = 0", [])
-        .expect("changed");
-    bench
-        .store
-        .execute("UPDATE placings SET format = 0", [])
-        .expect("changed");
+    bench.tx().tamper(Tampering::OtherFormat).expect("changed");
     assert_eq!(bench.watch(), [] as [&str; 0]);
     nothing_differs(&bench.again());
 }

@@ -147,10 +147,14 @@ pub struct Reading {
 
 /// A float as its bits: no document has floats.
 mod bits {
+    use minicbor::decode::Error as DecodeError;
     use minicbor::encode::{Error, Write};
-    use minicbor::{Decoder, Encoder, decode};
+    use minicbor::{Decoder, Encoder};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derived code asks for it")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the derived code asks for it"
+    )]
     pub(super) fn encode<C, W: Write>(
         value: &f64,
         to: &mut Encoder<W>,
@@ -159,7 +163,7 @@ mod bits {
         to.u64(value.to_bits())?.ok()
     }
 
-    pub(super) fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<f64, decode::Error> {
+    pub(super) fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<f64, DecodeError> {
         from.u64().map(f64::from_bits)
     }
 }

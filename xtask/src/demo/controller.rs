@@ -206,11 +206,8 @@ impl Controller {
     pub(super) fn ask_for_retrain(&self, incident: u64, file: &Path) -> anyhow::Result<String> {
         let number = incident.to_string();
         let reason = ["--reason", "the machine fails: the model shall know it"];
-        let asked = self
-            .command()
-            .args(["retrain", "request", &number])
-            .args(reason);
-        output(asked)?;
+        let mut ask = self.command();
+        output(ask.args(["retrain", "request", &number]).args(reason))?;
         let mut export = self.command();
         output(export.args(["retrain", "export", "1", "--out"]).arg(file))?;
         let said = output(self.command().args(["retrain", "verify"]).arg(file))?;
