@@ -86,6 +86,8 @@ mod sums {
         out_of_range: u64,
         sum: i64,
         sum_of_squares: u64,
+        repeats: u64,
+        longest_run: u64,
     }
 
     pub(super) fn serialize<S: Serializer>(sums: &[FeatureSum], to: S) -> Result<S::Ok, S::Error> {
@@ -96,6 +98,8 @@ mod sums {
             out_of_range: sum.out_of_range,
             sum: sum.sum,
             sum_of_squares: sum.sum_of_squares,
+            repeats: sum.repeats,
+            longest_run: sum.longest_run,
         }))
     }
 
@@ -110,8 +114,8 @@ mod sums {
             out_of_range: written.out_of_range,
             sum: written.sum,
             sum_of_squares: written.sum_of_squares,
-            // Nothing here looks at repeats.
-            ..FeatureSum::default()
+            repeats: written.repeats,
+            longest_run: written.longest_run,
         });
         Ok(read.collect())
     }

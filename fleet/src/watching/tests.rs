@@ -97,6 +97,7 @@ impl Bench {
                 counts.bins[..6].copy_from_slice(&[0, 75, 75, 75, 75, 0]);
                 counts.sum = (300.0 * mean) as i64;
                 counts.sum_of_squares = (300.0 * (mean * mean + 65_536.0)) as u64;
+                (counts.repeats, counts.longest_run) = (3, 2);
                 counts
             });
             let features: Vec<_> = counts

@@ -214,7 +214,7 @@ mod tests {
         check_refused("per_hour = 20", "per_hour = 0", &["storm_per_hour"]);
         check_refused("year = 0.1", "year = 0.0", &["budget.per_device_year"]);
         check_refused("year = 0.1", "year = nan", &["budget.per_device_year"]);
-        check_refused("year = 0.1", "year = \"a\"", &["line 11"]);
+        check_refused("year = 0.1", "year = \"a\"", &["line 14"]);
         check_refused("\"stuck\"", "\"stock\"", &["line ", "stock", "real_drift"]);
         check_refused("webhooks = \"all\"", "webhooks = \"ops\"", &["\"all\""]);
         check_refused("webhooks = \"all\"", "webhooks = 5", &["\"all\""]);
