@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::{any, delete, get, post, put};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router, middleware};
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::{ENROLMENT_BYTES_MAX, LAYER_BYTES_MAX};
@@ -135,24 +135,7 @@ fn api_router(controller: Arc<Controller>, guard: Guard) -> Router {
         .route("/api/v1/publications", post(metadata::publish))
         .route("/api/v1/releases", get(rollouts::releases))
         .route("/api/v1/enroll-tokens", post(devices::create_token))
-        .route("/api/v1/devices", get(devices::list))
-        .route("/api/v1/devices/{device}", get(devices::show))
-        .route("/api/v1/devices/{device}/labels", put(devices::label))
-        .route(
-            "/api/v1/devices/{device}/hold",
-            delete(devices::release_hold),
-        )
-        .route("/api/v1/devices/{device}/revoke", put(devices::revoke))
-        .route("/api/v1/devices/{device}/parcel", post(sticks::parcel))
-        .route("/api/v1/devices/{device}/carried", post(sticks::carried))
-        .route(
-            "/api/v1/devices/{device}/models/{model}",
-            delete(devices::unassign),
-        )
-        .route(
-            "/api/v1/devices/{device}/shadows/{model}",
-            delete(devices::unassign_shadow),
-        )
+        .merge(devices::routes())
         .route(
             "/api/v1/rollouts",
             get(rollouts::list).post(rollouts::create),

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
 use muster_protocol::id::DeviceId;
 use muster_protocol::message::Role;
 use serde::Deserialize;
@@ -16,7 +17,24 @@ use serde_json::{Value, json};
 
 use super::error::{Answer, ApiError, CREATED, DONE};
 use super::parse::{self, Filter, JsonBody};
+use super::sticks;
 use crate::controller::Controller;
+
+pub(super) fn routes() -> Router<Arc<Controller>> {
+    Router::new()
+        .route("/api/v1/devices", get(list))
+        .route("/api/v1/devices/{device}", get(show))
+        .route("/api/v1/devices/{device}/labels", put(label))
+        .route("/api/v1/devices/{device}/hold", delete(release_hold))
+        .route("/api/v1/devices/{device}/revoke", put(revoke))
+        .route("/api/v1/devices/{device}/parcel", post(sticks::parcel))
+        .route("/api/v1/devices/{device}/carried", post(sticks::carried))
+        .route("/api/v1/devices/{device}/models/{model}", delete(unassign))
+        .route(
+            "/api/v1/devices/{device}/shadows/{model}",
+            delete(unassign_shadow),
+        )
+}
 
 /// Longest life of a token: a month.
 const TOKEN_TTL_S_MAX: u64 = 31 * 24 * 3600;
@@ -47,15 +65,12 @@ pub(super) async fn create_token(
 }
 
 /// Devices by name.
-pub(super) async fn list(
-    State(controller): State<Arc<Controller>>,
-    filter: Filter,
-) -> Answer<Json<Value>> {
+async fn list(State(controller): State<Arc<Controller>>, filter: Filter) -> Answer<Json<Value>> {
     parse::json(&controller.devices(filter.page(&[])?).await?)
 }
 
 /// One device.
-pub(super) async fn show(
+async fn show(
     State(controller): State<Arc<Controller>>,
     Path(device): Path<String>,
 ) -> Answer<Json<Value>> {
@@ -63,7 +78,7 @@ pub(super) async fn show(
 }
 
 /// Replaces the labels of a device.
-pub(super) async fn label(
+async fn label(
     State(controller): State<Arc<Controller>>,
     Path(device): Path<String>,
     JsonBody(labels): JsonBody<BTreeMap<String, String>>,
@@ -84,7 +99,7 @@ pub(super) async fn label(
 }
 
 /// Takes a model off a device, with its shadow.
-pub(super) async fn unassign(
+async fn unassign(
     State(controller): State<Arc<Controller>>,
     Path(which): Path<(String, String)>,
 ) -> Answer<StatusCode> {
@@ -92,7 +107,7 @@ pub(super) async fn unassign(
 }
 
 /// Takes the shadow of a model off a device.
-pub(super) async fn unassign_shadow(
+async fn unassign_shadow(
     State(controller): State<Arc<Controller>>,
     Path(which): Path<(String, String)>,
 ) -> Answer<StatusCode> {
@@ -111,7 +126,7 @@ async fn take_off(
 }
 
 /// Ends the hold of a device without its word.
-pub(super) async fn release_hold(
+async fn release_hold(
     State(controller): State<Arc<Controller>>,
     Path(device): Path<String>,
 ) -> Answer<StatusCode> {
@@ -122,7 +137,7 @@ pub(super) async fn release_hold(
 }
 
 /// Lets a device speak and connect no longer.
-pub(super) async fn revoke(
+async fn revoke(
     State(controller): State<Arc<Controller>>,
     Path(device): Path<String>,
 ) -> Answer<StatusCode> {
