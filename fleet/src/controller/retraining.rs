@@ -293,13 +293,20 @@ fn counted(
     reference: &BundleReference,
     now: UnixSeconds,
 ) -> Result<(Vec<Day>, Cohort), Error> {
-    let faulty: BTreeSet<String> = tx.faulty_devices(&incident.model)?.into_iter().collect();
+    let faulty: BTreeSet<String> = match &incident.scope {
+        // Whoever asks because of one device asks for what it counts.
+        Scope::Device(_) => BTreeSet::new(),
+        Scope::Cohort { .. } | Scope::Fleet => {
+            tx.faulty_devices(&incident.model)?.into_iter().collect()
+        }
+    };
     let members: BTreeSet<String> = tx
         .inventory()?
         .into_iter()
-        .filter(|(_, labels)| match &incident.scope {
+        .filter(|(device, labels)| match &incident.scope {
             Scope::Cohort { label, value } => labels.get(label) == Some(value),
-            Scope::Fleet | Scope::Device(_) => true,
+            Scope::Device(one) => device == one,
+            Scope::Fleet => true,
         })
         .map(|(device, _)| device.to_string())
         .collect();

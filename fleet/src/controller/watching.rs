@@ -199,7 +199,7 @@ impl Controller {
     /// [`Error::Store`].
     pub(crate) async fn recompute_drift(&self) -> Result<Replayed, Error> {
         let sources = self.sources();
-        let again = move |tx: &Tx<'_>| replay(tx, &sources, |_| ());
+        let again = move |tx: &Tx<'_>| replay(tx, &sources);
         self.store.survey(again).await.map_err(StoreError::into)
     }
 

@@ -156,10 +156,15 @@ impl Tx<'_> {
         &self,
         device: &DeviceId,
     ) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut statement = self
-            .0
-            .prepare_cached("SELECT labels FROM devices WHERE device = ?")?;
-        let row = |row: &Row<'_>| column::from_json(row, 0);
+        let sql = "SELECT labels, agent FROM devices WHERE device = ?";
+        let mut statement = self.0.prepare_cached(sql)?;
+        let row = |row: &Row<'_>| {
+            let mut labels: BTreeMap<String, String> = column::from_json(row, 0)?;
+            if let Some(agent) = row.get(1)? {
+                labels.entry("agent".to_owned()).or_insert(agent);
+            }
+            Ok(labels)
+        };
         let found = statement.query_row([device.as_str()], row).optional()?;
         Ok(found.unwrap_or_default())
     }

@@ -50,6 +50,7 @@ impl Tx<'_> {
                 "DELETE FROM quarantine WHERE (device, stream, sequence) IN
                  (SELECT device, stream, sequence FROM quarantine WHERE received_at < ?1 LIMIT ?2)",
             )?,
+            self.forget_watched(retention.incidents_days, now)?,
             self.forget_hours("feature_hours", retention.feature_hours_days, now)?,
             self.forget_hours("score_hours", retention.feature_hours_days, now)?,
             by_row(
@@ -73,6 +74,26 @@ impl Tx<'_> {
             )?,
         ];
         Ok(tables.iter().sum())
+    }
+
+    /// Alarms and placings that are old, and charts of what has sent no window that is still there:
+    /// both of their states, so that nothing comes out differently.
+    fn forget_watched(&self, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
+        let base = "(SELECT window FROM watching WHERE kept = 1)";
+        let mut gone = 0;
+        for (table, row) in [("alarms", "alarm"), ("placings", "placing")] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE at < ?1 AND window <= {base} AND {row} IN
+                 (SELECT {row} FROM {table} ORDER BY {row} LIMIT ?2)"
+            );
+            gone += self.forget_by(days, &sql, now)?;
+        }
+        let sql = format!(
+            "DELETE FROM watches WHERE (model, bundle, kind, name) IN
+             (SELECT model, bundle, kind, name FROM watches WHERE kept = 0 AND window <= {base})"
+        );
+        // All at once: the next round of the watch sees by the base that it must look again.
+        Ok(gone + self.0.execute(&sql, [])?)
     }
 
     /// The newest of the windows that the next [`Tx::forget`] removes, if it may.

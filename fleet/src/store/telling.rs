@@ -87,6 +87,10 @@ impl Tx<'_> {
         let Some(found) = self.incident(incident)? else {
             return Ok(());
         };
+        // Whoever has looked at it need not be told that it is there.
+        if found.state != "opened" {
+            return Ok(());
+        }
         let told = Told::ALL
             .into_iter()
             .find(|told| told.as_str() == found.told);

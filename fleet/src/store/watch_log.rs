@@ -38,7 +38,7 @@ pub(crate) struct AlarmRow {
     pub(crate) bundle: Digest,
     /// The device; none of a cohort.
     pub(crate) device: Option<String>,
-    /// When that window ended, unix seconds.
+    /// When that window came, unix seconds.
     pub(crate) at: u64,
     /// What alarmed.
     pub(crate) what: What,

@@ -157,7 +157,9 @@ fn feature_name(reference: Option<&BundleReference>, what: &What) -> Option<Stri
 fn explains(finding: &Finding, alarmed: &Alarmed, feature: Option<&str>) -> bool {
     match &alarmed.what {
         What::Device(device, _) => finding.devices.contains(device),
-        What::Cohort(..) => finding.scope != Scope::Fleet || feature == finding.feature.as_deref(),
+        What::Cohort(..) => {
+            !matches!(finding.scope, Scope::Device(_)) || feature == finding.feature.as_deref()
+        }
     }
 }
 

@@ -48,12 +48,8 @@ pub(crate) struct Difference {
 /// What was said in each window, as text.
 type Said = BTreeMap<i64, Vec<String>>;
 
-/// Computes everything again. `tell` hears of each window how many there were.
-pub(crate) fn replay(
-    tx: &Tx<'_>,
-    sources: &Sources,
-    mut tell: impl FnMut(u64),
-) -> Result<Replayed, StoreError> {
+/// Computes everything again.
+pub(crate) fn replay(tx: &Tx<'_>, sources: &Sources) -> Result<Replayed, StoreError> {
     let through = tx.watching(Kept::Now)?;
     let mut run = Run::begin(tx, Kept::Base, sources)?;
     let after = run.position.window;
@@ -68,7 +64,6 @@ pub(crate) fn replay(
             findings.entry(taken.window).or_default().push(kept);
         }
         windows += 1;
-        tell(windows);
         Ok(())
     })?;
     run.heed_before(i64::MAX);

@@ -16,6 +16,9 @@ const WINDOWS_MAX: u32 = 500;
 /// What came of the next windows.
 pub(crate) struct Round {
     before: Position,
+    /// The newest event, and the state that old windows leave, when it was computed.
+    newest_event: i64,
+    base: Position,
     after: Position,
     watches: Watches,
     changed: Changed,
@@ -42,9 +45,9 @@ impl Round {
     ) -> Result<Self, StoreError> {
         let mut run = Run::begin(tx, Kept::Now, sources)?;
         let before = run.position.clone();
-        let next_event = tx.newest_watch_event()? + 1;
+        let newest_event = tx.newest_watch_event()?;
         let mut events = Events {
-            next: next_event,
+            next: newest_event + 1,
             new: Vec::new(),
         };
         let windows = tx.taken_windows(before.window, WINDOWS_MAX)?;
@@ -59,6 +62,8 @@ impl Round {
         }
         Ok(Self {
             before,
+            newest_event,
+            base: tx.watching(Kept::Base)?,
             after: run.position,
             watches: run.watches,
             changed: run.changed,
@@ -74,9 +79,10 @@ impl Round {
         tx: &Tx<'_>,
         now: UnixSeconds,
     ) -> Result<Option<Vec<Finding>>, StoreError> {
-        let first_event = self.events.first().map(|event| event.event);
+        // An order that came in between holds for windows that are in here; old charts may be gone.
         let unchanged = tx.watching(Kept::Now)? == self.before
-            && first_event.is_none_or(|first| tx.newest_watch_event().ok() == Some(first - 1));
+            && tx.watching(Kept::Base)? == self.base
+            && tx.newest_watch_event()? == self.newest_event;
         if !unchanged {
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 //! bit for bit whatever happened in between.
 
 use ed25519_dalek::SigningKey;
-use muster_fleet::watch::{IncidentsPerYear, WatchEvent, WatchRule};
+use muster_fleet::watch::{IncidentsPerYear, Subject, WatchEvent, WatchRule};
 use muster_protocol::cbor::List;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
@@ -13,6 +13,7 @@ use muster_protocol::time::{Millis, UnixSeconds};
 
 use super::*;
 use crate::blobs::Blobs;
+use crate::config::Retention;
 use crate::drift::{BundleReference, ReferenceFeature, References, Side};
 use crate::store::{self, InMemory, Kept, Page, Tampering, Tx, WindowToStore};
 
@@ -168,7 +169,7 @@ impl Bench {
     }
 
     fn again(&self) -> Replayed {
-        replay(&self.tx(), &self.sources, |_| ()).expect("computed again")
+        replay(&self.tx(), &self.sources).expect("computed again")
     }
 
     fn alarms(&self) -> u64 {
@@ -182,6 +183,19 @@ impl Bench {
     fn label(&self, device: &str, site: &str) {
         let labelled = self.tx().make_labelled_device(&id(device), "site", site);
         labelled.expect("a store");
+    }
+
+    /// Orders that the first device learns its normal anew.
+    fn learn_anew(&self) {
+        let event = WatchEvent::Rebaseline {
+            model: model(),
+            device: Some(id("d-1")),
+            operator: "ada".to_owned(),
+            reason: "the sensor was changed".to_owned(),
+        };
+        let after = self.tx().watching(Kept::Now).expect("read").window;
+        let added = self.tx().add_watch_event(after, &event, UnixSeconds(BEGIN));
+        added.expect("written");
     }
 
     /// Lets the first `windows` go.
@@ -234,19 +248,7 @@ fn what_happened_in_between_happens_again_where_it_did() {
                 bench.rule.incidents_per_device_year =
                     IncidentsPerYear::try_from(2.0).expect("known")
             }
-            500 => {
-                let event = WatchEvent::Rebaseline {
-                    model: model(),
-                    device: Some(id("d-1")),
-                    operator: "ada".to_owned(),
-                    reason: "the sensor was changed".to_owned(),
-                };
-                let after = bench.tx().watching(Kept::Now).expect("read").window;
-                bench
-                    .tx()
-                    .add_watch_event(after, &event, UnixSeconds(BEGIN))
-                    .expect("written");
-            }
+            500 => bench.learn_anew(),
             700 => bench.forget(1000),
             _ => {}
         }
@@ -299,6 +301,17 @@ fn a_round_that_something_happened_to_is_computed_again() {
             .is_none()
     );
     assert_eq!(bench.tx().watching(Kept::Now).expect("read").window, 1);
+
+    bench.say(&["d-1"], 0.0);
+    let round = Round::compute(&bench.tx(), &bench.sources, &bench.rule).expect("computed");
+    bench.learn_anew();
+    let kept = round.keep(&bench.tx(), UnixSeconds(BEGIN)).expect("asked");
+    assert!(
+        kept.is_none(),
+        "an order holds for the windows that came after it"
+    );
+    bench.watch();
+    nothing_differs(&bench.again());
 }
 
 #[test]
@@ -312,4 +325,33 @@ fn states_of_another_program_are_computed_anew_and_nothing_is_told_twice() {
     bench.tx().tamper(Tampering::OtherFormat).expect("changed");
     assert_eq!(bench.watch(), [] as [&str; 0]);
     nothing_differs(&bench.again());
+}
+
+#[test]
+fn charts_of_a_device_that_is_long_silent_go_and_what_is_left_comes_out_again() {
+    let mut bench = Bench::new();
+    for at in 0..40 {
+        bench.say(if at < 20 { &["d-1", "d-2"] } else { &["d-1"] }, 0.0);
+    }
+    bench.watch();
+    // The newest window of the second device is number 40.
+    bench.say(&["d-2"], 0.0);
+    let before = Round::compute(&bench.tx(), &bench.sources, &bench.rule).expect("computed");
+    bench.forget(41);
+    let now = UnixSeconds(BEGIN);
+    let removed = bench.tx().forget(&Retention::default(), now);
+    assert!(removed.expect("removed") > 0);
+    assert!(before.keep(&bench.tx(), now).expect("asked").is_none());
+    bench.watch();
+    nothing_differs(&bench.again());
+    let subject = Subject {
+        model: model(),
+        bundle: BUNDLE,
+    };
+    let left = bench
+        .tx()
+        .device_watches(Kept::Now, &subject)
+        .expect("read");
+    let windows: Vec<usize> = left.iter().map(|(_, watch)| watch.recent.len()).collect();
+    assert_eq!(windows, [3, 1], "the second began anew");
 }

@@ -204,12 +204,16 @@ impl Controller {
     /// # Errors
     /// It is refused, or not signed by the controller.
     pub(super) fn ask_for_retrain(&self, incident: u64, file: &Path) -> anyhow::Result<String> {
-        let number = incident.to_string();
-        let reason = ["--reason", "the machine fails: the model shall know it"];
-        let mut ask = self.command();
-        output(ask.args(["retrain", "request", &number]).args(reason))?;
+        let reason = "the machine fails: the model shall know it";
+        let incident = incident.to_string();
+        let words = ["retrain", "request", &incident, "--reason", reason];
+        let asked: serde_json::Value = self.json(&words)?;
+        let request = asked["request"]
+            .as_u64()
+            .context("the request has no number")?;
         let mut export = self.command();
-        output(export.args(["retrain", "export", "1", "--out"]).arg(file))?;
+        let export = export.args(["retrain", "export", &request.to_string(), "--out"]);
+        output(export.arg(file))?;
         let said = output(self.command().args(["retrain", "verify"]).arg(file))?;
         Ok(said.trim().to_owned())
     }
