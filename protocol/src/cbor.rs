@@ -8,7 +8,7 @@ mod canonical;
 mod list;
 
 pub use canonical::Malformed;
-pub(crate) use canonical::check;
+pub(crate) use canonical::{after, check, head};
 pub use list::List;
 
 use minicbor::encode::write::{Cursor, EndOfSlice};

@@ -54,7 +54,13 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// Checks one item and gives what follows it.
+/// What follows an item.
+pub(crate) fn after(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    item(bytes, DEPTH_MAX)
+}
+
+/// Checks one item and gives what follows it. Most items hold no others: for those it is no call.
+#[inline(always)]
 fn item(bytes: &[u8], depth: u8) -> Result<&[u8], Malformed> {
     let depth = depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
     let (major, argument, rest) = head(bytes)?;
@@ -64,11 +70,18 @@ fn item(bytes: &[u8], depth: u8) -> Result<&[u8], Malformed> {
             let len = usize::try_from(argument).map_err(|_| Malformed::Truncated)?;
             rest.get(len..).ok_or(Malformed::Truncated)
         }
-        4 => (0..argument).try_fold(rest, |rest, _| item(rest, depth)),
-        5 => map(rest, argument, depth),
-        6 => item(rest, depth),
-        _ if (20..=22).contains(&argument) => Ok(rest),
-        _ => Err(Malformed::NotAllowed),
+        7 if (20..=22).contains(&argument) => Ok(rest),
+        7 => Err(Malformed::NotAllowed),
+        _ => items(major, argument, rest, depth),
+    }
+}
+
+/// Checks what an array, map or tag holds.
+fn items(major: u8, count: u64, rest: &[u8], depth: u8) -> Result<&[u8], Malformed> {
+    match major {
+        4 => (0..count).try_fold(rest, |rest, _| item(rest, depth)),
+        5 => map(rest, count, depth),
+        _ => item(rest, depth),
     }
 }
 
@@ -88,7 +101,7 @@ fn map(mut rest: &[u8], pairs: u64, depth: u8) -> Result<&[u8], Malformed> {
 }
 
 /// Splits the head of an item: major type, argument, what follows.
-fn head(bytes: &[u8]) -> Result<(u8, u64, &[u8]), Malformed> {
+pub(crate) fn head(bytes: &[u8]) -> Result<(u8, u64, &[u8]), Malformed> {
     let (&first, rest) = bytes.split_first().ok_or(Malformed::Truncated)?;
     let (major, info) = (first >> 5, first & 0x1f);
     match info {

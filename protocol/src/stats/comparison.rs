@@ -71,39 +71,38 @@ impl Measures {
 /// missing is a cell when the reference has some of it: absent and not finite together, as the
 /// reference counts them.
 pub fn cells(
-    reference_bins: impl ExactSizeIterator<Item = u64>,
+    reference_bins: impl ExactSizeIterator<Item = u64> + Clone,
     reference_missing: u64,
     observed: &FeatureSum,
 ) -> Option<Cells> {
+    Some(each_cell(reference_bins, reference_missing, observed)?.collect())
+}
+
+/// [`cells`] one after the other, for who needs them once.
+pub fn each_cell(
+    reference_bins: impl ExactSizeIterator<Item = u64> + Clone,
+    reference_missing: u64,
+    observed: &FeatureSum,
+) -> Option<impl Iterator<Item = Cell> + Clone> {
     if reference_bins.len() != observed.bins.len() {
         return None;
     }
     let bins = reference_bins.zip(&observed.bins);
-    let mut cells: Cells = bins
-        .map(|(reference, observed)| Cell {
-            reference,
-            observed: *observed,
-        })
-        .collect();
-    if reference_missing > 0 {
-        let missing = Cell {
-            reference: reference_missing,
-            observed: observed.missing.saturating_add(observed.non_finite),
-        };
-        cells.push(missing).ok()?;
-    }
-    Some(cells)
+    let bins = bins.map(|(reference, observed)| Cell {
+        reference,
+        observed: *observed,
+    });
+    let missing = (reference_missing > 0).then(|| Cell {
+        reference: reference_missing,
+        observed: observed.missing.saturating_add(observed.non_finite),
+    });
+    Some(bins.chain(missing))
 }
 
 /// Compares the observed counts with those of the reference, from `n_min` samples on.
 #[must_use]
 pub fn compare(cells: &[Cell], n_min: u64) -> Comparison {
-    let total = |count: fn(&Cell) -> u64| {
-        cells
-            .iter()
-            .fold(0, |sum, cell| u64::saturating_add(sum, count(cell)))
-    };
-    let (m, n) = (total(|cell| cell.reference), total(|cell| cell.observed));
+    let (m, n) = totals(cells);
     if m == 0 {
         return Comparison::NoReference;
     }
@@ -114,10 +113,36 @@ pub fn compare(cells: &[Cell], n_min: u64) -> Comparison {
     let others = cells.len().saturating_sub(1) as f64;
     Comparison::Measured(Measures {
         n,
-        x2: x2(cells, m as f64, n as f64),
+        x2: x2(cells.iter().copied(), m as f64, n as f64),
         df: used.saturating_sub(1) as u32,
         psi: psi(cells, m as f64, n as f64),
         psi_expected: others * (1.0 / m as f64 + 1.0 / n as f64),
+    })
+}
+
+/// X² and its degrees of freedom alone, as [`compare`] gives them, whatever the sizes of the
+/// samples. Zero when one of them is empty.
+#[must_use]
+pub fn pearson(cells: impl Iterator<Item = Cell> + Clone) -> (f64, u32) {
+    let none = (0.0, 0.0, 0_u32);
+    let (m, n, used) = cells.clone().fold(none, |(m, n, used), cell| {
+        let used = used + u32::from(!cell.is_empty());
+        (m + real(cell.reference), n + real(cell.observed), used)
+    });
+    if m > 0.0 && n > 0.0 {
+        (x2(cells, m, n), used.saturating_sub(1))
+    } else {
+        (0.0, 0)
+    }
+}
+
+/// Rows of the reference, and samples observed.
+fn totals(cells: &[Cell]) -> (u64, u64) {
+    cells.iter().fold((0, 0), |(m, n), cell| {
+        (
+            u64::saturating_add(m, cell.reference),
+            u64::saturating_add(n, cell.observed),
+        )
     })
 }
 
@@ -129,15 +154,21 @@ impl Cell {
 }
 
 /// Σ over both samples of (count - expectation)² / expectation, where the expectation is the
-/// share of the cell in both samples together. In shares, both terms of a cell are one.
-fn x2(cells: &[Cell], m: f64, n: f64) -> f64 {
-    let used = cells.iter().filter(|cell| !cell.is_empty());
-    used.map(|cell| {
-        let (reference, observed) = (cell.reference as f64, cell.observed as f64);
-        let difference = observed / n - reference / m;
-        difference * difference * m / (reference + observed) * n
-    })
-    .sum()
+/// share of the cell in both samples together. Both terms of a cell are one, and multiplied out it
+/// takes one division; equal shares differ by nothing, whatever is rounded.
+fn x2(cells: impl Iterator<Item = Cell>, m: f64, n: f64) -> f64 {
+    let term = |cell: Cell| {
+        let (reference, observed) = (real(cell.reference), real(cell.observed));
+        let difference = observed * m - reference * n;
+        // An empty cell has no difference: any divisor will do.
+        difference * difference / (reference + observed).max(1.0)
+    };
+    cells.map(term).sum::<f64>() / m / n
+}
+
+/// A count as a real number. None reaches 2^63, and processors convert signed integers in one step.
+fn real(count: u64) -> f64 {
+    count.min(i64::MAX as u64) as f64
 }
 
 /// Σ (p - q) ln(p / q), every cell of the reference counted, empty or not.

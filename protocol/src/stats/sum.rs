@@ -73,9 +73,7 @@ impl FeatureSum {
         if self.bins.len() != other.bins.len() {
             return Err(OtherBins);
         }
-        for (mine, theirs) in self.bins.iter_mut().zip(&other.bins) {
-            *mine = mine.saturating_add(*theirs);
-        }
+        add(&mut self.bins, &other.bins);
         self.missing = self.missing.saturating_add(other.missing);
         self.non_finite = self.non_finite.saturating_add(other.non_finite);
         self.out_of_range = self.out_of_range.saturating_add(other.out_of_range);
@@ -84,6 +82,18 @@ impl FeatureSum {
         self.repeats = self.repeats.saturating_add(other.repeats);
         self.longest_run = self.longest_run.max(other.longest_run);
         Ok(())
+    }
+}
+
+/// Adds counts one by one; each stops at its maximum.
+fn add(mine: &mut [u64], theirs: &[u64]) {
+    let all = mine.iter().chain(theirs).fold(0, |all, count| all | count);
+    let pairs = mine.iter_mut().zip(theirs);
+    if all >> 63 == 0 {
+        // Two counts below 2^63 have room, and adding without a check is several times faster.
+        pairs.for_each(|(mine, theirs)| *mine += theirs);
+    } else {
+        pairs.for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));
     }
 }
 
@@ -114,6 +124,19 @@ mod tests {
         many.merge(&many.clone()).expect("the same bins");
         assert_eq!((many.bins[0], many.n()), (8_589_934_590, 8_589_934_592));
         assert_eq!(many.missing, 8_589_934_590);
+    }
+
+    #[test]
+    fn counts_end_at_their_maximum() {
+        let check = |mine: u64, theirs: u64, expect: u64| {
+            let mut sums = [mine, 1];
+            add(&mut sums, &[theirs, 2]);
+            assert_eq!(sums, [expect, 3], "{mine} + {theirs}");
+        };
+        check(i64::MAX as u64, i64::MAX as u64, u64::MAX - 1);
+        check(1 << 63, 1, (1 << 63) + 1);
+        check(1 << 63, 1 << 63, u64::MAX);
+        check(1, u64::MAX, u64::MAX);
     }
 
     proptest! {

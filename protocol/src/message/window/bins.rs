@@ -5,8 +5,6 @@
 use crate::cbor::List;
 use crate::limits::BINS_MAX;
 use core::fmt;
-use minicbor::Decoder;
-use minicbor::decode::Error as Bad;
 
 /// Values in each bin.
 #[derive(Clone, Copy)]
@@ -50,6 +48,18 @@ impl<'b> Bins<'b> {
         list.iter().chain(bytes.iter().map(|byte| u32::from(*byte)))
     }
 
+    /// The counts, and zeros behind them.
+    #[must_use]
+    pub fn to_array(&self) -> [u32; BINS_MAX] {
+        let mut all = [0; BINS_MAX];
+        match &self.0 {
+            Form::List(list) => write(&mut all, list.iter()),
+            // Most windows are these; a loop over bytes alone is several times faster.
+            Form::Bytes(bytes) => write(&mut all, bytes.iter().map(|byte| u32::from(*byte))),
+        }
+        all
+    }
+
     /// A byte for each bin; none when a count has no room in it.
     pub(super) fn to_bytes(self) -> Option<heapless::Vec<u8, BINS_MAX>> {
         self.iter().map(|count| u8::try_from(count).ok()).collect()
@@ -62,13 +72,16 @@ impl<'b> Bins<'b> {
         }
     }
 
-    pub(super) fn read_bytes(d: &mut Decoder<'b>) -> Result<Self, Bad> {
-        let bytes = d.bytes()?;
-        match bytes.len() <= BINS_MAX {
-            true => Ok(Self(Form::Bytes(bytes))),
-            false => Err(Bad::message("bins beyond their bound")),
-        }
+    /// A byte for each bin; none when they are too many.
+    pub(super) fn of_bytes(bytes: &'b [u8]) -> Option<Self> {
+        (bytes.len() <= BINS_MAX).then_some(Self(Form::Bytes(bytes)))
     }
+}
+
+fn write(all: &mut [u32; BINS_MAX], counts: impl Iterator<Item = u32>) {
+    all.iter_mut()
+        .zip(counts)
+        .for_each(|(bin, count)| *bin = count);
 }
 
 impl<'b> From<List<'b, u32, BINS_MAX>> for Bins<'b> {

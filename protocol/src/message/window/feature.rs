@@ -4,7 +4,7 @@
 //! keys: most bytes of a fleet's telemetry are these. Otherwise as a map. Readers take both.
 
 use super::bins::Bins;
-use crate::cbor::List;
+use crate::cbor::{List, after, head};
 use crate::limits::BINS_MAX;
 use crate::stats::FeatureCounts;
 use minicbor::data::Type;
@@ -82,12 +82,8 @@ impl<'b> FeatureWindow<'b> {
     /// The counts, to be merged or judged.
     #[must_use]
     pub fn counts(&self) -> FeatureCounts {
-        let mut bins = [0; BINS_MAX];
-        bins.iter_mut()
-            .zip(self.bins.iter())
-            .for_each(|(bin, count)| *bin = count);
         FeatureCounts {
-            bins,
+            bins: self.bins.to_array(),
             missing: self.missing,
             non_finite: self.non_finite,
             out_of_range: self.out_of_range,
@@ -136,20 +132,30 @@ impl<'b> FeatureWindow<'b> {
         more.iter().try_for_each(|count| e.u32(*count).map(drop))
     }
 
-    fn decode_short(d: &mut Decoder<'b>) -> Result<Self, Bad> {
-        let items = d.array()?.filter(|items| *items >= SHORT_MIN);
-        let items = items.ok_or_else(|| Bad::message("a feature without its sums"))?;
-        let (bins, sum, sum_of_squares) = (Bins::read_bytes(d)?, d.i64()?, d.u64()?);
+    /// Reads the short form, by the heads of its items alone: a fleet's controller does little else.
+    fn read_short(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
+        let (4, items @ SHORT_MIN.., rest) = head(bytes).ok()? else {
+            return None;
+        };
+        let (2, len, rest) = head(rest).ok()? else {
+            return None;
+        };
+        let (bins, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+        let (sum, rest) = signed(rest)?;
+        let (sum_of_squares, mut rest) = unsigned(rest)?;
         let mut more = [0; SHORT_MORE];
         let there = (items - SHORT_MIN).min(SHORT_MORE as u64);
-        for count in more.iter_mut().take(there as usize) {
-            *count = d.u32()?;
+        for count in &mut more[..there as usize] {
+            let (next, behind) = unsigned(rest)?;
+            (*count, rest) = (u32::try_from(next).ok()?, behind);
         }
         // What a later version appends.
-        (there + SHORT_MIN..items).try_for_each(|_| d.skip())?;
+        for _ in there + SHORT_MIN..items {
+            rest = after(rest).ok()?;
+        }
         let [out_of_range, repeats, longest_run, missing, non_finite] = more;
-        Ok(Self {
-            bins,
+        let read = Self {
+            bins: Bins::of_bytes(bins)?,
             missing,
             non_finite,
             out_of_range,
@@ -157,7 +163,25 @@ impl<'b> FeatureWindow<'b> {
             sum_of_squares,
             repeats,
             longest_run,
-        })
+        };
+        Some((read, rest))
+    }
+}
+
+fn unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match head(bytes).ok()? {
+        (0, number, rest) => Some((number, rest)),
+        _ => None,
+    }
+}
+
+fn signed(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (major, number, rest) = head(bytes).ok()?;
+    let number = i64::try_from(number).ok()?;
+    match major {
+        0 => Some((number, rest)),
+        1 => Some((-1 - number, rest)),
+        _ => None,
     }
 }
 
@@ -174,7 +198,10 @@ impl<C> Encode<C> for FeatureWindow<'_> {
 impl<'b, C> Decode<'b, C> for FeatureWindow<'b> {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, Bad> {
         if d.datatype()? == Type::Array {
-            return Self::decode_short(d);
+            let read = Self::read_short(&d.input()[d.position()..]);
+            let (read, rest) = read.ok_or_else(|| Bad::message("no counts of a feature"))?;
+            d.set_position(d.input().len() - rest.len());
+            return Ok(read);
         }
         let keyed = Keyed::decode(d, &mut ())?;
         Ok(Self {
