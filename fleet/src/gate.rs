@@ -79,6 +79,7 @@ pub fn judge(gate: &Gate, facts: Facts<'_>, alpha: Alpha) -> Verdict {
         Gate::ErrorRate(tolerance) => rate::errors(facts, tolerance, alpha),
         Gate::LatencyMisses(tolerance) => rate::latency_misses(facts, tolerance, alpha),
         Gate::EstimatedAccuracyDrop(tolerance) => rate::estimated_wrong(facts, tolerance, alpha),
+        Gate::Drift { limit } => counting::drifted(canary, *limit, alpha),
         Gate::PredictionMix { margin } => mix::judge(facts, *margin, alpha),
         Gate::Disagreement { limit } => shadow::disagreement(canary, *limit, alpha),
         Gate::ScoreDifference { over, limit } => {

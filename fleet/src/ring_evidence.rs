@@ -85,6 +85,10 @@ fn fits(gate: Gate, role: Role) -> Result<Gate, String> {
             "the gate {name} compares devices: because a shadow answers only a sample, that would \
              not be fair: hint: give it a limit and no margin, or write the gate disagreement"
         )),
+        Role::Shadow if matches!(gate, Gate::Drift { .. }) => Err(format!(
+            "the gate {name} never judges: because what a shadow sees is what serves sees, and only \
+             that is watched: hint: leave it away, or write the gate disagreement"
+        )),
         Role::Serve | Role::Shadow => Ok(gate),
     }
 }

@@ -29,6 +29,7 @@ mod threshold;
 mod watches;
 mod words;
 
+pub(crate) use budget::YEAR_S;
 pub use budget::{BadIncidents, Budget, IncidentsPerYear};
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
 pub use counted::Counted;

@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Only kinds whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
+    /// Device-years of each correlation in which nothing happens, instead of cases.
+    #[arg(long, default_value_t = 0)]
+    quiet_years: u64,
     /// Tell every case that was not placed right.
     #[arg(long)]
     tell: bool,
@@ -29,6 +32,7 @@ pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
         format!("--cases={}", args.cases),
         format!("--seed={}", args.seed),
         format!("--only={}", args.only),
+        format!("--quiet-years={}", args.quiet_years),
     ];
     words.extend(args.tell.then(|| "--tell".to_owned()));
     program(root, "drift_cases", &words)

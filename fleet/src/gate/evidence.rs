@@ -47,6 +47,8 @@ pub struct DeviceCounts {
     pub scored: u64,
     /// Of those, as many as their own probabilities call wrong, rounded.
     pub estimated_wrong: u64,
+    /// Findings that something has moved on it, or one for all of them.
+    pub drifted: u64,
     /// Predictions by class.
     pub classes: BTreeMap<u32, u64>,
     /// How it compared, where it ran beside what serves.
@@ -155,6 +157,7 @@ impl DeviceCounts {
             latency_misses,
             scored,
             estimated_wrong,
+            drifted,
             classes,
             shadow,
         } = self;
@@ -171,6 +174,7 @@ impl DeviceCounts {
             (latency_misses, other.latency_misses),
             (scored, other.scored),
             (estimated_wrong, other.estimated_wrong),
+            (drifted, other.drifted),
         ] {
             *mine = mine.saturating_add(theirs);
         }

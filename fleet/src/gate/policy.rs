@@ -37,6 +37,11 @@ pub enum Gate {
     LatencyMisses(Tolerance),
     /// Predictions that are wrong as scores estimate them, without labels.
     EstimatedAccuracyDrop(Tolerance),
+    /// On at most this share of the devices an input or an output has moved.
+    Drift {
+        /// Of the devices that have sent a window; at zero the first one stops.
+        limit: Share,
+    },
     /// How often each class is predicted, against the control.
     PredictionMix {
         /// The most that the share of one class may change.
@@ -131,6 +136,7 @@ impl Gate {
             Self::ErrorRate(_) => "error_rate",
             Self::LatencyMisses(_) => "latency_misses",
             Self::EstimatedAccuracyDrop(_) => "estimated_accuracy_drop",
+            Self::Drift { .. } => "drift",
             Self::PredictionMix { .. } => "prediction_mix",
             Self::Disagreement { .. } => "disagreement",
             Self::ScoreDifference { .. } => "score_difference",
@@ -152,6 +158,7 @@ impl Gate {
                 | Self::ErrorRate(_)
                 | Self::LatencyMisses(_)
                 | Self::EstimatedAccuracyDrop(_)
+                | Self::Drift { .. }
                 | Self::PredictionMix { .. }
                 | Self::Disagreement { .. }
                 | Self::ScoreDifference { .. }
@@ -190,9 +197,9 @@ impl Gate {
         let gate = self.name();
         match self {
             Self::InstalledShare { min } => above_zero(gate, "min", min)?,
-            Self::SelfTestRefusals { limit } | Self::CrashesAndReverts { limit } => {
-                below_one(gate, "limit", limit)?;
-            }
+            Self::SelfTestRefusals { limit }
+            | Self::CrashesAndReverts { limit }
+            | Self::Drift { limit } => below_one(gate, "limit", limit)?,
             Self::ErrorRate(tolerance)
             | Self::LatencyMisses(tolerance)
             | Self::EstimatedAccuracyDrop(tolerance) => {
@@ -287,6 +294,9 @@ enum Written {
     ErrorRate(WrittenTolerance),
     LatencyMisses(WrittenTolerance),
     EstimatedAccuracyDrop(WrittenTolerance),
+    Drift {
+        limit: Share,
+    },
     PredictionMix {
         margin: Share,
     },
@@ -343,6 +353,7 @@ impl TryFrom<Written> for Gate {
             Written::EstimatedAccuracyDrop(t) => {
                 Self::EstimatedAccuracyDrop(tolerance("estimated_accuracy_drop", t)?)
             }
+            Written::Drift { limit } => Self::Drift { limit },
             Written::PredictionMix { margin } => Self::PredictionMix { margin },
             Written::Disagreement { limit } => Self::Disagreement { limit },
             Written::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
@@ -366,6 +377,7 @@ impl From<Gate> for Written {
             Gate::ErrorRate(t) => Self::ErrorRate(tolerance(t)),
             Gate::LatencyMisses(t) => Self::LatencyMisses(tolerance(t)),
             Gate::EstimatedAccuracyDrop(t) => Self::EstimatedAccuracyDrop(tolerance(t)),
+            Gate::Drift { limit } => Self::Drift { limit },
             Gate::PredictionMix { margin } => Self::PredictionMix { margin },
             Gate::Disagreement { limit } => Self::Disagreement { limit },
             Gate::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
@@ -425,6 +437,9 @@ mod tests {
                 "gate = 'prediction_mix'\nmargin = 0.05",
                 Ok("prediction_mix"),
             ),
+            ("gate = 'drift'\nlimit = 0.2", Ok("drift")),
+            ("gate = 'drift'\nlimit = 1", Err("never exceeded")),
+            ("gate = 'drift'\nmargin = 0.2", Err("unknown field")),
             ("gate = 'disagreement'\nlimit = 0.02", Ok("disagreement")),
             (
                 "gate = 'score_difference'\nover = 0.25\nlimit = 0.1",

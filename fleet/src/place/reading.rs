@@ -64,6 +64,8 @@ pub(super) struct Reading {
     pub(super) absent_p: f64,
     /// The share of values that are out of range.
     pub(super) outside: f64,
+    /// The share of values in the lowest and in the highest bin.
+    pub(super) tails: [f64; 2],
     /// How the sensor seems broken.
     pub(super) mode: Option<Mode>,
 }
@@ -97,13 +99,16 @@ pub(super) fn read(
         absent: lost as f64 / (rows as f64).max(1.0),
         absent_p: if rows >= samples_min { absent_p } else { 1.0 },
         outside,
+        tails: [window.bins.first(), window.bins.last()]
+            .map(|bin| bin.map_or(0.0, |count| *count as f64) / (n as f64).max(1.0)),
         mode: None,
     };
     if reading.is_lost(normal) {
         reading.mode = Some(Mode::Absent);
     } else if n >= samples_min {
         let constant = n > 1 && variance <= FLICKER && normal.constant_run.is_some();
-        let misplaced = stands_far_out(window, &moments, normal) || is_dead(mean, normal, scale);
+        let misplaced =
+            stands_far_out(window, normal, Sound::default()) || is_dead(mean, normal, scale);
         reading.mode = if misplaced || constant && outside >= MOST {
             Some(Mode::OutOfRange)
         } else {
@@ -120,12 +125,22 @@ impl Reading {
     }
 }
 
-/// Whether some values are far away and close to each other. What the sums have beyond the usual is
+/// Where values are that nothing is wrong with.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Sound {
+    /// How far they are from their normal, in the feature's own standard deviations.
+    pub(super) shift: f64,
+    /// The share of them in the lowest and in the highest bin.
+    pub(super) tails: [f64; 2],
+}
+
+/// Whether some values are far away and close to each other. What the sums have beyond the sound is
 /// c · k and c² · k for k values at a distance c; those have to be the ones in the tail on that side.
 /// A shift of all values has far more of them, and a wider spread far fewer.
-fn stands_far_out(window: &FeatureSum, moments: &Moments, normal: &Normal) -> bool {
+pub(super) fn stands_far_out(window: &FeatureSum, normal: &Normal, sound: Sound) -> bool {
+    let moments = Moments::of(window);
     let deviation = normal.deviation.max(DEVIATION_MIN);
-    let (n, centre) = (moments.n as f64, normal.mean);
+    let (n, centre) = (moments.n as f64, normal.mean + sound.shift * deviation);
     let sum = moments.sum as f64 / STEPS_PER_SIGMA;
     let squares = moments.sum_of_squares as f64 / STEPS_PER_SIGMA.powi(2);
     let first = sum - n * centre;
@@ -135,14 +150,21 @@ fn stands_far_out(window: &FeatureSum, moments: &Moments, normal: &Normal) -> bo
         return false;
     }
     let (distance, count) = (second / first, first * first / second);
-    let tail = if first < 0.0 {
-        window.bins.first()
+    let (tail, sound) = if first < 0.0 {
+        (window.bins.first(), sound.tails[0])
     } else {
-        window.bins.last()
+        (window.bins.last(), sound.tails[1])
     };
     let tail = tail.map_or(0.0, |count| *count as f64);
-    let few = tail < COUNT_MIN || distance.abs() < FAR * deviation;
-    if few || !(LEAST * tail..=MOST_OF_TAIL * tail).contains(&count) {
+    if count < 1.0 || tail < COUNT_MIN || distance.abs() < FAR * deviation {
+        return false;
+    }
+    if sound >= MOST {
+        // Nearly all are in that tail anyway: only the sums tell, and only of some.
+        return count >= COUNT_MIN && count <= MOST * n;
+    }
+    let beyond = (tail - sound * n) / (1.0 - sound);
+    if !(LEAST * beyond..=MOST_OF_TAIL * beyond).contains(&count) {
         return false;
     }
     // All of them: then their spread is known.

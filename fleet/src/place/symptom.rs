@@ -8,7 +8,7 @@ use muster_protocol::time::UnixSeconds;
 use super::normal::from_others;
 use super::panel::{Panel, PanelDevice};
 use super::peers::apart;
-use super::reading::{Mode, Reading, read};
+use super::reading::{Mode, Reading, Sound, read, stands_far_out};
 use super::rule::PlaceRule;
 use crate::statistics::{Rate, multiplicity::benjamini_hochberg, tail};
 use crate::watch::Counted;
@@ -22,6 +22,9 @@ const FRESH_WINDOWS: u64 = 3;
 /// Tests of a feature: its mean, its spread, what it is apart from its peers, and whether the sensor is
 /// broken.
 const TESTS: f64 = 4.0;
+/// What moves the peers by less than so many of their standard deviations hides no broken sensor: the
+/// device's own normal tells.
+const WEATHER_MIN: f64 = 1.0;
 /// Peers that a device is compared with at most: every so many-th, so that a large fleet does not
 /// take the square of its size.
 const PEERS_MAX: usize = 255;
@@ -108,28 +111,57 @@ pub(super) fn signs(panel: &Panel, rule: &PlaceRule, now: UnixSeconds) -> Signs 
 /// Readings of all devices, by feature and window.
 type Read = [Option<Vec<Vec<Option<Reading>>>>];
 
-/// Fills in how far each device is from its peers.
+/// Fills in how far each device is from its peers, and, in weather that moves them all, whether some
+/// of its values stand far from where theirs are.
 fn compare(panel: &Panel, read: &mut Read, rule: &PlaceRule) {
     for feature in 0..panel.features.len() {
         for window in 0..rule.windows.max(1) {
-            let of = |read: &Option<Vec<Vec<Option<Reading>>>>| {
-                let reading = read.as_ref().and_then(|all| all[feature][window]);
-                reading.map_or(f64::NAN, |reading| reading.shift)
+            let of = |of: fn(&Reading) -> f64| -> Vec<f64> {
+                let each = read.iter().map(|read| {
+                    let reading = read.as_ref().and_then(|all| all[feature][window]);
+                    reading.map_or(f64::NAN, |reading| of(&reading))
+                });
+                each.collect()
             };
-            let standings: Vec<f64> = read.iter().map(of).collect();
+            let standings = of(|reading| reading.shift);
+            let tails = [
+                of(|reading| reading.tails[0]),
+                of(|reading| reading.tails[1]),
+            ];
             for (at, device) in panel.devices.iter().enumerate() {
                 let normal = device.normal.get(feature).copied().flatten();
-                let usual = normal.and_then(|normal| normal.apart);
                 let reading = read[at]
                     .as_mut()
                     .and_then(|all| all[feature][window].as_mut());
-                if let (Some(usual), Some(reading)) = (usual, reading) {
+                let (Some(normal), Some(reading)) = (normal, reading) else {
+                    continue;
+                };
+                if let Some(usual) = normal.apart {
                     let apart = from_others(&standings, at) - usual.mean;
                     reading.apart = apart / usual.deviation.max(f64::MIN_POSITIVE);
+                }
+                let counted = last(device, rule).and_then(|last| last.get(window).copied());
+                let counts = counted.and_then(|counted| counted.features.get(feature));
+                if let (None, Some(counts)) = (reading.mode, counts)
+                    && reading.n >= rule.samples_min
+                    && let Some(sound) = sound(&standings, &tails, at)
+                    && stands_far_out(counts, &normal, sound)
+                {
+                    reading.mode = Some(Mode::OutOfRange);
                 }
             }
         }
     }
+}
+
+/// Where the values of the others are; none with too few of them, or where they usually are.
+fn sound(standings: &[f64], tails: &[Vec<f64>; 2], at: usize) -> Option<Sound> {
+    let of_others = |all: &[f64]| Some(all[at] - from_others(all, at)).filter(|of| of.is_finite());
+    let shift = of_others(standings).filter(|shift| shift.abs() >= WEATHER_MIN)?;
+    Some(Sound {
+        shift,
+        tails: [of_others(&tails[0])?, of_others(&tails[1])?],
+    })
 }
 
 /// Readings by feature, then window; none of a device that lacks a window or does not fit.

@@ -27,6 +27,7 @@ pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
     });
     let reference = reference.map_err(|because| said("the reference", because));
     let OfReference {
+        features,
         classes,
         first,
         scores,
@@ -36,12 +37,14 @@ pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
         classes,
         compares: card.map(|card| compares(&card.outputs, first)),
         scores,
+        features: Some(features),
     }
 }
 
 /// What the reference says.
 #[derive(Debug, Clone, Copy, Default)]
 struct OfReference {
+    features: u16,
     classes: Option<Classes>,
     first: FirstOutput,
     scores: Option<ScoresOf>,
@@ -111,6 +114,7 @@ fn of_reference(digest: Digest, bytes: &[u8]) -> Result<OfReference, String> {
         None => ScoresOf::ManyClasses,
     });
     let mut found = OfReference {
+        features: reference.features.len() as u16,
         classes: None,
         first,
         scores,

@@ -23,6 +23,9 @@ pub(crate) struct Countable {
     /// What scores its windows count; none when its reference names no probabilities.
     #[n(3)]
     pub(crate) scores: Option<ScoresOf>,
+    /// Features of its reference; none when it was published before that was known.
+    #[n(4)]
+    pub(crate) features: Option<u16>,
 }
 
 /// Whose probabilities are counted.
@@ -85,6 +88,7 @@ impl Countable {
             classes: other.classes.filter(|_| alike),
             compares: self.compares,
             scores: other.scores.filter(|scores| Some(*scores) == self.scores),
+            features: self.features,
         }
     }
 
@@ -198,6 +202,7 @@ mod tests {
     fn only_misses_of_the_same_objective_count() {
         let check = |objective: Option<u32>, said: Option<(u32, u32)>, expect: (u64, u64)| {
             let countable = Countable {
+                features: None,
                 compares: None,
                 scores: None,
                 latency_objective_us: objective,
@@ -221,6 +226,7 @@ mod tests {
         let features = [FeatureWindow::of(&counts, 3), FeatureWindow::of(&counts, 4)];
         let check = |classes: Option<Classes>, expect: bool| {
             let countable = Countable {
+                features: None,
                 compares: None,
                 scores: None,
                 latency_objective_us: None,
@@ -240,6 +246,7 @@ mod tests {
     fn classes_of_two_releases_compare_by_what_their_bins_mean() {
         let check = |mine: Option<Classes>, theirs: Option<Classes>, expect: Option<Classes>| {
             let of = |classes, objective| Countable {
+                features: None,
                 compares: None,
                 scores: None,
                 latency_objective_us: Some(objective),
@@ -277,6 +284,7 @@ mod tests {
                 ..window(&[], None)
             };
             let countable = Countable {
+                features: None,
                 scores,
                 ..Countable::default()
             };

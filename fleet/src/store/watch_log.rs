@@ -2,6 +2,8 @@
 //!
 //! Rows are written once. Never a state: those are in `watches`.
 
+use std::collections::BTreeSet;
+
 use muster_fleet::finding::{Cause, Finding, Scope};
 use muster_fleet::watch::{Alarmed, WatchEvent, What};
 use muster_protocol::digest::Digest;
@@ -228,6 +230,24 @@ impl Tx<'_> {
         self.list(sql, &[model.map(ModelId::as_str)], page, read, |row| {
             row.placing
         })
+    }
+
+    /// Devices that findings of a bundle name since a rollout of it was made. What is benign is none.
+    pub(crate) fn drifted(
+        &self,
+        rollout: i64,
+        bundle: Digest,
+    ) -> Result<BTreeSet<DeviceId>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT DISTINCT each.value
+             FROM rollouts o JOIN placings p ON p.model = o.model AND p.at >= o.created_at,
+             json_each(p.what, '$.devices') each
+             WHERE o.rollout = ? AND p.bundle = ? AND p.cause <> ?",
+        )?;
+        let benign = column::to_json(&Cause::Benign)?;
+        let named = params![rollout, bundle.0, benign];
+        let rows = statement.query_map(named, |row| column::id(row, 0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     fn written(&self, sql: &str, window: i64) -> Result<Vec<(i64, String)>, StoreError> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::signal::Signal;
 
 /// Seconds of a year.
-pub(super) const YEAR_S: f64 = 365.25 * 86_400.0;
+pub(crate) const YEAR_S: f64 = 365.25 * 86_400.0;
 /// What rates of absent values and of values out of range get, each. With what signals get
 /// ([`Signal::part`]) that is four fifths: one is kept for what theory leaves out, that looks are not quite
 /// normal and not quite independent.

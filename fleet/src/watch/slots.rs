@@ -78,6 +78,19 @@ impl CohortSlots {
         self.judge_until(slot.saturating_sub(OPEN_SLOTS), rule)
     }
 
+    /// The newest slot that a window came for.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        let open = self.open.last_key_value().map(|(slot, _)| *slot);
+        open.max(self.judged)
+    }
+
+    /// Length of a slot, seconds; zero before the first window.
+    #[must_use]
+    pub const fn slot_s(&self) -> u32 {
+        self.slot_s
+    }
+
     /// The charts, in the order of the reference.
     #[must_use]
     pub fn charts(&self) -> &[CohortWatch] {

@@ -174,6 +174,12 @@ impl Watches {
         std::iter::once(Cohort::All).chain(labelled).collect()
     }
 
+    /// All devices of a bundle side by side, once one of them is charted.
+    #[must_use]
+    pub fn side_by_side(&self, subject: &Subject) -> Option<&CohortSlots> {
+        self.cohorts.get(&(subject.clone(), Cohort::All))
+    }
+
     /// Takes one more window in; what alarms in it.
     pub fn take(&mut self, seen: &Seen, expected: &Expected) -> Vec<Alarmed> {
         let rule = self.device_rule(expected);

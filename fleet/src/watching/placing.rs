@@ -9,37 +9,52 @@ use muster_fleet::finding::{Cause, Finding, Scope};
 use muster_fleet::place::{
     Made, Normal, Panel, PanelDevice, PanelFeature, PlaceRule, Quality, RawScale, Side, place,
 };
-use muster_fleet::watch::{Alarmed, Cohort, Counted, DeviceWatch, RECENT_MAX, Subject, What};
+use muster_fleet::watch::{
+    Alarmed, Cohort, CohortSlots, Counted, DeviceWatch, RECENT_MAX, Subject, What,
+};
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
-use super::run::Run;
+use super::run::{Run, Slot, Taken};
 use crate::drift::{self, BundleReference, ReferenceFeature};
 use crate::store::{StoreError, TakenWindow};
 
 /// What devices sent longer ago than so many windows does not stand beside what they send now.
 const OLD_WINDOWS: u64 = 2 * RECENT_MAX as u64;
 
-/// What the alarms of one window are found to be.
+/// Why devices are laid side by side.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    /// Something has alarmed.
+    ByAlarm,
+    /// A slot of time begins: the one before it has most of its windows.
+    BySlot,
+}
+
+/// What one window is found to show: of what alarms in it, and of what no chart has seen yet when
+/// it is the first of its slot.
 pub(super) fn findings(
     run: &mut Run<'_, '_>,
-    alarms: &[Alarmed],
+    shown: &Taken,
     taken: &TakenWindow,
 ) -> Result<Vec<Finding>, StoreError> {
-    let Some(subject) = alarms.first().map(|alarmed| alarmed.subject.clone()) else {
-        return Ok(Vec::new());
+    let asked = match (shown.alarms.is_empty(), shown.slot) {
+        (false, _) => Asked::ByAlarm,
+        (true, Slot::Begins) => Asked::BySlot,
+        (true, Slot::GoesOn) => return Ok(Vec::new()),
     };
+    let subject = &shown.subject;
     let reference = run.reference(subject.bundle);
-    run.load_all(&subject)?;
-    let at = newest(run, &subject).unwrap_or(taken.received_at);
+    run.load_all(subject)?;
+    let at = newest(run, subject).unwrap_or(taken.received_at);
     let mut findings = match &reference {
         Some(reference) => {
-            let rule = rule(run);
-            place(&panel(run, &subject, reference, at), &rule, at)
+            let panel = panel(run, subject, (reference, asked), at);
+            place(&panel, &rule(run, &panel, asked), at)
         }
         None => Vec::new(),
     };
-    for alarmed in alarms {
+    for alarmed in &shown.alarms {
         let name = feature_name(reference.as_deref(), &alarmed.what);
         if !findings
             .iter()
@@ -51,9 +66,20 @@ pub(super) fn findings(
     Ok(findings)
 }
 
-/// The rule with the cohorts of the watch.
-fn rule(run: &Run<'_, '_>) -> PlaceRule {
+/// The rule with the cohorts of the watch, at the level at which it may be asked so often.
+fn rule(run: &Run<'_, '_>, panel: &Panel, asked: Asked) -> PlaceRule {
     let mut rule = PlaceRule::default();
+    if asked == Asked::BySlot {
+        let subject = Subject {
+            model: panel.model.clone(),
+            bundle: panel.bundle,
+        };
+        let slot_s = run.watches.side_by_side(&subject).map(CohortSlots::slot_s);
+        let speaks = |device: &&PanelDevice| device.windows.iter().any(Option::is_some);
+        let devices = panel.devices.iter().filter(speaks).count();
+        let incidents = run.watches.rule().incidents_per_device_year;
+        rule = rule.every_slot(incidents, devices, slot_s.unwrap_or(0));
+    }
     let cohorts = run.watches.rule().cohort_labels.iter();
     let more: Vec<String> = cohorts
         .filter(|label| !rule.cohort_labels.contains(label) && !rule.build_labels.contains(label))
@@ -84,7 +110,7 @@ fn of_subject<'r>(
 fn panel(
     run: &Run<'_, '_>,
     subject: &Subject,
-    reference: &BundleReference,
+    (reference, asked): (&BundleReference, Asked),
     at: UnixSeconds,
 ) -> Panel {
     let features = reference.features.iter().map(panel_feature);
@@ -92,7 +118,7 @@ fn panel(
         let labels = run.watches.labels.get(device).cloned();
         let known = PanelDevice::watched(device.clone(), labels.unwrap_or_default(), watch);
         PanelDevice {
-            normal: normal(&known, reference),
+            normal: normal(&known, reference, asked),
             windows: windows(watch, at),
             ..known
         }
@@ -119,8 +145,12 @@ fn panel_feature(feature: &ReferenceFeature) -> PanelFeature {
     }
 }
 
-/// What is normal for each feature: as charts know it, or else as the reference says.
-fn normal(known: &PanelDevice, reference: &BundleReference) -> Vec<Option<Normal>> {
+/// What is normal for each feature: as charts know it, or else, where something is wrong already, as
+/// the reference says. A sound device differs from the reference a little, and would every time.
+fn normal(known: &PanelDevice, reference: &BundleReference, asked: Asked) -> Vec<Option<Normal>> {
+    if asked == Asked::BySlot {
+        return known.normal.clone();
+    }
     let made = reference.variation.map(|variation| Made {
         blocks: variation.blocks,
         false_alarm: f64::from_bits(variation.false_alarm),

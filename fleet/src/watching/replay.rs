@@ -55,15 +55,17 @@ pub(crate) fn replay(tx: &Tx<'_>, sources: &Sources) -> Result<Replayed, StoreEr
     let after = run.position.window;
     let (mut alarms, mut findings, mut windows) = (Said::new(), Said::new(), 0);
     each_window(&mut run, through.window, |run, taken| {
-        let alarmed = run.take(taken)?;
-        for one in &alarmed {
+        windows += 1;
+        let Some(shown) = run.take(taken)? else {
+            return Ok(());
+        };
+        for one in &shown.alarms {
             alarms.entry(one.window).or_default().push(json(&one.what)?);
         }
-        for finding in placing::findings(run, &alarmed, taken)? {
+        for finding in placing::findings(run, &shown, taken)? {
             let kept = json(&KeptFinding::of(&finding))?;
             findings.entry(taken.window).or_default().push(kept);
         }
-        windows += 1;
         Ok(())
     })?;
     run.heed_before(i64::MAX);

@@ -145,15 +145,17 @@ fn label(
 }
 
 fn show(run: &mut Run<'_, '_>, taken: &TakenWindow) -> Result<Option<Shown>, StoreError> {
-    let alarms = run.take(taken)?;
-    if alarms.is_empty() {
+    let Some(shown) = run.take(taken)? else {
         return Ok(None);
-    }
-    let findings = super::placing::findings(run, &alarms, taken)?;
-    Ok(Some(Shown {
-        window: taken.window,
-        at: taken.received_at,
-        alarms,
-        findings,
-    }))
+    };
+    let findings = super::placing::findings(run, &shown, taken)?;
+    let alarms = shown.alarms;
+    Ok(
+        (!alarms.is_empty() || !findings.is_empty()).then_some(Shown {
+            window: taken.window,
+            at: taken.received_at,
+            alarms,
+            findings,
+        }),
+    )
 }

@@ -30,6 +30,25 @@ pub(crate) struct Sources {
 /// Charts that are learnt anew: of a model, and of this device alone.
 type Forgotten = (ModelId, Option<DeviceId>);
 
+/// What came of one window.
+pub(crate) struct Taken {
+    /// Of what it was.
+    pub(super) subject: Subject,
+    /// What alarms in it.
+    pub(super) alarms: Vec<Alarmed>,
+    /// Whether it is the first of its slot of time.
+    pub(super) slot: Slot,
+}
+
+/// A slot of time, in which each device has a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// No window came for it before.
+    Begins,
+    /// It had begun, or none is charted yet.
+    GoesOn,
+}
+
 /// A run, and where it stands.
 pub(crate) struct Run<'t, 'c> {
     pub(super) tx: &'t Tx<'c>,
@@ -80,15 +99,20 @@ impl<'t, 'c> Run<'t, 'c> {
         })
     }
 
-    /// Takes one more window; what alarms in it.
-    pub(crate) fn take(&mut self, taken: &TakenWindow) -> Result<Vec<Alarmed>, StoreError> {
+    /// Takes one more window; none of what is no window.
+    pub(crate) fn take(&mut self, taken: &TakenWindow) -> Result<Option<Taken>, StoreError> {
         self.heed_before(taken.window);
         self.position.window = taken.window;
         let Some((seen, expected)) = self.seen(taken) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         self.load(&seen)?;
-        let alarmed = self.watches.take(&seen, &expected);
+        let before = self.newest_slot(&seen.subject);
+        let alarms = self.watches.take(&seen, &expected);
+        let slot = match self.newest_slot(&seen.subject) > before {
+            true => Slot::Begins,
+            false => Slot::GoesOn,
+        };
         let key = (seen.subject.clone(), seen.device.clone());
         self.changed.devices.insert(key, seen.window);
         for cohort in self.watches.cohorts_of(&seen.device) {
@@ -97,7 +121,15 @@ impl<'t, 'c> Run<'t, 'c> {
                 self.changed.cohorts.insert(key, seen.window);
             }
         }
-        Ok(alarmed)
+        Ok(Some(Taken {
+            subject: seen.subject,
+            alarms,
+            slot,
+        }))
+    }
+
+    fn newest_slot(&self, subject: &Subject) -> Option<u64> {
+        self.watches.side_by_side(subject)?.newest()
     }
 
     /// Heeds what holds for `window`.

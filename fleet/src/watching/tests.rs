@@ -91,14 +91,21 @@ impl Bench {
 
     /// 300 values of each feature on each device, whose second feature lies `shift` off.
     fn say(&mut self, devices: &[&str], shift: f64) {
-        for device in devices {
-            let counts = [0.0, shift].map(|shift| {
+        let each: Vec<_> = devices.iter().map(|device| (*device, shift, 0)).collect();
+        self.say_each(&each);
+    }
+
+    /// The same, where each device has its own shift, and rows without a value.
+    fn say_each(&mut self, devices: &[(&str, f64, u32)]) {
+        for (device, shift, missing) in devices {
+            let counts = [0.0, *shift].map(|shift| {
                 let mean = 256.0 * (shift + self.noise() / 300_f64.sqrt());
                 let mut counts = FeatureCounts::default();
                 counts.bins[..6].copy_from_slice(&[0, 75, 75, 75, 75, 0]);
                 counts.sum = (300.0 * mean) as i64;
                 counts.sum_of_squares = (300.0 * (mean * mean + 65_536.0)) as u64;
                 (counts.repeats, counts.longest_run) = (3, 2);
+                counts.missing = *missing;
                 counts
             });
             let features: Vec<_> = counts
@@ -233,6 +240,32 @@ fn what_moved_is_told_once_and_comes_out_again() {
     assert_eq!((again.windows, again.alarms), (1300, bench.alarms()));
     // Two devices, two cohorts, the rule.
     assert_eq!(again.states, 5);
+}
+
+#[test]
+fn what_no_chart_has_seen_yet_is_placed_as_slots_begin() {
+    let mut bench = Bench::new();
+    let devices = ["d-1", "d-2", "d-3", "d-4"];
+    for _ in 0..640 {
+        bench.say(&devices, 0.0);
+    }
+    assert_eq!(bench.watch(), [] as [&str; 0]);
+    // Both features lack a value in every tenth row: charts look at rates for much longer.
+    for _ in 0..3 {
+        let sound = devices[..3].iter().map(|device| (*device, 0.0, 0));
+        let all: Vec<_> = sound.chain([("d-4", 0.0, 33)]).collect();
+        bench.say_each(&all);
+    }
+    let told = bench.watch();
+    assert_eq!(bench.alarms(), 0);
+    let page = Page::default();
+    let placings = bench.tx().placings(None, &page).expect("a list").items;
+    let devices: Vec<_> = placings.iter().map(|of| of.found.devices.clone()).collect();
+    assert!(!devices.is_empty(), "{told:?}");
+    assert!(devices.iter().all(|of| *of == ["d-4"]), "{placings:?}");
+    nothing_differs(&bench.again());
+    let moved = bench.tx().drifted(1, BUNDLE).expect("read");
+    assert_eq!(moved.len(), 0, "there is no rollout");
 }
 
 #[test]

@@ -12,12 +12,15 @@ use muster_fleet::finding::Cause;
 use muster_tests::drift_cases::{
     CORRELATIONS, Case, Kind, Learnt, Line, Place, SIZES, Tally, lines, real,
 };
+use muster_tests::drift_curves::{BUDGET, QuietTally};
 use muster_tests::random::Random;
 
 /// The share of visible cases that is placed right at least.
 const PROMISED: f64 = 0.99;
 /// Times as many cases in which nothing happens: what is said of those is noise.
 const NOTHING: u64 = 10;
+/// Into how many parts the years of a correlation are cut, for as many processors.
+const QUIET_PARTS: u64 = 8;
 /// Causes, in the order of the columns.
 const CAUSES: [(Option<Cause>, &str); 11] = [
     (Some(Cause::Stuck), "stuck"),
@@ -48,6 +51,9 @@ struct Args {
     /// Only kinds whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
+    /// Device-years of each correlation in which nothing happens, asked after every window.
+    #[arg(long, default_value_t = 0)]
+    quiet_years: u64,
     /// Tell every case that was placed wrong, and every visible one that was not placed right.
     #[arg(long)]
     tell: bool,
@@ -62,6 +68,9 @@ fn main() -> ExitCode {
         eprintln!("ρ {correlation}: learnt in {} windows", learnt.windows());
         learnt
     });
+    if args.quiet_years > 0 {
+        return quiet(&fleets, &args, &mut seeds);
+    }
     // Drawn for all, so that a kind alone is the kind among others.
     let all = lines().into_iter().map(|line| (line, seeds.draw()));
     let chosen: Vec<(Line, u64)> = all
@@ -78,6 +87,43 @@ fn main() -> ExitCode {
     }
     eprintln!("fewer than {PROMISED} of visible cases are placed right");
     ExitCode::FAILURE
+}
+
+/// Looks at sound fleets after every window for years.
+fn quiet(fleets: &[Learnt], args: &Args, seeds: &mut Random) -> ExitCode {
+    let windows = Learnt::windows_of(args.quiet_years).div_ceil(QUIET_PARTS);
+    let parts = (0..fleets.len()).flat_map(|of| (0..QUIET_PARTS).map(move |_| of));
+    let parts: Vec<(usize, u64)> = parts.map(|of| (of, seeds.draw())).collect();
+    let said = each(&parts, |(of, seed)| fleets[*of].quiet(windows, *seed));
+    println!("| ρ | device-years | findings | a device-year | 95 % bound |");
+    println!("|---|---:|---:|---:|---:|");
+    let mut exceeds = false;
+    for (of, correlation) in CORRELATIONS.iter().enumerate() {
+        let ours = parts.iter().zip(&said).filter(|((at, _), _)| *at == of);
+        let findings: Vec<&String> = ours.flat_map(|(_, said)| said).collect();
+        findings
+            .iter()
+            .filter(|_| args.tell)
+            .for_each(|finding| eprintln!("ρ {correlation}: {finding}"));
+        let years = Learnt::device_years(windows * QUIET_PARTS);
+        let tally = QuietTally::of(years, findings.len() as u64);
+        let (low, high) = tally.bounds();
+        println!(
+            "| {correlation} | {:.0} | {} | {:.3} | {high:.3} |",
+            tally.years,
+            tally.alarms,
+            tally.rate()
+        );
+        exceeds |= low > BUDGET.get();
+    }
+    if exceeds {
+        eprintln!(
+            "more findings for nothing than {} a device-year",
+            BUDGET.get()
+        );
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 fn run(line: &Line, seed: u64, fleets: &[Learnt], args: &Args) -> Tally {

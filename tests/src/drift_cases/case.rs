@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use muster_fleet::finding::{Cause, Finding, Scope};
 use muster_fleet::place::{Panel, PanelDevice, PanelFeature, PlaceRule, Quality, Side, place};
-use muster_fleet::watch::DeviceRule;
+use muster_fleet::watch::{DeviceRule, IncidentsPerYear};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 
@@ -17,6 +17,7 @@ use super::fleet::{DEVICES, Fleet, SAMPLES, rule};
 use super::model::{INPUTS, OUTPUTS, References, SENSORS};
 use crate::drift_curves::Normals;
 
+const YEAR_S: u64 = 31_557_600;
 /// Windows before the fault that every case draws anew.
 const BEFORE: usize = 2;
 /// Labels and how many values each has.
@@ -115,9 +116,42 @@ impl Learnt {
             let moved = fleet.window(Some(&mut fault), from, &self.rule);
             alarmed |= !moved.is_empty();
             let panel = self.panel(&fleet, &labels);
-            said.push(place(&panel, &PlaceRule::default(), fleet.now()));
+            said.push(place(&panel, &every_slot(), fleet.now()));
         }
         truth.answer(&said, alarmed)
+    }
+
+    /// Windows of the fleet in so many device-years.
+    #[must_use]
+    pub const fn windows_of(device_years: u64) -> u64 {
+        device_years * YEAR_S / (SAMPLES * DEVICES) as u64
+    }
+
+    /// Device-years of so many windows of the fleet.
+    #[must_use]
+    pub fn device_years(windows: u64) -> f64 {
+        (windows * (SAMPLES * DEVICES) as u64) as f64 / YEAR_S as f64
+    }
+
+    /// Windows of a sound fleet, asked after each; what is found in them, to be read.
+    #[must_use]
+    pub fn quiet(&self, windows: u64, seed: u64) -> Vec<String> {
+        let mut normals = Normals::new(seed);
+        let labels = labels(&mut normals);
+        let mut fleet = self.fleet.with_seed(normals.below(u64::MAX));
+        let mut said = Vec::new();
+        for _ in 0..windows {
+            fleet.window(None, 0, &self.rule);
+            let panel = self.panel(&fleet, &labels);
+            let findings = place(&panel, &every_slot(), fleet.now());
+            said.extend(findings.into_iter().map(|of| {
+                format!(
+                    "{:?} {:?} {:?}: {}",
+                    of.cause, of.scope, of.feature, of.because
+                )
+            }));
+        }
+        said
     }
 
     fn panel(&self, fleet: &Fleet, labels: &[BTreeMap<String, String>]) -> Panel {
@@ -141,6 +175,11 @@ impl Learnt {
             quality: Quality::Unknown,
         }
     }
+}
+
+/// The rule by which the controller looks at every slot of time.
+fn every_slot() -> PlaceRule {
+    PlaceRule::default().every_slot(IncidentsPerYear::TENTH, DEVICES, SAMPLES as u32)
 }
 
 fn name(device: usize) -> DeviceId {

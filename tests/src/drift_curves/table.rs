@@ -238,6 +238,16 @@ impl DelayLine {
 }
 
 impl QuietTally {
+    /// So many alarms in so many years, of who learnt elsewhere.
+    #[must_use]
+    pub fn of(years: f64, alarms: u64) -> Self {
+        Self {
+            years,
+            alarms,
+            ..Self::default()
+        }
+    }
+
     /// Adds a run, of which `runs_per_year` make up a device.
     pub fn add(&mut self, quiet: &Quiet, runs_per_year: u64) {
         self.years += quiet.years / runs_per_year.max(1) as f64;

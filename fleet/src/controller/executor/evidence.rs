@@ -2,10 +2,13 @@
 //!
 //! Never judges.
 
-use muster_fleet::gate::DeviceCounts;
+use std::collections::BTreeSet;
+
+use muster_fleet::gate::{DeviceCounts, Gate};
 use muster_fleet::planner::{Inventory, Plan, RingEvidence};
 use muster_fleet::ring_evidence::{self, Counted};
 use muster_protocol::digest::Digest;
+use muster_protocol::id::DeviceId;
 use muster_protocol::stats::score::{HALF, STEPS_PER_ONE};
 
 use crate::controller::Error;
@@ -23,11 +26,23 @@ pub(super) fn of_rings(
     let mut all = Vec::new();
     for (ring, gates) in (0_u32..).zip(&gates) {
         let rows = tx.ring_counts(plan.rollout.0.cast_signed(), ring)?;
-        let rows: Vec<Counted> = rows.into_iter().map(counted).collect();
+        let mut rows: Vec<Counted> = rows.into_iter().map(counted).collect();
+        if gates.iter().any(|gate| matches!(gate, Gate::Drift { .. })) {
+            let moved = tx.drifted(plan.rollout.0.cast_signed(), bundle)?;
+            mark_drifted(&mut rows, bundle, &moved);
+        }
         let known = ring_evidence::of_ring(plan, ring, gates, bundle, inventory, &rows);
         all.push(known.map_err(refused)?);
     }
     Ok(all)
+}
+
+/// Marks the rows of devices on which something has moved with the bundle.
+fn mark_drifted(rows: &mut [Counted], bundle: Digest, moved: &BTreeSet<DeviceId>) {
+    let ours = rows.iter_mut().filter(|row| row.bundle == bundle);
+    for row in ours.filter(|row| moved.contains(&row.device)) {
+        row.counts.drifted = 1;
+    }
 }
 
 fn counted(row: RingCountsRow) -> Counted {

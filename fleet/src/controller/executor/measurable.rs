@@ -88,6 +88,7 @@ impl Versions<'_> {
         match gate {
             Gate::LatencyMisses(tolerance) => self.check_latency(tolerance),
             Gate::EstimatedAccuracyDrop(tolerance) => self.check_scores(tolerance),
+            Gate::Drift { .. } => self.check_reference(),
             Gate::PredictionMix { .. } => self.check_mix(),
             Gate::Disagreement { .. } => self.check_compares("classes", |c| c.classes),
             Gate::ScoreDifference { .. } => self.check_compares("scores", |c| c.scores),
@@ -123,6 +124,18 @@ impl Versions<'_> {
                      latency_misses a limit"
                 ))
             }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_reference(&self) -> Result<(), String> {
+        let Self { model, new, .. } = self;
+        match self.counts.features {
+            Some(0) => Err(format!(
+                "drift of {model} {new} is not watched: because it has no reference: hint: build it \
+                 with --reference, or leave the gate drift away"
+            )),
+            // What was published before that was known may have one.
             Some(_) | None => Ok(()),
         }
     }
@@ -199,6 +212,7 @@ mod tests {
 
     fn counts(latency_objective_us: Option<u32>, meaning: Option<u8>) -> Countable {
         Countable {
+            features: None,
             latency_objective_us,
             compares: None,
             scores: None,
@@ -277,6 +291,18 @@ mod tests {
             check(limit, two, Some(before), "");
             check(margin, two, Some(before), "with that of 1.0.0");
         }
+    }
+
+    #[test]
+    fn drift_needs_a_reference() {
+        let gate = r#"{ "gate": "drift", "limit": 0.2 }"#;
+        let of = |features| Countable {
+            features,
+            ..counts(None, None)
+        };
+        check(gate, of(Some(0)), None, "has no reference");
+        check(gate, of(Some(3)), None, "");
+        check(gate, of(None), None, "");
     }
 
     #[test]

@@ -28,6 +28,7 @@ fn counts() -> impl Strategy<Value = DeviceCounts> {
             latencies: a[9],
             latency_misses: b[1],
             scored: a[9],
+            drifted: b[0],
             estimated_wrong: b[1].min(a[9]),
             classes,
             shadow: Compared {

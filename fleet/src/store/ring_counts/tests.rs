@@ -55,6 +55,7 @@ fn release(tx: &Tx<'_>, rank: u32, version: &str, meaning: u8) {
     tx.add_release(&statement, version.as_bytes(), &[], NOW)
         .expect("a store");
     let countable = Countable {
+        features: None,
         scores: None,
         latency_objective_us: Some(OBJECTIVE_US),
         classes: Some(Classes {
