@@ -22,6 +22,7 @@ mod moving_address;
 mod no_raw_values;
 mod other_processor;
 mod outages;
+mod packet_capture;
 mod page;
 mod power;
 mod power_cuts;

@@ -217,7 +217,7 @@ impl Config {
             None if usual.exists() => &usual,
             None => return Ok(Self::default()),
         };
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
@@ -225,6 +225,8 @@ impl Config {
             path: path.to_owned(),
             because,
         };
+        let text = String::from_utf8(bytes);
+        let text = text.map_err(|error| invalid(format!("it is no text in UTF-8: {error}")))?;
         let config: Self = toml::from_str(&text).map_err(|error| invalid(place(&text, &error)))?;
         config.check().map_err(invalid)?;
         Ok(config)

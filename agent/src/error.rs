@@ -121,6 +121,17 @@ pub enum Failure {
         /// Of how many.
         rows: u64,
     },
+    /// Labels of a file that do not count.
+    #[error(
+        "failed to count {refused} of {labels} labels: because they were refused, as said above: \
+         hint: the others count; docs/quality.md says which labels can"
+    )]
+    Uncounted {
+        /// How many.
+        refused: u64,
+        /// Of how many.
+        labels: u64,
+    },
     /// Input data.
     #[error("failed to read {what}: because {because}: hint: {hint}")]
     Data {
@@ -171,7 +182,10 @@ impl Failure {
             Self::Metadata(_) | Self::State(_) => exit::RESOURCE,
             Self::Signals(_) | Self::Runtime(_) => exit::UNEXPECTED,
             Self::NoAgent { .. } | Self::Unavailable(_) => exit::UNREACHABLE,
-            Self::Prediction(_) | Self::Data { .. } | Self::Skipped { .. } => exit::BAD_INPUT,
+            Self::Prediction(_)
+            | Self::Data { .. }
+            | Self::Skipped { .. }
+            | Self::Uncounted { .. } => exit::BAD_INPUT,
             Self::Arguments { .. } => exit::USAGE,
             Self::Absent(_) => exit::CONFLICT,
             Self::File { because, .. } => exit::of_file(because),
@@ -195,11 +209,13 @@ impl Failure {
     }
 }
 
-fn file_hint(error: &std::io::Error) -> &'static str {
+/// What to do about a file that a user has named.
+pub fn file_hint(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::NotFound => "check the path",
         ErrorKind::IsADirectory => "name a file, not a folder",
+        ErrorKind::InvalidData => "mend the file; text must be UTF-8",
         ErrorKind::PermissionDenied => "run as a user who may, or change its permissions",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space on this disk",
         _ => "check the file and the disk that holds it",
@@ -213,16 +229,17 @@ mod tests {
 
     #[test]
     fn a_named_file_ends_every_command_with_the_same_code() {
-        let check = |kind: ErrorKind, expect: u8| {
+        let check = |kind: ErrorKind, expect: u8, hint: &str| {
             let failure = Failure::file("read", Path::new("/a/b"), kind.into());
             assert_eq!(failure.exit_code(), expect, "{failure}");
             let sentence = failure.to_string();
             assert!(sentence.starts_with("failed to read /a/b: because "));
-            assert!(sentence.contains(": hint: "), "{sentence}");
+            assert!(sentence.contains(&format!(": hint: {hint}")), "{sentence}");
         };
-        check(ErrorKind::NotFound, exit::CONFLICT);
-        check(ErrorKind::IsADirectory, exit::BAD_INPUT);
-        check(ErrorKind::PermissionDenied, exit::RESOURCE);
-        check(ErrorKind::StorageFull, exit::RESOURCE);
+        check(ErrorKind::NotFound, exit::CONFLICT, "");
+        check(ErrorKind::IsADirectory, exit::BAD_INPUT, "");
+        check(ErrorKind::InvalidData, exit::BAD_INPUT, "mend the file");
+        check(ErrorKind::PermissionDenied, exit::RESOURCE, "");
+        check(ErrorKind::StorageFull, exit::RESOURCE, "");
     }
 }

@@ -7,14 +7,17 @@ mod alarms;
 mod budget;
 mod features;
 mod predictions;
+#[cfg(test)]
+mod sample;
 pub mod shadow;
 mod task;
+mod teller;
 mod window;
 mod worker_keeper;
 
 pub use alarms::Board;
 pub use features::{Columns, Features};
-pub use predictions::{Labelled, Predictions};
+pub use predictions::{Labelled, Predictions, Predictor};
 
 use crate::infer::Example;
 use crate::seat::Seat;
@@ -29,6 +32,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for one worker, at most.
 pub const QUEUE_MAX: usize = 64;
+/// Answers in a row after which a worker that failed counts as well again.
+const RECOVERED_ANSWERS: u64 = 100;
 
 /// What a serving task needs, and a shadow's.
 #[derive(Debug, Clone)]
@@ -149,6 +154,8 @@ pub struct Handle {
     pub vitals: Arc<std::sync::Mutex<Vitals>>,
     /// What it finds by itself.
     pub alarms: Board,
+    /// To be told when it takes the route.
+    pub predictor: Predictor,
     end: Option<oneshot::Sender<()>>,
     gate: Option<oneshot::Sender<()>>,
 }
@@ -199,7 +206,10 @@ pub fn start(
     let vitals = Arc::new(std::sync::Mutex::new(Vitals::default()));
     let bundle = plan.release.bundle;
     let alarms = Board::default();
-    let task = task::Task::new(plan, tap, events, vitals.clone(), alarms.clone());
+    let scale = plan.features.scores().map(|fold| fold.scale());
+    let predictor = Predictor::new(plan.predictions.clone(), scale);
+    let meets = (tap, predictor.clone());
+    let task = task::Task::new(plan, meets, events, vitals.clone(), alarms.clone());
     tokio::spawn(task.run(jobs, opened, ended));
     Handle {
         gate: Some(gate).filter(|_| start == Start::Gated),
@@ -207,6 +217,36 @@ pub fn start(
         requests,
         vitals,
         alarms,
+        predictor,
         end: Some(end),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_protocol::message::Role;
+
+    #[tokio::test]
+    async fn a_candidate_that_never_serves_leaves_the_ids_of_what_does() {
+        let plan = Plan {
+            features: sample::classifier(),
+            ..sample::plan(Role::Serve, 1)
+        };
+        let predictions = plan.predictions.clone();
+        let (told, _events) = mpsc::channel(8);
+        let run = |plan| start(plan, Start::Gated, Arc::default(), told.clone());
+        let serving = run(plan);
+        assert_eq!(predictions.new_id(), None, "it has no route yet");
+        serving.predictor.serve();
+        assert!(predictions.new_id().is_some());
+        let candidate = Plan {
+            predictions: predictions.clone(),
+            ..sample::plan(Role::Serve, 2)
+        };
+        let candidate = run(candidate);
+        assert!(predictions.new_id().is_some(), "it only waits");
+        candidate.predictor.serve();
+        assert_eq!(predictions.new_id(), None);
     }
 }

@@ -5,7 +5,7 @@
 use muster_protocol::limits::WINDOW_LABELS_MIN;
 use muster_protocol::message::window::{LabelLists, ScoreLists};
 use muster_protocol::message::{Labels, Scores};
-use muster_protocol::stats::{LabelCounts, Outcome, Score, ScoreCounts, ScoreScale};
+use muster_protocol::stats::{LabelCounts, Score, ScoreCounts, ScoreScale};
 
 /// The scores and labels of the open window of one model.
 #[derive(Debug, Clone)]
@@ -51,13 +51,8 @@ impl ScoreFold {
         self.scores.fold(&self.scale, None);
     }
 
-    /// Counts a label for a prediction whose score lay in this bin.
-    pub fn label(&mut self, bin: u8, outcome: Outcome) {
-        self.labels.fold(bin, outcome);
-    }
-
-    /// Counts labels that came in the meantime, and those for predictions that nobody remembers
-    /// Counts labels that came in the meantime.
+    /// Counts labels that came in the meantime, by the bin of their prediction's score, and how
+    /// many came for predictions that nobody remembers.
     pub fn labels(&mut self, came: &LabelCounts) {
         self.labels.merge(came);
     }
@@ -120,9 +115,17 @@ impl ScoreFoldLists {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_protocol::stats::Outcome;
 
     fn fold() -> ScoreFold {
         ScoreFold::new(ScoreScale::even(2, Some(1)).expect("valid"))
+    }
+
+    /// One label comes.
+    fn label(fold: &mut ScoreFold, bin: u8, outcome: Outcome) {
+        let mut came = LabelCounts::default();
+        came.fold(bin, outcome);
+        fold.labels(&came);
     }
 
     /// Rows and labels that a window would carry.
@@ -150,10 +153,10 @@ mod tests {
     #[test]
     fn few_labels_wait_for_the_next_window() {
         let mut fold = fold();
-        (1..WINDOW_LABELS_MIN).for_each(|_| fold.label(16, Outcome::Positive));
+        (1..WINDOW_LABELS_MIN).for_each(|_| label(&mut fold, 16, Outcome::Positive));
         assert!(fold.is_empty() && carried(&fold) == (None, None));
         fold.reset();
-        fold.label(3, Outcome::Negative);
+        label(&mut fold, 3, Outcome::Negative);
         assert_eq!(carried(&fold), (None, Some(WINDOW_LABELS_MIN)));
         fold.reset();
         assert!(fold.is_empty());
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn labels_that_cannot_be_used_are_told_at_once_and_once() {
         let mut fold = fold();
-        fold.label(16, Outcome::Positive);
+        label(&mut fold, 16, Outcome::Positive);
         fold.labels(&LabelCounts {
             unknown: 2,
             stale: 1,

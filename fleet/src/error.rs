@@ -87,6 +87,9 @@ fn judge(error: &io::Error) -> (Exit, &'static str) {
         io::ErrorKind::AlreadyExists => (Exit::Missing, "nothing is overwritten: move it away"),
         io::ErrorKind::PermissionDenied => (Exit::Resource, "run as the owner of the home"),
         io::ErrorKind::StorageFull => (Exit::Resource, "free some space on this disk"),
+        io::ErrorKind::InvalidData => (Exit::BadInput, "mend the file; text must be UTF-8"),
+        io::ErrorKind::FileTooLarge => (Exit::BadInput, "name the right file: this is none"),
+        io::ErrorKind::IsADirectory => (Exit::BadInput, "name a file, not a folder"),
         _ => (Exit::Resource, "check the disk that holds it"),
     }
 }
@@ -102,6 +105,9 @@ mod tests {
             (io::ErrorKind::AlreadyExists, Exit::Missing),
             (io::ErrorKind::PermissionDenied, Exit::Resource),
             (io::ErrorKind::StorageFull, Exit::Resource),
+            (io::ErrorKind::InvalidData, Exit::BadInput),
+            (io::ErrorKind::FileTooLarge, Exit::BadInput),
+            (io::ErrorKind::IsADirectory, Exit::BadInput),
         ] {
             let error = OperatorError::file("read", Path::new("/a/b"), &kind.into());
             assert_eq!(error.exit, exit, "{kind}");

@@ -267,3 +267,36 @@ fn a_file_that_is_not_there_ends_every_command_with_the_same_code() {
         cli::run(command.args(line)).refused(7, &["nowhere"]);
     }
 }
+
+#[test]
+fn a_file_that_is_no_text_ends_every_command_with_the_same_code() {
+    let fleet = Fleet::start();
+    let path = fleet.folder().join("no-text");
+    fs::write(&path, [0xff, 0xfe, 0x00]).expect("the disk takes it");
+    let path = path.to_str().expect("text");
+    let here = bundles::fixture("good.onnx");
+    let here = here.to_str().expect("text");
+    let build = ["bundle", "build", here, "--model", "m"];
+    let build = [&build[..], &["--version", "1.0.0", "--out", "out"]].concat();
+    let of_fleet: [&[&str]; 4] = [
+        &["apply", "--file", path],
+        &["drift", "rules", "apply", path],
+        &[&build[..], &["--about", path]].concat(),
+        &[&build[..], &["--reference", path]].concat(),
+    ];
+    for line in of_fleet {
+        fleet.cli(line).refused(3, &["no-text", "UTF-8"]);
+    }
+    let token = format!("@{path}");
+    let state = fleet.folder().join("state");
+    let state = state.to_str().expect("text");
+    let of_agent: [&[&str]; 3] = [
+        &["feedback", "m", path, "--state", state],
+        &["enroll", &token, "--state", state],
+        &["check", here, "--rows", path],
+    ];
+    for line in of_agent {
+        let mut command = Command::new(program::path("muster-agent"));
+        cli::run(command.args(line)).refused(3, &["no-text", "UTF-8"]);
+    }
+}

@@ -22,6 +22,8 @@ pub mod power;
 pub mod program;
 pub mod proxy;
 pub mod random;
+pub mod raw_values;
+pub mod recorder;
 pub mod settings;
 pub mod sim;
 pub mod skip;

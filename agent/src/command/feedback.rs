@@ -49,7 +49,8 @@ struct Total {
 /// Sends them and says how many count.
 ///
 /// # Errors
-/// A file that cannot be read, or no running agent; a label that does not count is none.
+/// A file that cannot be read, or no running agent; labels that were refused, once the others are
+/// counted.
 pub async fn run(args: &FeedbackArgs) -> Result<(), Failure> {
     let labels = read(&args.file)?;
     let mut local = args.state.connect().await?;
@@ -59,33 +60,44 @@ pub async fn run(args: &FeedbackArgs) -> Result<(), Failure> {
         let body = json!({ "feedback": labels });
         total.add(&local.ask(Method::POST, &path, Some(&body)).await?);
     }
-    match args.state.output {
-        Output::Json => {
-            let data = serde_json::to_value(&total).unwrap_or_default();
-            crate::print::data(&format!("{data:#}\n"));
-        }
-        Output::Text => {
-            let Total {
-                counted,
-                duplicates,
-                refused,
-                ..
-            } = total;
-            crate::print::data(&format!(
-                "counted     {counted}\nduplicates  {duplicates}\nrefused     {refused}\n"
-            ));
-            for reason in &total.reasons {
-                eprintln!(
-                    "refused: {}",
-                    reason["because"].as_str().unwrap_or_default()
-                );
-            }
-        }
-    }
-    Ok(())
+    total.print(args.state.output);
+    total.verdict()
 }
 
 impl Total {
+    fn print(&self, output: Output) {
+        let Self {
+            counted,
+            duplicates,
+            refused,
+            reasons,
+        } = self;
+        match output {
+            Output::Json => {
+                let data = serde_json::to_value(self).unwrap_or_default();
+                crate::print::data(&format!("{data:#}\n"));
+            }
+            Output::Text => {
+                crate::print::data(&format!(
+                    "counted     {counted}\nduplicates  {duplicates}\nrefused     {refused}\n"
+                ));
+                for reason in reasons {
+                    let because = reason["because"].as_str().unwrap_or_default();
+                    eprintln!("refused: {because}");
+                }
+            }
+        }
+    }
+
+    /// As of a batch with bad rows: what is good is done, and what is not has a code.
+    const fn verdict(&self) -> Result<(), Failure> {
+        let labels = self.counted + self.duplicates + self.refused;
+        match self.refused {
+            0 => Ok(()),
+            refused => Err(Failure::Uncounted { refused, labels }),
+        }
+    }
+
     fn add(&mut self, reply: &Value) {
         let number = |name: &str| reply[name].as_u64().unwrap_or(0);
         self.counted += number("counted");
@@ -104,11 +116,8 @@ fn read(path: &Path) -> Result<Vec<Label>, Failure> {
         hint: "give a CSV file with the columns id, label and, for other rows than the first, row; \
                or JSON lines",
     };
-    let text = std::fs::read_to_string(path).map_err(|because| Failure::File {
-        action: "read",
-        path: path.display().to_string(),
-        because,
-    })?;
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|because| Failure::file("read", path, because))?;
     let is_csv = path.extension().is_some_and(|end| end == "csv");
     let labels = if is_csv {
         of_csv(&text)
@@ -136,6 +145,7 @@ fn of_json_lines(text: &str) -> Result<Vec<Label>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::exit;
 
     fn check(read: Result<Vec<Label>, String>, expect: Result<&[(&str, u32, u32)], &str>) {
         match (read, expect) {
@@ -148,6 +158,29 @@ mod tests {
             (Err(error), Err(expect)) => assert!(error.contains(expect), "{error}"),
             (read, expect) => panic!("{read:?} is not {expect:?}"),
         }
+    }
+
+    #[test]
+    fn labels_that_do_not_count_have_an_exit_code() {
+        let check = |refused: u64, counted: u64, expect: Option<(u8, &str)>| {
+            let mut total = Total::default();
+            let reply = json!({ "counted": counted, "duplicates": 1, "refused": refused });
+            total.add(&reply);
+            let failed = total.verdict().err();
+            let failed = failed.map(|failed| (failed.exit_code(), failed.to_string()));
+            match (failed, expect) {
+                (None, None) => {}
+                (Some((code, sentence)), Some((expect, part))) => {
+                    assert_eq!(code, expect, "{sentence}");
+                    assert!(sentence.contains(part), "{sentence}");
+                }
+                (failed, expect) => panic!("{failed:?} is not {expect:?}"),
+            }
+        };
+        check(0, 0, None);
+        check(0, 7, None);
+        check(3, 0, Some((exit::BAD_INPUT, "3 of 4 labels")));
+        check(3, 7, Some((exit::BAD_INPUT, "3 of 11 labels")));
     }
 
     #[test]

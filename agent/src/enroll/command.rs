@@ -75,6 +75,7 @@ fn read_file(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     #[test]
     fn what_is_no_token_is_said_as_such() {
@@ -92,5 +93,15 @@ mod tests {
             "@/does/not/exist",
             "failed to read the token from /does/not/exist: ",
         );
+        let mut binary = tempfile::NamedTempFile::new().expect("a file");
+        binary.write_all(&[0xff, 0xfe]).expect("the disk takes it");
+        let path = binary.path().display();
+        check(
+            &format!("@{path}"),
+            &format!("failed to read the token from {path}: "),
+        );
+        let error = read(&format!("@{path}")).expect_err("no token");
+        assert_eq!(error.exit_code(), crate::error::exit::BAD_INPUT, "{error}");
+        assert!(error.to_string().contains("must be UTF-8"), "{error}");
     }
 }

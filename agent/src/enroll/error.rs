@@ -26,7 +26,10 @@ pub enum EnrollError {
     )]
     Token(#[from] NotAToken),
     /// A file that should hold a token.
-    #[error("failed to read the token from {path}: because {because}: hint: check the path")]
+    #[error(
+        "failed to read the token from {path}: because {because}: hint: {}",
+        crate::error::file_hint(because)
+    )]
     TokenFile {
         /// Which.
         path: PathBuf,

@@ -8,7 +8,7 @@ use crate::tensor::{Signature, Tensor};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, oneshot};
 
 /// What answers requests, by model: cheap to clone, all clones show the same table.
@@ -19,7 +19,6 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     inner: Arc<RwLock<BTreeMap<ModelId, Route>>>,
-    predictions: Arc<Mutex<BTreeMap<ModelId, Arc<Predictions>>>>,
 }
 
 /// Where the requests for one model go.
@@ -33,6 +32,9 @@ pub struct Route {
     pub signature: Arc<Signature>,
     /// What its bundle calls the elements of its inputs, as metadata shows it.
     pub columns: Arc<Columns>,
+    /// What is remembered of the predictions of its model, whichever bundle made them: gone with
+    /// the last route of the model.
+    pub predictions: Arc<Predictions>,
     /// Bounded queue of the task that owns the worker.
     pub requests: mpsc::Sender<Job>,
     /// Whether requests may be queued.
@@ -120,15 +122,6 @@ impl Routes {
     /// The route of a model at this moment. Do not keep it: it holds the old queue open.
     pub fn get(&self, model: &ModelId) -> Option<Route> {
         self.read().get(model).cloned()
-    }
-
-    /// What is remembered of the predictions of a model, whichever bundle made them.
-    pub fn predictions(&self, model: &ModelId) -> Arc<Predictions> {
-        let mut all = self
-            .predictions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(model.clone()).or_default())
     }
 
     /// All routes at this moment, by model. Do not keep them.

@@ -2,6 +2,7 @@
 //!
 //! Never says what was predicted.
 
+use super::backend::Route;
 use super::predict::receive;
 use super::refusal::Refusal;
 use super::response;
@@ -10,7 +11,6 @@ use crate::serving::{Labelled, Predictions};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use muster_protocol::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -24,8 +24,7 @@ const NAMED_MAX: usize = 100;
 #[serde(deny_unknown_fields)]
 struct Feedback {
     id: Option<String>,
-    #[serde(default)]
-    row: u32,
+    row: Option<u32>,
     label: Option<u32>,
     feedback: Option<Vec<Label>>,
 }
@@ -40,6 +39,13 @@ struct Label {
     row: u32,
     /// The class.
     label: u32,
+}
+
+/// Why a label does not count.
+struct Uncounted {
+    status: StatusCode,
+    because: String,
+    hint: &'static str,
 }
 
 /// What became of many.
@@ -64,31 +70,47 @@ pub(super) async fn feedback(
     target: Target,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let (model, route) = app.find(&target)?;
-    // Not kept over the body: it would hold the old queue of a swap open.
-    let bundle = route.bundle;
-    drop(route);
+    // The route is not kept over the body: it would hold the old queue of a swap open.
+    let (_, Route { predictions, .. }) = app.find(&target)?;
     let (body, _memory) = receive(&app, request).await?;
     let feedback: Feedback = serde_json::from_slice(&body).map_err(bad_body)?;
-    let predictions = app.routes.predictions(&model);
-    let Feedback { row, .. } = feedback;
-    let reply = match (feedback.feedback, feedback.id.zip(feedback.label)) {
-        (Some(labels), None) => many(&predictions, &bundle, labels),
-        (None, Some((id, label))) => one(&predictions, &bundle, &Label { id, row, label })?,
-        (Some(_), Some(_)) | (None, None) => return Err(bad_body("it is neither one nor many")),
+    let reply = match feedback {
+        Feedback {
+            id: None,
+            row: None,
+            label: None,
+            feedback: Some(labels),
+        } => many(&predictions, labels),
+        Feedback {
+            id: Some(id),
+            row,
+            label: Some(label),
+            feedback: None,
+        } => {
+            let row = row.unwrap_or(0);
+            one(&predictions, &Label { id, row, label })?
+        }
+        Feedback {
+            feedback: Some(_), ..
+        } => return Err(bad_body("it is one label and many at once")),
+        Feedback { feedback: None, .. } => {
+            return Err(bad_body(
+                "it has no \"feedback\", and \"id\" or \"label\" is missing",
+            ));
+        }
     };
     Ok(response::json(StatusCode::OK, &reply))
 }
 
 /// Many labels: those that do not count are named, and the others do.
-fn many(predictions: &Predictions, bundle: &Digest, labels: Vec<Label>) -> Reply {
+fn many(predictions: &Predictions, labels: Vec<Label>) -> Reply {
     let mut reply = Reply::default();
     for label in labels {
-        let labelled = predictions.label(bundle, &label.id, label.row, label.label);
-        match refusal(labelled, &label) {
+        let labelled = predictions.label(&label.id, label.row, label.label);
+        match uncounted(labelled, &label) {
             None if labelled == Labelled::Counted => reply.counted += 1,
             None => reply.duplicates += 1,
-            Some((_, because)) => {
+            Some(Uncounted { because, .. }) => {
                 reply.refused += 1;
                 if reply.reasons.len() < NAMED_MAX {
                     let id = short(&label.id);
@@ -101,11 +123,14 @@ fn many(predictions: &Predictions, bundle: &Digest, labels: Vec<Label>) -> Reply
     reply
 }
 
-fn one(predictions: &Predictions, bundle: &Digest, label: &Label) -> Result<Reply, Refusal> {
-    let labelled = predictions.label(bundle, &label.id, label.row, label.label);
-    if let Some((status, because)) = refusal(labelled, label) {
-        let hint = "send a label while its prediction is remembered; GET /muster/status and \
-                    docs/quality.md say more";
+fn one(predictions: &Predictions, label: &Label) -> Result<Reply, Refusal> {
+    let labelled = predictions.label(&label.id, label.row, label.label);
+    if let Some(uncounted) = uncounted(labelled, label) {
+        let Uncounted {
+            status,
+            because,
+            hint,
+        } = uncounted;
         return Err(Refusal::new(status, WHAT, because, hint));
     }
     let counted = u64::from(labelled == Labelled::Counted);
@@ -117,30 +142,36 @@ fn one(predictions: &Predictions, bundle: &Digest, label: &Label) -> Result<Repl
 }
 
 /// Why a label does not count; none where it does or did.
-fn refusal(labelled: Labelled, label: &Label) -> Option<(StatusCode, String)> {
+fn uncounted(labelled: Labelled, label: &Label) -> Option<Uncounted> {
     let (id, row) = (short(&label.id), label.row);
     match labelled {
         Labelled::Counted | Labelled::Duplicate => None,
-        Labelled::Unknown => Some((
-            StatusCode::NOT_FOUND,
-            format!(
+        Labelled::Unknown => Some(Uncounted {
+            status: StatusCode::NOT_FOUND,
+            because: format!(
                 "row {row} of prediction {id:?} is not remembered: it was none of this model, had \
                  no score, was made before the agent started, or more than {} came after it",
                 Predictions::REMEMBERED_MAX
             ),
-        )),
-        Labelled::Stale => Some((
-            StatusCode::CONFLICT,
-            format!("row {row} of prediction {id:?} was made by a bundle that serves no more"),
-        )),
-        Labelled::NoClass { classes } => Some((
-            StatusCode::BAD_REQUEST,
-            format!(
+            hint: "name the request by its id, or by parameters.prediction_id of its answer, and \
+                   send labels before so many rows have come after it",
+        }),
+        Labelled::Stale => Some(Uncounted {
+            status: StatusCode::CONFLICT,
+            because: format!(
+                "row {row} of prediction {id:?} was made by a bundle that serves no more"
+            ),
+            hint: "labels count while the version that predicted serves; this one cannot any more",
+        }),
+        Labelled::NoClass { classes } => Some(Uncounted {
+            status: StatusCode::BAD_REQUEST,
+            because: format!(
                 "the label {} is no class: expected 0 to {}",
                 label.label,
                 classes - 1
             ),
-        )),
+            hint: "labels are the numbers of classes, from 0, in the order of the model's scores",
+        }),
     }
 }
 

@@ -67,7 +67,7 @@ async fn ask(
     let (reply, answer) = oneshot::channel();
     reply_as.prediction_id = match &reply_as.id {
         Some(_) => None,
-        None => app.routes.predictions(model).new_id(),
+        None => route.predictions.new_id(),
     };
     let id = reply_as.id.clone().or(reply_as.prediction_id.clone());
     let job = Job { inputs, id, reply };

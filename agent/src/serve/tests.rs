@@ -64,6 +64,7 @@ fn route(
         bundle: Digest::of(version.as_bytes()),
         signature: Arc::new(signature),
         columns: Arc::new([("x".to_owned(), vec!["a".to_owned(), "b".to_owned()])].into()),
+        predictions: Arc::default(),
         requests,
         readiness: Readiness::Ready,
     };

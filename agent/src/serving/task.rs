@@ -6,30 +6,28 @@
 use super::alarms::{Alarms, Board};
 use super::budget::Answered;
 use super::features::batch_of;
+use super::predictions::Predictor;
 use super::shadow::{Sample, Tap};
+use super::teller::Teller;
 use super::window::WindowKeeper;
 use super::worker_keeper::{CODE_NO_WORKER, Started, WorkerKeeper, code_of};
-use super::{Event, Plan, Vitals};
+use super::{Event, Plan, RECOVERED_ANSWERS, Vitals};
 use crate::clock;
-use crate::seat::Seat;
 use crate::serve::backend::{Answer, Failure, Job};
 use crate::tensor::Tensor;
 use crate::worker::WorkerFault;
 use muster_device::fold::Pace;
 use muster_device::updater::Verdict;
-use muster_protocol::digest::Digest;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-
-/// Answers in a row after which a model that failed counts as recovered.
-const RECOVERED_ANSWERS: u64 = 100;
 
 /// State of one serving model.
 pub(super) struct Task {
     plan: Arc<Plan>,
     tap: Arc<Tap>,
-    events: mpsc::Sender<Event>,
+    teller: Teller,
+    predictor: Predictor,
     window: WindowKeeper,
     keeper: WorkerKeeper,
     announced: bool,
@@ -40,20 +38,22 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         plan: Plan,
-        tap: Arc<Tap>,
+        (tap, predictor): (Arc<Tap>, Predictor),
         events: mpsc::Sender<Event>,
         vitals: Arc<Mutex<Vitals>>,
         board: Board,
     ) -> Self {
         let (plan, now) = (Arc::new(plan), clock::monotonic());
-        plan.predictions.serve(plan.features.scores().is_some());
         let alarms = Alarms::new(plan.seat.clone(), &plan.features, board);
+        let teller = Teller::of(&plan, events);
+        let window = WindowKeeper::new(plan.clone(), teller.clone(), now);
         Self {
-            window: WindowKeeper::new(plan.clone(), events.clone(), now).watched(alarms),
+            window: window.watched(alarms).labelled(predictor.clone()),
             keeper: WorkerKeeper::new(plan.clone(), vitals, now),
             plan,
             tap,
-            events,
+            teller,
+            predictor,
             announced: false,
             since_failure: Some(0),
         }
@@ -100,10 +100,8 @@ impl Task {
             }
         }
         self.window.close().await;
-        let (seat, bundle) = self.name();
         self.keeper.stop().await;
-        // Nobody listens any more only when the agent ends.
-        let _ = self.events.send(Event::Ended { seat, bundle }).await;
+        self.teller.ended().await;
     }
 
     fn next_due(&self) -> muster_protocol::time::Millis {
@@ -137,16 +135,8 @@ impl Task {
         let signature = Arc::new(worker.signature().clone());
         let columns = Arc::new(self.plan.features.columns(&signature));
         let load_ms = worker.load_ms();
-        let (seat, bundle) = self.name();
         if !std::mem::replace(&mut self.announced, true) {
-            self.tell(Event::Ready {
-                seat,
-                bundle,
-                signature,
-                columns,
-                load_ms,
-            })
-            .await;
+            self.teller.ready(signature, columns, load_ms).await;
         }
     }
 
@@ -154,6 +144,7 @@ impl Task {
         self.start_if_due().await;
         let Some(worker) = &mut self.keeper.worker else {
             self.window.fold.failed(CODE_NO_WORKER);
+            self.window.touch();
             let because = "its worker is being started again".to_owned();
             return drop(job.reply.send(Err(Failure::Worker { because })));
         };
@@ -196,11 +187,9 @@ impl Task {
         let Some(fold) = self.window.scores() else {
             return;
         };
-        let (plan, scale) = (&self.plan, fold.scale());
-        let scores = plan.features.score(fold, inputs, outputs);
+        let scores = self.plan.features.score(fold, inputs, outputs);
         if let Some(id) = id {
-            let bundle = plan.release.bundle;
-            plan.predictions.remember(bundle, scale, id, &scores);
+            self.predictor.remember(id, &scores);
         }
     }
 
@@ -235,8 +224,7 @@ impl Task {
     async fn recovered(&mut self) {
         self.since_failure = None;
         self.keeper.recovered();
-        let (seat, bundle) = self.name();
-        self.tell(Event::Recovered { seat, bundle }).await;
+        self.teller.recovered().await;
     }
 
     async fn failed(&mut self, fault: WorkerFault) {
@@ -265,22 +253,7 @@ impl Task {
     async fn give_up(&mut self, verdict: Option<Verdict>) {
         let Some(verdict) = verdict else { return };
         self.since_failure = Some(0);
-        let (seat, bundle) = self.name();
-        self.tell(Event::Failed {
-            seat,
-            bundle,
-            verdict,
-        })
-        .await;
-    }
-
-    fn name(&self) -> (Seat, Digest) {
-        (self.plan.seat.clone(), self.plan.release.bundle)
-    }
-
-    async fn tell(&self, event: Event) {
-        // Nobody listens any more only when the agent ends.
-        let _ = self.events.send(event).await;
+        self.teller.failed(verdict).await;
     }
 }
 

@@ -4,7 +4,9 @@
 //! Counts what it is given; never asks a worker.
 
 use super::alarms::Alarms;
-use super::{Closed, Event, Plan};
+use super::predictions::Predictor;
+use super::teller::Teller;
+use super::{Closed, Plan};
 use crate::clock;
 use muster_device::comparison::ComparisonFold;
 use muster_device::fold::WindowFold;
@@ -15,7 +17,6 @@ use muster_protocol::message::window::Window;
 use muster_protocol::stats::FeatureFold;
 use muster_protocol::time::Millis;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// The open window and when it is due.
 pub(super) struct WindowKeeper {
@@ -26,8 +27,10 @@ pub(super) struct WindowKeeper {
     scores: Option<Box<ScoreFold>>,
     /// Of what serves.
     alarms: Option<Alarms>,
+    /// Of what serves: labels come for what it predicts.
+    predictor: Option<Predictor>,
     plan: Arc<Plan>,
-    events: mpsc::Sender<Event>,
+    teller: Teller,
     checkpoint_at: Millis,
     dirty: bool,
     /// A checkpoint of the open window was told: a power cut that takes of it is seen.
@@ -35,15 +38,16 @@ pub(super) struct WindowKeeper {
 }
 
 impl WindowKeeper {
-    pub(super) fn new(plan: Arc<Plan>, events: mpsc::Sender<Event>, now: Millis) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, teller: Teller, now: Millis) -> Self {
         Self {
             fold: WindowFold::new(plan.subject(), plan.features.folds(), now),
             comparison: None,
             scores: plan.features.scores().map(Box::new),
             alarms: None,
+            predictor: None,
             checkpoint_at: now.plus(plan.checkpoint_ms),
             plan,
-            events,
+            teller,
             dirty: false,
             marked: false,
         }
@@ -53,6 +57,14 @@ impl WindowKeeper {
     pub(super) fn watched(self, alarms: Alarms) -> Self {
         Self {
             alarms: Some(alarms),
+            ..self
+        }
+    }
+
+    /// Lets labels be counted that come for what `predictor` remembers.
+    pub(super) fn labelled(self, predictor: Predictor) -> Self {
+        Self {
+            predictor: Some(predictor),
             ..self
         }
     }
@@ -123,13 +135,13 @@ impl WindowKeeper {
             }
             let (subject, calls) = (self.fold.subject().clone(), self.fold.calls());
             let window = self.encode(now);
-            self.tell(Event::Window(Box::new(Closed {
+            let closed = Closed {
                 subject,
                 calls,
                 served: self.rows_served(),
                 window,
-            })))
-            .await;
+            };
+            self.teller.window(closed).await;
         }
         self.fold.reset(now);
         if let Some(comparison) = &mut self.comparison {
@@ -153,10 +165,10 @@ impl WindowKeeper {
         self.fold.is_empty() && !served && !scored
     }
 
-    /// Labels that came for what this bundle has predicted; a shadow predicts for nobody.
+    /// Labels that came for what was predicted; a shadow predicts for nobody.
     fn take_labels(&mut self) {
-        if let Some(scores) = self.scores.as_mut().filter(|_| !self.plan.seat.is_shadow()) {
-            let came = self.plan.predictions.take_labels(&self.plan.release.bundle);
+        if let (Some(scores), Some(predictor)) = (&mut self.scores, &self.predictor) {
+            let came = predictor.take_labels();
             self.dirty |= !came.is_empty();
             scores.labels(&came);
         }
@@ -166,11 +178,13 @@ impl WindowKeeper {
         self.comparison.as_ref().map(|fold| fold.rows_served())
     }
 
+    /// Of an empty window there is none: the next start would tell of a power cut that took
+    /// nothing. Labels that are held until there are enough do not fill one.
     async fn checkpoint(&mut self) {
-        if std::mem::replace(&mut self.dirty, false) {
+        if std::mem::replace(&mut self.dirty, false) && !self.is_empty() {
             self.marked = true;
             let window = self.encode(clock::monotonic());
-            self.tell(Event::Checkpoint { window }).await;
+            self.teller.checkpoint(window).await;
         }
     }
 
@@ -179,9 +193,87 @@ impl WindowKeeper {
         let beside = (self.comparison.as_deref(), self.scores.as_deref());
         self.fold.with_window_beside(beside, now, None, to_vec)
     }
+}
 
-    async fn tell(&self, event: Event) {
-        // Nobody listens any more only when the agent ends.
-        let _ = self.events.send(event).await;
+#[cfg(test)]
+mod tests {
+    use super::super::{Event, sample};
+    use super::*;
+    use crate::serving::Labelled;
+    use muster_protocol::limits::WINDOW_LABELS_MIN;
+    use muster_protocol::message::Role;
+    use tokio::sync::mpsc;
+
+    struct Bench {
+        window: WindowKeeper,
+        predictor: Predictor,
+        events: mpsc::Receiver<Event>,
+        now: Millis,
+    }
+
+    impl Bench {
+        /// The window of a classifier that serves, which does not end.
+        fn new() -> Self {
+            let plan = Plan {
+                features: sample::classifier(),
+                window_ms: u64::MAX,
+                ..sample::plan(Role::Serve, 1)
+            };
+            let scale = plan.features.scores().expect("a classifier").scale();
+            let predictor = Predictor::new(plan.predictions.clone(), Some(scale));
+            predictor.serve();
+            let (told, events) = mpsc::channel(8);
+            let (plan, now) = (Arc::new(plan), clock::monotonic());
+            let teller = Teller::of(&plan, told);
+            let window = WindowKeeper::new(plan, teller, now).labelled(predictor.clone());
+            Self {
+                window,
+                predictor,
+                events,
+                now,
+            }
+        }
+
+        /// Labels come for so many predictions.
+        fn label(&self, id: &str, rows: u32) {
+            let scale = self.window.plan.features.scores().expect("one").scale();
+            let scores = vec![scale.read([0.75]); rows as usize];
+            self.predictor.remember(id, &scores);
+            for row in 0..rows {
+                let labelled = self.predictor.predictions().label(id, row, 1);
+                assert_eq!(labelled, Labelled::Counted);
+            }
+        }
+
+        /// The time of a checkpoint comes; whether one was told.
+        async fn has_checkpoint(&mut self) -> bool {
+            self.now = self.now.plus(self.window.plan.checkpoint_ms);
+            self.window.on_time(self.now).await;
+            matches!(self.events.try_recv(), Ok(Event::Checkpoint { .. }))
+        }
+    }
+
+    #[tokio::test]
+    async fn labels_that_are_held_make_no_checkpoint() {
+        let few = u32::try_from(WINDOW_LABELS_MIN).expect("few") - 1;
+        let mut bench = Bench::new();
+        bench.label("a", few);
+        assert!(!bench.has_checkpoint().await, "of {few} labels");
+        bench.label("b", 1);
+        assert!(bench.has_checkpoint().await, "of one more");
+        assert!(!bench.has_checkpoint().await, "of nothing new");
+    }
+
+    #[tokio::test]
+    async fn a_request_at_fault_makes_no_checkpoint() {
+        let mut bench = Bench::new();
+        bench.window.touch();
+        bench.window.mark().await;
+        assert!(bench.events.try_recv().is_err(), "nothing was counted");
+        bench.window.fold.answered(1, 100);
+        bench.window.touch();
+        bench.window.mark().await;
+        let told = bench.events.try_recv();
+        assert!(matches!(told, Ok(Event::Checkpoint { .. })), "{told:?}");
     }
 }

@@ -7,7 +7,7 @@ use super::{Supervisor, model_task};
 use crate::infer::Example;
 use crate::seat::Seat;
 use crate::serve::backend::{Readiness, Route};
-use crate::serving::{Closed, Columns, Event, Plan, Start};
+use crate::serving::{Closed, Columns, Event, Plan, Predictions, Start};
 use crate::trial::Golden;
 use crate::worker::{Priority, WorkerLimits};
 use muster_device::updater::{Input, Release, Verdict};
@@ -100,12 +100,18 @@ impl Supervisor {
                 },
             },
             features: staged.features,
-            predictions: self.routes.predictions(&seat.model),
+            predictions: self.predictions(&seat.model),
             budget: self.config.budget.clone(),
             latency_objective_us: staged.card.latency_objective_us(),
             window_ms: self.window_ms(seat),
             checkpoint_ms: self.config.checkpoint_s * 1000,
         })
+    }
+
+    /// Those of what serves: their labels may come while the next release does.
+    fn predictions(&self, model: &ModelId) -> Arc<Predictions> {
+        let route = self.routes.get(model);
+        route.map(|route| route.predictions).unwrap_or_default()
     }
 
     /// A director may ask for shorter windows, never for longer ones.
@@ -204,14 +210,17 @@ impl Supervisor {
         let Some(newest) = handles.iter().rposition(|handle| handle.bundle == bundle) else {
             return;
         };
+        let next = &handles[newest];
         let route = Route {
             version: slot.release.version.to_string(),
             bundle,
             signature,
             columns,
-            requests: handles[newest].requests.clone(),
+            predictions: next.predictor.predictions().clone(),
+            requests: next.requests.clone(),
             readiness: Readiness::Ready,
         };
+        next.predictor.serve();
         self.routes.set(model.clone(), route);
         for (n, handle) in handles.iter_mut().enumerate() {
             if n != newest {

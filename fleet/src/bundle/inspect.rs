@@ -160,7 +160,7 @@ mod tests {
             "features FP32 [-1, 2]",
             "hash list",
             "a, b",
-            "200 rows, 10 blocks of 20; two in a row breach one limit by chance with p ",
+            "200 rows, 10 blocks of 20; one more breaches one limit by chance with p ",
             "in a row",
             "0 of 6 parts, without intended_use, limits",
         ] {

@@ -12,6 +12,7 @@ use muster_protocol::stats::{LabelCounts, Score, ScoreCounts, ScoreScale};
 
 use super::agent::{RowOutputs, Signature};
 use super::build::ProbabilitiesArg;
+use super::tensor::Datatype;
 
 /// Numbers of a row that an error shows.
 const SHOWN_MAX: usize = 8;
@@ -32,6 +33,11 @@ pub(super) struct Lists(ScoreLists, LabelLists);
 pub(super) enum ProbabilitiesError {
     #[error("the model has no output {name:?}; it has {found}")]
     NoOutput { name: String, found: String },
+    #[error(
+        "the output {name:?} is of {datatype}: expected is one of floats, which alone hold \
+         probabilities and alone are counted on devices"
+    )]
+    NoFloats { name: String, datatype: String },
     #[error("the runtime gave no row of the output {0:?}")]
     NoRows(String),
     #[error("the output {name:?} gives {scores} numbers a row: {because}")]
@@ -113,6 +119,11 @@ impl Scored {
         Ok(())
     }
 
+    /// The place of the output among those of the model.
+    pub(super) const fn tensor(&self) -> u8 {
+        self.tensor
+    }
+
     /// The counts as lists.
     pub(super) fn lists(&self) -> Lists {
         Lists(ScoreLists::of(&self.scores), LabelLists::of(&self.labels))
@@ -132,9 +143,9 @@ impl Scored {
 }
 
 fn place(name: &str, model: &Signature) -> Result<u8, ProbabilitiesError> {
-    let found = model.outputs.iter().position(|output| output.name == name);
-    let found = found.and_then(|place| u8::try_from(place).ok());
-    found.ok_or_else(|| {
+    let mut outputs = (0_u8..=u8::MAX).zip(&model.outputs);
+    let found = outputs.find(|(_, output)| output.name == name);
+    let (place, output) = found.ok_or_else(|| {
         let names = model
             .outputs
             .iter()
@@ -143,7 +154,14 @@ fn place(name: &str, model: &Signature) -> Result<u8, ProbabilitiesError> {
             name: name.to_owned(),
             found: names.collect::<Vec<_>>().join(", "),
         }
-    })
+    })?;
+    match Datatype::named(&output.datatype).is_some_and(Datatype::is_float) {
+        true => Ok(place),
+        false => Err(ProbabilitiesError::NoFloats {
+            name: name.to_owned(),
+            datatype: output.datatype.clone(),
+        }),
+    }
 }
 
 fn scale(asked: &ProbabilitiesArg, scores: usize) -> Result<ScoreScale, ProbabilitiesError> {
@@ -263,6 +281,18 @@ mod tests {
             "only one of two classes",
         );
         refused("p", &[&[]], None, "gives 0 numbers a row");
+    }
+
+    /// Rows of 0 and 1 are probabilities by their numbers: a device would read none of them.
+    #[test]
+    fn an_output_of_integers_is_refused_though_its_numbers_would_do() {
+        let row = RowOutputs::from([("label".to_owned(), vec![Some(1.0)])]);
+        let asked = "label".parse().expect("valid");
+        let error = Scored::of(&asked, &[row], None, &model())
+            .err()
+            .expect("refused");
+        let text = error.to_string();
+        assert!(text.contains("\"label\" is of INT64: expected"), "{text}");
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) fn make(
     scores: Option<&Scored>,
 ) -> Result<Made, ReferenceError> {
     let mut notes = Vec::new();
-    let scalars = scalars(outputs, model, &mut notes);
+    let scalars = scalars(outputs, model, scores.map(Scored::tensor), &mut notes);
     let columns = columns(table, &scalars, model, &mut notes);
     check_names(&columns, choices.categorical)?;
     let blocks = Blocks::of(table.rows(), columns.len(), choices.block_rows);
@@ -189,8 +189,14 @@ fn written(
     })
 }
 
-/// The outputs that give one number for each row, by their place, with those numbers.
-fn scalars(rows: &[RowOutputs], model: &Signature, notes: &mut Vec<String>) -> Vec<(u8, Vec<f32>)> {
+/// The outputs that give one number for each row, by their place, with those numbers. What becomes
+/// of the others is noted, but of `scored`, whose probabilities are counted.
+fn scalars(
+    rows: &[RowOutputs],
+    model: &Signature,
+    scored: Option<u8>,
+    notes: &mut Vec<String>,
+) -> Vec<(u8, Vec<f32>)> {
     let mut scalars = Vec::new();
     for (place, spec) in (0u8..).zip(&model.outputs) {
         let value = |row: &RowOutputs| match row.get(&spec.name)?.as_slice() {
@@ -202,6 +208,7 @@ fn scalars(rows: &[RowOutputs], model: &Signature, notes: &mut Vec<String>) -> V
         let counted = column.iter().filter(|value| value.is_finite()).count() >= ROWS_MIN;
         match counted {
             true => scalars.push((place, column)),
+            false if scored == Some(place) => {}
             false => notes.push(format!(
                 "output {:?} is not counted: no single number",
                 spec.name
@@ -357,6 +364,40 @@ mod tests {
             (features[2].source, features[2].tensor),
             (Source::Output, 0)
         );
+    }
+
+    #[test]
+    fn an_output_is_noted_unless_it_is_counted() {
+        let outputs = serde_json::json!([
+            { "name": "p", "datatype": "FP32", "shape": [-1, 2] },
+            { "name": "logits", "datatype": "FP32", "shape": [-1, 2] },
+        ]);
+        let outputs = serde_json::from_value(outputs).expect("tensors");
+        let model = Signature {
+            inputs: sample::signature().inputs,
+            outputs,
+        };
+        let table = sample::table();
+        let row = |_| {
+            let two = vec![Some(0.25), Some(0.75)];
+            RowOutputs::from([("p".to_owned(), two.clone()), ("logits".to_owned(), two)])
+        };
+        let rows: Vec<RowOutputs> = (0..table.rows()).map(row).collect();
+        let asked = "p".parse().expect("valid");
+        let scored = Scored::of(&asked, &rows, None, &model).ok();
+        let check = |scored: Option<&Scored>, expect: &[&str]| {
+            let made = make(&table, &rows, &model, Choices::default(), scored).expect("countable");
+            let told = made
+                .notes
+                .iter()
+                .filter(|note| note.contains("not counted"));
+            let told: Vec<&str> = told.map(String::as_str).collect();
+            assert_eq!(told, expect);
+        };
+        let of = |name: &str| format!("output {name:?} is not counted: no single number");
+        assert!(scored.is_some());
+        check(scored.as_ref(), &[&of("logits")]);
+        check(None, &[&of("p"), &of("logits")]);
     }
 
     #[test]

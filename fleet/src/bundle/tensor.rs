@@ -81,6 +81,11 @@ impl Datatype {
         TABLE[self as usize].1
     }
 
+    /// Whether elements are floats.
+    pub(crate) const fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::F32 | Self::F64)
+    }
+
     /// Bytes of one element.
     pub(crate) fn size(self) -> usize {
         TABLE[self as usize].3

@@ -1,5 +1,5 @@
-//! Where bins of a score end: half of the edges lie evenly on the scale of log-odds, half are
-//! quantiles of the reference.
+//! Where bins of a score end: half of the edges lie at fixed log-odds, half are quantiles of the
+//! reference.
 //!
 //! The first stay of use when scores drift away, the second when all of them lie close together,
 //! as those of rare events do (`docs/decisions/0024-scores-and-labels.md`).

@@ -205,13 +205,6 @@ impl Judgement {
         self.0[kind as usize]
     }
 
-    /// The kinds that are beyond their limits.
-    pub fn breaches(&self) -> impl Iterator<Item = (Kind, Reading)> + '_ {
-        let all = Kind::ALL.iter().zip(&self.0);
-        let found = all.filter_map(|(kind, reading)| Some((*kind, (*reading)?)));
-        found.filter(|(_, reading)| reading.is_breach)
-    }
-
     fn note(&mut self, kind: Kind, value: f64, limit: f64, is_breach: bool) {
         self.0[kind as usize] = Some(Reading {
             value,

@@ -19,7 +19,7 @@ pub(super) struct Entry {
     key: Key,
     pub(super) bin: u8,
     pub(super) class: u16,
-    /// Which bundle predicted: equal numbers, the same.
+    /// Which task predicted: equal numbers, the same.
     pub(super) turn: u32,
     pub(super) labelled: bool,
 }

@@ -6,12 +6,12 @@
 use super::compare;
 use super::{Sample, Tap};
 use crate::clock;
-use crate::seat::Seat;
 use crate::serving::budget::Answered;
 use crate::serving::features::batch_of;
+use crate::serving::teller::Teller;
 use crate::serving::window::WindowKeeper;
 use crate::serving::worker_keeper::{CODE_RUN_FAILED, Started, WorkerKeeper, code_of};
-use crate::serving::{Columns, Event, Plan, Vitals};
+use crate::serving::{Columns, Event, Plan, RECOVERED_ANSWERS, Vitals};
 use crate::tensor::Tensor;
 use crate::worker::WorkerFault;
 use muster_device::updater::Verdict;
@@ -20,14 +20,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Answers in a row after which its worker counts as well again.
-const RECOVERED_ANSWERS: u64 = 100;
-
 /// State of one shadow.
 pub(super) struct Task {
     plan: Arc<Plan>,
     tap: Arc<Tap>,
-    events: mpsc::Sender<Event>,
+    teller: Teller,
     window: WindowKeeper,
     keeper: WorkerKeeper,
     announced: bool,
@@ -50,12 +47,13 @@ impl Task {
         vitals: Arc<Mutex<Vitals>>,
     ) -> Self {
         let (plan, now) = (Arc::new(plan), clock::monotonic());
+        let teller = Teller::of(&plan, events);
         Self {
-            window: WindowKeeper::new(plan.clone(), events.clone(), now),
+            window: WindowKeeper::new(plan.clone(), teller.clone(), now),
             keeper: WorkerKeeper::new(plan.clone(), vitals, now),
             plan,
             tap,
-            events,
+            teller,
             announced: false,
             since_failure: 0,
         }
@@ -87,10 +85,8 @@ impl Task {
     async fn finish(mut self) {
         self.count_served().await;
         self.window.close().await;
-        let (seat, bundle) = self.name();
         self.keeper.stop().await;
-        // Nobody listens any more only when the agent ends.
-        let _ = self.events.send(Event::Ended { seat, bundle }).await;
+        self.teller.ended().await;
     }
 
     async fn on_time(&mut self) {
@@ -113,17 +109,9 @@ impl Task {
             return;
         };
         let (signature, load_ms) = (Arc::new(worker.signature().clone()), worker.load_ms());
-        let (seat, bundle) = self.name();
         if !std::mem::replace(&mut self.announced, true) {
             let columns = Arc::new(Columns::new());
-            self.tell(Event::Ready {
-                seat,
-                bundle,
-                signature,
-                columns,
-                load_ms,
-            })
-            .await;
+            self.teller.ready(signature, columns, load_ms).await;
         }
     }
 
@@ -262,23 +250,9 @@ impl Task {
 
     /// Tells a verdict, if there is one.
     async fn give_up(&mut self, verdict: Option<Verdict>) {
-        let Some(verdict) = verdict else { return };
-        let (seat, bundle) = self.name();
-        self.tell(Event::Failed {
-            seat,
-            bundle,
-            verdict,
-        })
-        .await;
-    }
-
-    fn name(&self) -> (Seat, Digest) {
-        (self.plan.seat.clone(), self.plan.release.bundle)
-    }
-
-    async fn tell(&self, event: Event) {
-        // Nobody listens any more only when the agent ends.
-        let _ = self.events.send(event).await;
+        if let Some(verdict) = verdict {
+            self.teller.failed(verdict).await;
+        }
     }
 }
 

@@ -2,17 +2,13 @@
 
 use super::*;
 use crate::config::BudgetConfig;
-use crate::infer::Example;
 use crate::infer::tests::onnx;
-use crate::seat::Seat;
 use crate::serve::backend::{Failure, Job};
-use crate::serving::{self, Features, Start};
+use crate::serving::{self, Start, sample};
 use crate::tensor::Tensor;
 use crate::worker::tests::Fixture;
-use crate::worker::{Priority, WorkerLimits};
-use muster_device::updater::Release;
 use muster_protocol::cbor;
-use muster_protocol::id::{EpochGeneration, ModelId, Rank, Version};
+use muster_protocol::id::EpochGeneration;
 use muster_protocol::message::{Role, Window};
 use muster_protocol::stats::difference;
 use muster_protocol::time::Millis;
@@ -45,42 +41,12 @@ fn other_input() -> onnx::Onnx {
 
 fn plan(fixture: &Fixture, role: Role, bundle: u8) -> Plan {
     let model = std::fs::read(&fixture.model).expect("the model is there");
-    let priority = match role {
-        Role::Serve => Priority::Usual,
-        Role::Shadow => Priority::Lowest,
-    };
     Plan {
-        seat: Seat {
-            model: ModelId::parse("scorer").expect("valid"),
-            role,
-        },
-        release: Release {
-            version: Version::parse("1.0.0").expect("valid"),
-            rank: Rank(1),
-            statement: Digest([bundle; 32]),
-            bundle: Digest([bundle; 32]),
-            manifest_size: 300,
-            peak_memory_bytes: 0,
-            since: EpochGeneration::new(1, bundle.into()),
-        },
         program: fixture.program.clone(),
         model_path: fixture.model.clone(),
         model_digest: Digest::of(&model),
         model_bytes: model.len() as u64,
-        example: Example::default(),
-        limits: WorkerLimits {
-            memory_bytes_max: 512 << 20,
-            cpu_seconds_max: None,
-            load_timeout_ms: 30_000,
-            run_timeout_ms: 30_000,
-            priority,
-        },
-        features: Features::default(),
-        predictions: Arc::default(),
-        budget: BudgetConfig::default(),
-        latency_objective_us: None,
-        window_ms: 3_600_000,
-        checkpoint_ms: 3_600_000,
+        ..sample::plan(role, bundle)
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) struct ShownReference {
     /// Rows of a block; none without critical values.
     block_rows: Option<u32>,
     blocks: Option<u32>,
-    /// Probability that two blocks in a row breach one limit by chance.
+    /// Probability that one more block breaches one limit by chance, which bounds that of two in a
+    /// row, which alarm.
     false_alarm: Option<f64>,
     features: Vec<ShownFeature>,
 }
@@ -71,8 +72,8 @@ impl ShownReference {
             format!("{rows} rows, without critical values"),
             |((blocks, block_rows), false_alarm)| {
                 format!(
-                    "{rows} rows, {blocks} blocks of {block_rows}; two in a row breach one limit \
-                     by chance with p {false_alarm:.1e}"
+                    "{rows} rows, {blocks} blocks of {block_rows}; one more breaches one limit by \
+                     chance with p {false_alarm:.1e}"
                 )
             },
         )

@@ -86,8 +86,9 @@ fn breaches_when_left_out(column: &[f32], rule: &Blocks) -> Vec<(usize, Kind)> {
     let found = blocks.iter().enumerate().flat_map(|(at, block)| {
         let limits = limits_without(column, rule, at, 1);
         let judgement = judge(&block.counts, &limits).expect("a whole block");
-        let kinds: Vec<_> = judgement.breaches().map(|(kind, _)| (at, kind)).collect();
-        kinds
+        let is_breach = move |kind: &Kind| judgement.of(*kind).is_some_and(|of| of.is_breach);
+        let kinds = Kind::ALL.into_iter().filter(is_breach);
+        kinds.map(move |kind| (at, kind))
     });
     found.collect()
 }
