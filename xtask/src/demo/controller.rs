@@ -82,6 +82,9 @@ pub(super) struct Incident {
     #[serde(default)]
     pub(super) feature: Option<String>,
     pub(super) kind: String,
+    /// The newest sentence of what was found.
+    #[serde(default)]
+    pub(super) detail: String,
     /// `device:NAME`, `cohort:LABEL=VALUE` or `fleet`.
     #[serde(default)]
     pub(super) place: Option<String>,
@@ -93,6 +96,8 @@ pub(super) struct Incident {
 /// A window that is stored.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct StoredWindow {
+    /// Its number: later ones have higher ones.
+    pub(super) window: i64,
     pub(super) device: String,
     pub(super) model: String,
     #[serde(default)]
@@ -100,6 +105,16 @@ pub(super) struct StoredWindow {
     received_at: u64,
     /// Rows.
     pub(super) calls: u64,
+}
+
+/// An alarm of the watch over windows.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Alarm {
+    /// The window that completed it.
+    pub(super) window: i64,
+    pub(super) model: String,
+    #[serde(default)]
+    pub(super) device: Option<String>,
 }
 
 /// A version before it is packed.
@@ -288,6 +303,14 @@ impl Controller {
     /// It does not answer.
     pub(super) fn all_incidents(&self) -> anyhow::Result<Vec<Incident>> {
         self.json(&["incident", "list"])
+    }
+
+    /// All alarms of the watch, in their order.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn alarms(&self) -> anyhow::Result<Vec<Alarm>> {
+        self.json(&["drift", "alarms"])
     }
 
     /// All windows that are stored, in the order in which they were taken.

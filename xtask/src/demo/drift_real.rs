@@ -1,7 +1,8 @@
 //! `cargo xtask drift-real DIR`: real recordings through the real controller and real agents, and
-//! whether what is found is what should be. The cases are data in `case.rs`.
+//! whether what is found is what should be. The cases are data in `cases.rs`.
 
 mod case;
+mod cases;
 mod found;
 mod recording;
 mod scene;
@@ -26,6 +27,9 @@ pub(crate) struct Args {
     /// Write the table into docs/drift-real.md; otherwise it must stand there already.
     #[arg(long)]
     write: bool,
+    /// Keep homes, states, bundles and logs in this new folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Use the programs of this folder instead of building them.
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
@@ -47,6 +51,7 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<ExitCode> {
         root,
         shared: &args.shared,
         programs: &programs,
+        keep: args.keep.as_deref(),
     };
     match tell(&places, &interrupt) {
         Err(error) if error.is::<Interrupted>() => {
@@ -78,22 +83,25 @@ struct Told {
 
 fn tell(places: &Places<'_>, interrupt: &Interrupt) -> anyhow::Result<Told> {
     let read = |source| Recording::read(places.shared, source);
-    let [room, before, machine, market] = case::sources();
+    let [room, before, machine, market] = cases::sources();
     let recordings = [read(room)?, read(before)?, read(machine)?, read(market)?];
     let mut told = Told::default();
-    for scene in case::scenes(&recordings) {
+    for (number, scene) in cases::scenes(&recordings).iter().enumerate() {
         let of = |file: &str| {
-            let place = case::sources()
+            let place = cases::sources()
                 .iter()
                 .position(|source| source.file == file);
             place.map(|place| &recordings[place])
         };
-        let played = play(&scene, places, of, interrupt)?;
+        let played = play(scene, number, places, of, interrupt)?;
+        for said in &played.said {
+            println!("  {said}");
+        }
         println!(
             "every alarm comes out again from {} windows",
             played.windows
         );
-        told.take(&scene, &played, of);
+        told.take(scene, &played, of);
     }
     Ok(told)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::controller::{Incident, StoredWindow};
+use super::super::controller::{Alarm, Incident, StoredWindow};
 use super::case::{Answer, BROKEN, Case, Expected, What};
 
 /// An incident, and the last row of the recording that was in its windows.
@@ -15,19 +15,20 @@ pub(super) struct Found {
     pub(super) cause: String,
 }
 
+/// What the controller has said of a scene, all in the order in which it happened.
+pub(super) struct Said {
+    pub(super) incidents: Vec<Incident>,
+    pub(super) alarms: Vec<Alarm>,
+    pub(super) windows: Vec<StoredWindow>,
+}
+
 /// Incidents of a case, the first found first.
-pub(super) fn found(
-    case: &Case,
-    devices: &[String],
-    incidents: &[Incident],
-    windows: &[StoredWindow],
-) -> Vec<Found> {
-    let ours = incidents
-        .iter()
-        .filter(|incident| incident.model.as_deref() == Some(case.id.as_str()));
+pub(super) fn found(case: &Case, devices: &[String], said: &Said) -> Vec<Found> {
+    let ours = said.incidents.iter();
+    let ours = ours.filter(|incident| incident.model.as_deref() == Some(case.id.as_str()));
     let mut found: Vec<Found> = ours
         .map(|incident| Found {
-            row: row(case, devices, incident, windows),
+            row: row(case, devices, incident, said),
             place: incident.place.clone().unwrap_or_default(),
             feature: incident.feature.clone().unwrap_or_else(|| "–".to_owned()),
             cause: incident.kind.clone(),
@@ -37,16 +38,14 @@ pub(super) fn found(
     found
 }
 
-/// The last row that any device had counted when the incident was first found.
-fn row(case: &Case, devices: &[String], incident: &Incident, windows: &[StoredWindow]) -> usize {
-    let until = incident.first_at.unwrap_or(u64::MAX);
+/// The last row that its device had counted when the incident was first found.
+fn row(case: &Case, devices: &[String], incident: &Incident, said: &Said) -> usize {
+    let until = found_at(case, incident, said).unwrap_or(i64::MAX);
     let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
-    for window in windows {
-        let is_in = window.model == case.id && window.ended() <= until;
-        let is_of = incident
-            .device()
-            .is_none_or(|device| device == window.device);
-        if is_in && is_of {
+    for window in &said.windows {
+        let is_in = window.model == case.id && window.window <= until;
+        let device = incident.device();
+        if is_in && device.is_none_or(|device| device == window.device) {
             *calls.entry(&window.device).or_default() += window.calls;
         }
     }
@@ -57,6 +56,23 @@ fn row(case: &Case, devices: &[String], incident: &Incident, windows: &[StoredWi
         rows[..counted].iter().copied().max()
     });
     last.max().unwrap_or(0)
+}
+
+/// The number of the window whose alarm it was: at that time the newest of all windows ended when the
+/// incident says.
+fn found_at(case: &Case, incident: &Incident, said: &Said) -> Option<i64> {
+    let ours = |model: &str, device: Option<&str>| {
+        let of = incident.device();
+        model == case.id && (of.is_none() || device == of)
+    };
+    let newest = |alarm: &&Alarm| {
+        let windows = said.windows.iter();
+        let before = windows.filter(|of| of.model == case.id && of.window <= alarm.window);
+        before.map(StoredWindow::ended).max() == incident.first_at
+    };
+    let mut alarms = said.alarms.iter();
+    let first = alarms.find(|of| ours(&of.model, of.device.as_deref()) && newest(of));
+    first.map(|alarm| alarm.window)
 }
 
 impl Found {

@@ -7,14 +7,14 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::super::{
     agent::{Agent, Probation},
-    controller::{Controller, Packed},
+    controller::{Controller, Incident, Packed},
     folder::Folder,
     inference::{Form, Inference},
     interrupt::Interrupt,
     stage::Interrupted,
 };
 use super::case::{BROKEN, Case, Model, Scene};
-use super::found::{Found, found};
+use super::found::{Found, Said, found};
 use super::recording::Recording;
 use crate::clock;
 
@@ -38,12 +38,16 @@ pub(super) struct Places<'p> {
     pub(super) shared: &'p Path,
     /// The programs.
     pub(super) programs: &'p Path,
+    /// Where everything stays, if it shall.
+    pub(super) keep: Option<&'p Path>,
 }
 
 /// What was found in each case, and how many windows gave every alarm again.
 pub(super) struct Played {
     pub(super) found: Vec<Vec<Found>>,
     pub(super) devices: Vec<String>,
+    /// The sentences of all incidents.
+    pub(super) said: Vec<String>,
     pub(super) windows: u64,
 }
 
@@ -69,11 +73,13 @@ struct Tape<'c> {
 /// Ctrl-C, a program that ended or refused, or a deadline that passed.
 pub(super) fn play<'r>(
     scene: &Scene,
+    number: usize,
     places: &Places<'_>,
     recordings: impl Fn(&str) -> Option<&'r Recording>,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Played> {
-    let folder = Folder::new(None)?;
+    let kept = places.keep.map(|keep| keep.join(number.to_string()));
+    let folder = Folder::new(kept.as_deref())?;
     let controller = Controller::start(places.programs, &folder, interrupt)?;
     let mut running = Running {
         agents: Vec::new(),
@@ -250,8 +256,12 @@ impl Running {
             .iter()
             .map(|agent| agent.device.clone())
             .collect();
-        let incidents = self.controller.all_incidents()?;
-        let windows = self.controller.windows()?;
+        let heard = Said {
+            incidents: self.controller.all_incidents()?,
+            alarms: self.controller.alarms()?,
+            windows: self.controller.windows()?,
+        };
+        let incidents = &heard.incidents;
         for other in incidents.iter().filter(|incident| incident.model.is_none()) {
             bail!("the controller has an incident of its own: {}", other.kind);
         }
@@ -259,8 +269,9 @@ impl Running {
             found: scene
                 .cases
                 .iter()
-                .map(|case| found(case, &devices, &incidents, &windows))
+                .map(|case| found(case, &devices, &heard))
                 .collect(),
+            said: incidents.iter().map(said).collect(),
             windows: self.controller.recompute()?,
             devices,
         })
@@ -272,6 +283,11 @@ impl Running {
         }
         Ok(())
     }
+}
+
+fn said(incident: &Incident) -> String {
+    let model = incident.model.as_deref().unwrap_or("no model");
+    format!("{model}: {}: {}", incident.kind, incident.detail)
 }
 
 impl Tape<'_> {
