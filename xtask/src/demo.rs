@@ -7,6 +7,7 @@ mod chapters;
 mod claims;
 mod compare;
 mod controller;
+pub(crate) mod drift_real;
 pub(crate) mod emulated;
 mod folder;
 mod http;

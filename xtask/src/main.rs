@@ -72,6 +72,8 @@ enum Task {
     DriftCases(drift_cases::Args),
     /// Simulated sensors: how often charts alarm for nothing, and how long a drift stays unseen.
     DriftCurves(drift_curves::Args),
+    /// Real recordings through real agents: whether what is found is what should be.
+    DriftReal(demo::drift_real::Args),
     /// The device on a microcontroller, in QEMU.
     Firmware {
         #[command(subcommand)]
@@ -119,6 +121,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Demo(args) => return demo::run(&args, &root),
         Task::DriftCases(args) => return Ok(drift_cases::run(&args, &root)),
         Task::DriftCurves(args) => return Ok(drift_curves::run(&args, &root)),
+        Task::DriftReal(args) => return demo::drift_real::run(&args, &root),
         Task::Firmware { task } => firmware::run(task, &root, &mut report)?,
         Task::Fuzz(args) => return fuzz::run(&args, &root),
         Task::Power(args) => return Ok(power::run(&args, &root)),

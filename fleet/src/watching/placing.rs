@@ -54,16 +54,33 @@ pub(super) fn findings(
         }
         None => Vec::new(),
     };
-    for alarmed in &shown.alarms {
-        let name = feature_name(reference.as_deref(), &alarmed.what);
-        if !findings
-            .iter()
-            .any(|finding| explains(finding, alarmed, name.as_deref()))
-        {
-            findings.push(unplaced(alarmed, name, at));
+    let rest = unexplained(&findings, &shown.alarms, reference.as_deref(), at);
+    findings.extend(rest);
+    Ok(findings)
+}
+
+/// Alarms that nothing was found for, each feature of a place once: what is not explained explains
+/// nothing else.
+fn unexplained(
+    placed: &[Finding],
+    alarms: &[Alarmed],
+    reference: Option<&BundleReference>,
+    at: UnixSeconds,
+) -> Vec<Finding> {
+    let mut rest: Vec<Finding> = Vec::new();
+    for alarmed in alarms {
+        let name = feature_name(reference, &alarmed.what);
+        let mut placed = placed.iter();
+        if placed.any(|finding| explains(finding, alarmed, name.as_deref())) {
+            continue;
+        }
+        let finding = unplaced(alarmed, name, at);
+        let same = |of: &Finding| of.scope == finding.scope && of.feature == finding.feature;
+        if !rest.iter().any(same) {
+            rest.push(finding);
         }
     }
-    Ok(findings)
+    rest
 }
 
 /// The rule with the cohorts of the watch, at the level at which it may be asked so often.

@@ -82,6 +82,72 @@ pub(super) struct Incident {
     #[serde(default)]
     pub(super) feature: Option<String>,
     pub(super) kind: String,
+    /// The newest sentence of what was found.
+    #[serde(default)]
+    pub(super) detail: String,
+    /// `device:NAME`, `cohort:LABEL=VALUE` or `fleet`.
+    #[serde(default)]
+    pub(super) place: Option<String>,
+    /// End of the windows in which it was first found, unix seconds.
+    #[serde(default)]
+    pub(super) first_at: Option<u64>,
+}
+
+/// A window that is stored.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct StoredWindow {
+    /// Its number: later ones have higher ones.
+    pub(super) window: i64,
+    pub(super) device: String,
+    pub(super) model: String,
+    #[serde(default)]
+    unix: Option<u64>,
+    received_at: u64,
+    /// Rows.
+    pub(super) calls: u64,
+}
+
+/// An alarm of the watch over windows.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Alarm {
+    /// The window that completed it.
+    pub(super) window: i64,
+    pub(super) model: String,
+    #[serde(default)]
+    pub(super) device: Option<String>,
+}
+
+/// A version before it is packed.
+pub(super) struct Packed<'a> {
+    /// Its model's id.
+    pub(super) model: &'a str,
+    pub(super) version: &'a str,
+    /// ONNX file.
+    pub(super) file: &'a Path,
+    /// CSV file of what it was made with.
+    pub(super) reference: &'a Path,
+    /// Columns of that; all of them when none are named.
+    pub(super) columns: &'a [String],
+    /// Answers of another runtime.
+    pub(super) golden: Option<&'a Path>,
+    /// Rows of a block of the reference, where they are not the usual ones.
+    pub(super) block_rows: Option<usize>,
+}
+
+impl Incident {
+    /// The device, where it is of one.
+    pub(super) fn device(&self) -> Option<&str> {
+        let place = self.place.as_deref();
+        let placed = place.and_then(|place| place.strip_prefix("device:"));
+        placed.or(self.device.as_deref())
+    }
+}
+
+impl StoredWindow {
+    /// When it ended, unix seconds: as charts see it.
+    pub(super) fn ended(&self) -> u64 {
+        self.unix.unwrap_or(self.received_at).min(self.received_at)
+    }
 }
 
 impl Controller {
@@ -133,18 +199,35 @@ impl Controller {
         release: &Release,
         bundle: &Path,
     ) -> anyhow::Result<()> {
+        let packed = Packed {
+            model: subject.model.as_str(),
+            version: release.version,
+            file: &release.model,
+            reference: &subject.reference,
+            columns: &subject.reference_columns,
+            golden: release.golden.as_deref(),
+            block_rows: None,
+        };
+        self.publish(&packed, bundle)
+    }
+
+    /// As [`Self::release`], of any model.
+    ///
+    /// # Errors
+    /// The bundle is refused, with the reason.
+    pub(super) fn publish(&self, packed: &Packed<'_>, bundle: &Path) -> anyhow::Result<()> {
         let mut build = self.command();
-        build.args(["bundle", "build"]).arg(&release.model);
-        build.args(["--model", subject.model.as_str()]);
-        build.args(["--version", release.version]);
-        build.arg("--reference").arg(&subject.reference);
-        if !subject.reference_columns.is_empty() {
-            build
-                .arg("--columns")
-                .arg(subject.reference_columns.join(","));
+        build.args(["bundle", "build"]).arg(packed.file);
+        build.args(["--model", packed.model, "--version", packed.version]);
+        build.arg("--reference").arg(packed.reference);
+        if !packed.columns.is_empty() {
+            build.arg("--columns").arg(packed.columns.join(","));
         }
-        if let Some(golden) = &release.golden {
+        if let Some(golden) = packed.golden {
             build.arg("--golden").arg(golden);
+        }
+        if let Some(rows) = packed.block_rows {
+            build.args(["--block-rows", &rows.to_string()]);
         }
         output(build.arg("--out").arg(bundle))?;
         output(self.command().arg("release").arg(bundle).arg("--yes"))?;
@@ -172,6 +255,23 @@ impl Controller {
         Ok(())
     }
 
+    /// Begins a rollout to all devices, which shall count in windows of so many seconds.
+    ///
+    /// # Errors
+    /// The controller refuses.
+    pub(super) fn roll_out_watched(
+        &self,
+        model: &str,
+        version: &str,
+        window_s: u32,
+    ) -> anyhow::Result<()> {
+        let mut command = self.command();
+        command.args(["rollout", "create", "--yes", "--model", model]);
+        command.args(["--version", version, "--window-s", &window_s.to_string()]);
+        output(&mut command)?;
+        Ok(())
+    }
+
     /// What it knows of its devices.
     ///
     /// # Errors
@@ -193,9 +293,32 @@ impl Controller {
     /// # Errors
     /// It does not answer.
     pub(super) fn incidents(&self, model: &str) -> anyhow::Result<Vec<Incident>> {
-        let all: Vec<Incident> = self.json(&["incident", "list"])?;
         let ours = |incident: &Incident| incident.model.as_deref() == Some(model);
-        Ok(all.into_iter().filter(ours).collect())
+        Ok(self.all_incidents()?.into_iter().filter(ours).collect())
+    }
+
+    /// All incidents, of no model as well.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn all_incidents(&self) -> anyhow::Result<Vec<Incident>> {
+        self.json(&["incident", "list"])
+    }
+
+    /// All alarms of the watch, in their order.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn alarms(&self) -> anyhow::Result<Vec<Alarm>> {
+        self.json(&["drift", "alarms"])
+    }
+
+    /// All windows that are stored, in the order in which they were taken.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn windows(&self) -> anyhow::Result<Vec<StoredWindow>> {
+        self.json(&["window", "list"])
     }
 
     /// Asks for a retrain because of an incident, and checks the signature of what was asked for; what

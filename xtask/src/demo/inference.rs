@@ -118,8 +118,21 @@ impl Inference {
     /// # Errors
     /// No answer, or another than 200.
     pub(super) fn predict(&mut self, row: &[f32]) -> anyhow::Result<Answer> {
+        self.ask(1, row)
+    }
+
+    /// Asks about many rows in one request.
+    ///
+    /// # Errors
+    /// No answer, or another than 200.
+    pub(super) fn predict_rows(&mut self, rows: &[Vec<f32>]) -> anyhow::Result<Answer> {
+        self.ask(rows.len(), &rows.concat())
+    }
+
+    fn ask(&mut self, rows: usize, data: &[f32]) -> anyhow::Result<Answer> {
+        let width = data.len() / rows.max(1);
         let body = json!({ "inputs": [{
-            "name": self.form.input, "datatype": "FP32", "shape": [1, row.len()], "data": row,
+            "name": self.form.input, "datatype": "FP32", "shape": [rows, width], "data": data,
         }] });
         let reply: Reply = serde_json::from_value(self.http.post(&self.path, &body)?)?;
         let numbers = |data: Vec<Option<f64>>| {
