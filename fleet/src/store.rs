@@ -53,7 +53,7 @@ mod watches;
 mod windows;
 mod writer;
 
-pub(crate) use alerts::{AlertRow, DueAlert, Replay};
+pub(crate) use alerts::{AlertRow, DueAlert, Replay, Replayed};
 pub(crate) use assignments::StoredAssignment;
 pub(crate) use countable::{Classes, Compares, Countable, ScoresOf};
 pub(crate) use devices::{DeviceRow, HelloRecord};
