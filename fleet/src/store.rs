@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 mod alerts;
 mod assignments;
 pub(crate) mod backup;
+mod closing;
 mod column;
 mod countable;
 mod devices;
@@ -48,6 +49,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod told;
+mod watch_clock;
 mod watch_log;
 mod watches;
 mod windows;
@@ -123,13 +125,13 @@ impl Store {
         configure(&connection).map_err(failed)?;
         migrations::run(&mut connection)?;
         let reader = || open_to_read(path).map(|open| Arc::new(Mutex::new(open)));
-        let (reader, surveyor) = (reader().map_err(failed)?, reader().map_err(failed)?);
+        let [reader, surveyor] = [reader(), reader()];
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
         writer::start(connection, queue)?;
         Ok(Self {
             jobs,
-            reader,
-            surveyor,
+            reader: reader.map_err(failed)?,
+            surveyor: surveyor.map_err(failed)?,
         })
     }
 

@@ -167,9 +167,15 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
         ),
         (
             Method::GET,
-            "/api/v1/incidents?open=true&cause=stuck&state=opened&model=bearing",
+            "/api/v1/incidents?open=true&cause=stuck&state=opened",
             "",
             (200, ""),
+        ),
+        (
+            Method::GET,
+            "/api/v1/incidents?model=bearing",
+            "",
+            (404, "not-found"),
         ),
         (
             Method::GET,

@@ -10,6 +10,7 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use serde::Serialize;
 
+use super::views::heard_of;
 use super::{Controller, Error};
 use crate::clock;
 use crate::store::{AlarmRow, Kept, Page, Paged, PlacingRow, Recorded, StoreError, Tx};
@@ -233,7 +234,7 @@ impl Controller {
     /// What alarmed, with names.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] for a model that nothing was ever heard of.
     pub(crate) async fn alarms(
         &self,
         model: Option<ModelId>,
@@ -241,7 +242,9 @@ impl Controller {
     ) -> Result<Paged<AlarmView>, Error> {
         let sources = self.sources();
         let work = move |tx: &Tx<'_>| {
-            let Paged { items, next } = tx.alarms(model.as_ref(), &page)?;
+            let found = tx.alarms(model.as_ref(), &page)?;
+            heard_of(tx, model.as_ref().map(ModelId::as_str), &found)?;
+            let Paged { items, next } = found;
             let items = items.into_iter().map(|row| AlarmView::of(row, &sources));
             let items = items.collect();
             Ok(Paged { items, next })
@@ -252,13 +255,17 @@ impl Controller {
     /// What that was found to be.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] for a model that nothing was ever heard of.
     pub(crate) async fn placings(
         &self,
         model: Option<ModelId>,
         page: Page,
     ) -> Result<Paged<PlacingRow>, Error> {
-        let work = move |tx: &Tx<'_>| Ok(tx.placings(model.as_ref(), &page)?);
+        let work = move |tx: &Tx<'_>| {
+            let found = tx.placings(model.as_ref(), &page)?;
+            heard_of(tx, model.as_ref().map(ModelId::as_str), &found)?;
+            Ok(found)
+        };
         self.store.read(work).await
     }
 
