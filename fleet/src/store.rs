@@ -23,6 +23,7 @@ mod error;
 mod feature_hours;
 mod findings;
 mod held;
+mod hours;
 mod incidents;
 mod kpis;
 mod metadata;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::column::{self, bits};
 use super::feature_hours::read_sums;
+use super::hours::Hour;
 use super::{FeatureHour, Page, Paged, Said, StoreError, Tx};
 
 /// A request as lists show it.
@@ -172,14 +173,10 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query(params![model.as_str(), bits(from), bundle.0])?;
         while let Some(row) = rows.next()? {
-            let reference: Vec<u8> = row.get(3)?;
-            let hour = FeatureHour {
-                device: row.get(1)?,
-                bundle: column::digest(row, 2)?,
-                reference: <[u8; 32]>::try_from(reference).ok().map(Digest),
-                sums: read_sums(row, 4)?,
-            };
-            take(column::number(row, 0)?, hour);
+            take(
+                column::number(row, 0)?,
+                Hour::read(row, 1, read_sums(row, 4)?)?,
+            );
         }
         Ok(())
     }
