@@ -103,6 +103,8 @@ pub(crate) struct Store {
     reader: Arc<Mutex<Connection>>,
     /// For questions about everything, so that devices need not wait for their answers.
     surveyor: Arc<Mutex<Connection>>,
+    /// For what may take minutes, so that questions about everything need not wait either.
+    auditor: Arc<Mutex<Connection>>,
 }
 
 /// One transaction, as a job sees it: every method of it is one question or one change.
@@ -126,13 +128,14 @@ impl Store {
         configure(&connection).map_err(failed)?;
         migrations::run(&mut connection)?;
         let reader = || open_to_read(path).map(|open| Arc::new(Mutex::new(open)));
-        let [reader, surveyor] = [reader(), reader()];
+        let [reader, surveyor, auditor] = [reader(), reader(), reader()];
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
         writer::start(connection, queue)?;
         Ok(Self {
             jobs,
             reader: reader.map_err(failed)?,
             surveyor: surveyor.map_err(failed)?,
+            auditor: auditor.map_err(failed)?,
         })
     }
 
@@ -196,6 +199,22 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         ask(&self.surveyor, job).await
+    }
+
+    /// As [`Store::survey`], for what may take minutes. Until it has ended, the file of recent changes
+    /// grows: what it still sees must stay.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn audit<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        ask(&self.auditor, job).await
     }
 }
 

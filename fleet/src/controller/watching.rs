@@ -1,5 +1,5 @@
-//! The watch over windows, as the controller runs it: a round every few seconds, everything again
-//! when somebody asks, and what is normal learnt anew on an order.
+//! The watch over windows, as the controller runs it: a round every few seconds, and what is normal
+//! learnt anew on an order.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::views::heard_of;
 use super::{Controller, Error};
 use crate::clock;
 use crate::store::{AlarmRow, Kept, Page, Paged, PlacingRow, Recorded, StoreError, Tx};
-use crate::watching::{Replayed, Round, Sources, replay};
+use crate::watching::{Round, Sources};
 
 /// Rounds after one another, while there are windows: others wait for the store as well.
 const ROUNDS_MAX: usize = 64;
@@ -192,16 +192,6 @@ impl Controller {
         }
         // What happened in between is no reason to stop.
         Ok(kept.map_or(windows.max(1), |_| windows))
-    }
-
-    /// Computes everything again from the windows that are there.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn recompute_drift(&self) -> Result<Replayed, Error> {
-        let sources = self.sources();
-        let again = move |tx: &Tx<'_>| replay(tx, &sources);
-        self.store.survey(again).await.map_err(StoreError::into)
     }
 
     /// Learns anew what is normal for a model, on one device or on all.
