@@ -93,27 +93,28 @@ impl Postman {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            if let Err(error) = self.look(store, clock::now()).await {
+            if let Err(error) = self.look(store, clock::now).await {
                 let name = &self.name;
                 tracing::error!("failed to deliver alerts to {name}: because {error}");
             }
         }
     }
 
-    /// Tries every alert that is due, one after the other.
-    async fn look(&self, store: &Store, now: UnixSeconds) -> Result<Round, Error> {
-        let name = self.name.clone();
+    /// Tries every alert that is due, one after the other, each at its own time: a receiver refuses
+    /// what was signed long ago, and tries before it may have taken long.
+    async fn look(&self, store: &Store, clock: impl Fn() -> UnixSeconds) -> Result<Round, Error> {
+        let (name, begun) = (self.name.clone(), clock());
         let due = store
-            .read::<_, Error>(move |tx| Ok(tx.due_alerts(&name, now, LOOK_MAX)?))
+            .read::<_, Error>(move |tx| Ok(tx.due_alerts(&name, begun, LOOK_MAX)?))
             .await?;
         let mut round = Round::default();
         for alert in due {
-            let tried = self.post(&alert, now).await;
+            let tried = self.post(&alert, clock()).await;
             match tried {
                 Ok(()) => round.delivered += 1,
                 Err(_) => round.failed += 1,
             }
-            self.note(store, &alert, tried, now).await?;
+            self.note(store, &alert, tried, clock()).await?;
         }
         Ok(round)
     }

@@ -5,6 +5,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -117,6 +118,9 @@ enum Command {
     Bundle(bundle::Command),
 }
 
+/// How long reading that goes on when a command has ended may keep the program.
+const LAST_READS: Duration = Duration::from_secs(5);
+
 /// What every command is given.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
@@ -172,7 +176,10 @@ fn run(cli: Cli) -> Result<(), OperatorError> {
         api: cli.api,
         output: cli.output,
     };
-    runtime.block_on(dispatch(cli.command, &context))
+    let ended = runtime.block_on(dispatch(cli.command, &context));
+    // Whoever only reads, for minutes maybe, does not keep the program.
+    runtime.shutdown_timeout(LAST_READS);
+    ended
 }
 
 async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorError> {

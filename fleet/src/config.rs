@@ -18,7 +18,7 @@ mod retention;
 mod webhooks;
 
 pub(crate) use brokers::{BrokerPlace, Brokers};
-pub(crate) use cards::{CardPart, Cards};
+pub(crate) use cards::Cards;
 pub(crate) use retention::{Days, Retention};
 pub(crate) use webhooks::{MetricsAccess, Scheme, Webhook, WebhookUrl};
 

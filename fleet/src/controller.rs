@@ -42,6 +42,7 @@ mod keys;
 mod kpis;
 mod open;
 mod overview;
+mod recomputing;
 mod renewal;
 mod retraining;
 mod rollouts;
@@ -58,6 +59,8 @@ pub(crate) use keys::Keys;
 pub(crate) use open::{check, found};
 pub(crate) use overview::{DeviceLook, DevicesLook, FleetLook, ModelLook, Spread, WhichDevices};
 pub(crate) use stick::Parcel;
+
+use recomputing::Recomputations;
 
 /// Messages that may wait for the broker: beyond it, those who answer devices wait.
 const OUTGOING_MAX: usize = 256;
@@ -113,6 +116,7 @@ pub(crate) struct Controller {
     cards: Cards,
     /// Whom alerts go to.
     hearers: Hearers,
+    recomputations: Recomputations,
     metrics: MetricsAccess,
 }
 

@@ -15,6 +15,7 @@ use crate::controller::{Controller, Error};
 use crate::store::{StoreError, Tx};
 
 mod apart;
+mod card;
 mod countable;
 mod files;
 mod online;
@@ -22,6 +23,8 @@ mod stage;
 mod statement;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use card::card_of;
 
 use stage::Staged;
 use statement::NewRelease;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 mod alerts;
 mod assignments;
 pub(crate) mod backup;
+mod closing;
 mod column;
 mod countable;
 mod devices;
@@ -22,6 +23,7 @@ mod error;
 mod feature_hours;
 mod findings;
 mod held;
+mod hours;
 mod incidents;
 mod kpis;
 mod metadata;
@@ -48,12 +50,13 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod told;
+mod watch_clock;
 mod watch_log;
 mod watches;
 mod windows;
 mod writer;
 
-pub(crate) use alerts::{AlertRow, DueAlert, Replay};
+pub(crate) use alerts::{AlertRow, DueAlert, Replay, Replayed};
 pub(crate) use assignments::StoredAssignment;
 pub(crate) use countable::{Classes, Compares, Countable, ScoresOf};
 pub(crate) use devices::{DeviceRow, HelloRecord};
@@ -100,6 +103,8 @@ pub(crate) struct Store {
     reader: Arc<Mutex<Connection>>,
     /// For questions about everything, so that devices need not wait for their answers.
     surveyor: Arc<Mutex<Connection>>,
+    /// For what may take minutes, so that questions about everything need not wait either.
+    auditor: Arc<Mutex<Connection>>,
 }
 
 /// One transaction, as a job sees it: every method of it is one question or one change.
@@ -123,13 +128,14 @@ impl Store {
         configure(&connection).map_err(failed)?;
         migrations::run(&mut connection)?;
         let reader = || open_to_read(path).map(|open| Arc::new(Mutex::new(open)));
-        let (reader, surveyor) = (reader().map_err(failed)?, reader().map_err(failed)?);
+        let [reader, surveyor, auditor] = [reader(), reader(), reader()];
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS_MAX);
         writer::start(connection, queue)?;
         Ok(Self {
             jobs,
-            reader,
-            surveyor,
+            reader: reader.map_err(failed)?,
+            surveyor: surveyor.map_err(failed)?,
+            auditor: auditor.map_err(failed)?,
         })
     }
 
@@ -193,6 +199,22 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         ask(&self.surveyor, job).await
+    }
+
+    /// As [`Store::survey`], for what may take minutes. Until it has ended, the file of recent changes
+    /// grows: what it still sees must stay.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn audit<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        ask(&self.auditor, job).await
     }
 }
 

@@ -127,7 +127,8 @@ impl Bench {
     /// Looks `after_s` later; what was delivered and failed, and how the alert stands.
     async fn look(&self, after_s: u64) -> (usize, usize, AlertRow) {
         let now = UnixSeconds(NOW.0 + after_s);
-        let round = self.postman.look(&self.store, now).await.expect("looked");
+        let round = self.postman.look(&self.store, || now).await;
+        let round = round.expect("looked");
         (round.delivered, round.failed, self.alert().await)
     }
 
@@ -207,6 +208,57 @@ async fn an_alert_is_tried_until_it_is_taken_with_the_same_id_and_body() {
 }
 
 #[tokio::test]
+async fn each_try_is_signed_with_its_own_time() {
+    let server = Server::start(vec![OK, OK]).await;
+    let bench = Bench::new(&server.url).await;
+    let second = |tx: &Tx<'_>| {
+        let (kind, data) = (EventType::AlertTest, json!({ "note": "another" }));
+        let event = Event::new(kind, "muster:test", "alerts/test", NOW, &data);
+        tx.add_test_alert(&event, "ops", &ada(), NOW)
+    };
+    let added = bench.store.write::<_, crate::store::StoreError>(second);
+    added.await.expect("added");
+    // The first one takes ten seconds to arrive.
+    let asked = std::sync::atomic::AtomicU64::new(0);
+    let clock =
+        || UnixSeconds(NOW.0 + 10 * asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+    let round = bench
+        .postman
+        .look(&bench.store, clock)
+        .await
+        .expect("looked");
+    assert_eq!((round.delivered, round.failed), (2, 0));
+    let heard = server.heard();
+    let sent = heard.iter().map(|request| {
+        let (head, body) = request.split_once("\r\n\r\n").expect("whole");
+        let at = UnixSeconds(header(head, "webhook-timestamp").parse().expect("a time"));
+        let secret = Secret::parse(SECRET).expect("a secret");
+        let signature = secret.sign(header(head, "webhook-id"), at, body);
+        assert_eq!(header(head, "webhook-signature"), signature);
+        at.0 - NOW.0
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [10, 30]);
+}
+
+#[tokio::test]
+async fn a_replay_leaves_out_webhooks_that_there_are_not() {
+    let bench = Bench::new("http://127.0.0.1:1/").await;
+    let again = |known: &'static str| {
+        let known = [known.to_owned()];
+        let work = move |tx: &Tx<'_>| {
+            tx.give_up_strangers(&[], NOW)?;
+            let replayed = tx.replay_alerts(Replay::Since(NOW), &known, &ada(), NOW)?;
+            Ok::<_, Error>((replayed.replayed, replayed.left_out))
+        };
+        bench.store.write(work)
+    };
+    assert_eq!(again("other").await.expect("replayed"), (0, 1));
+    assert_eq!(bench.alert().await.state, "given_up");
+    assert_eq!(again("ops").await.expect("replayed"), (1, 0));
+    assert_eq!(bench.alert().await.state, "pending");
+}
+
+#[tokio::test]
 async fn what_nobody_takes_is_given_up_kept_and_can_be_replayed() {
     // Nobody listens there.
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -224,9 +276,10 @@ async fn what_nobody_takes_is_given_up_kept_and_can_be_replayed() {
     bench.postman.url = server.url.parse().expect("a URL");
     let later = UnixSeconds(NOW.0 + 3 * GIVEN_UP_AFTER_S);
     let replay = move |tx: &Tx<'_>| {
-        let none = tx.replay_alerts(Replay::Since(later), &ada(), later)?;
-        let one = tx.replay_alerts(Replay::Since(NOW), &ada(), later)?;
-        Ok::<_, Error>((none, one))
+        let known = ["ops".to_owned()];
+        let none = tx.replay_alerts(Replay::Since(later), &known, &ada(), later)?;
+        let one = tx.replay_alerts(Replay::Since(NOW), &known, &ada(), later)?;
+        Ok::<_, Error>((none.replayed, one.replayed))
     };
     assert_eq!(bench.store.write(replay).await.expect("replayed"), (0, 1));
     let (delivered, _, again) = bench.look(3 * GIVEN_UP_AFTER_S).await;

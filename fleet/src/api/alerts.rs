@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use muster_protocol::time::UnixSeconds;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::{Answer, CREATED};
 use super::incidents::person;
@@ -85,8 +85,7 @@ async fn replay(
         _ => return Err(parse::bad("name either alert or since_s")),
     };
     let person = person(&again.operator, &again.reason)?;
-    let replayed = controller.replay_alerts(which, person).await?;
-    Ok(Json(json!({ "replayed": replayed })))
+    parse::json(&controller.replay_alerts(which, person).await?)
 }
 
 /// Writes an alert that tries whether a webhook is reached.

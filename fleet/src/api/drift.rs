@@ -3,8 +3,10 @@
 //! Translates and calls the controller; judges nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use muster_protocol::id::{DeviceId, ModelId};
@@ -16,6 +18,8 @@ use super::parse::{self, Filter, JsonBody};
 use crate::controller::Controller;
 use crate::drift::{DriftQuery, Histograms, SINCE_S_DEFAULT, SINCE_S_MAX};
 
+/// How long an answer waits for the end of a recomputation: less than a request may take.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Longest reason and name of an operator, bytes.
 const TEXT_BYTES_MAX: usize = 1000;
 
@@ -37,6 +41,7 @@ pub(super) fn routes() -> Router<Arc<Controller>> {
         .route("/api/v1/drift/alarms", get(alarms))
         .route("/api/v1/drift/placings", get(placings))
         .route("/api/v1/drift/recomputations", post(recompute))
+        .route("/api/v1/drift/recomputations/{number}", get(recomputation))
         .route("/api/v1/drift/rebaselines", post(rebaseline))
 }
 
@@ -93,9 +98,23 @@ async fn placings(
     parse::json(&controller.placings(filter.get("model")?, page).await?)
 }
 
-/// Everything once more.
-async fn recompute(State(controller): State<Arc<Controller>>) -> Answer<Json<Value>> {
-    parse::json(&controller.recompute_drift().await?)
+/// Everything once more, in the background; the answer names the recomputation.
+async fn recompute(State(controller): State<Arc<Controller>>) -> Answer<(StatusCode, Json<Value>)> {
+    let number = controller.recompute_drift();
+    let named = json!({ "recomputation": number, "state": "running" });
+    Ok((StatusCode::ACCEPTED, Json(named)))
+}
+
+/// How one stands. It is answered when it has ended, or goes on still.
+async fn recomputation(
+    State(controller): State<Arc<Controller>>,
+    Path(number): Path<String>,
+) -> Answer<Json<Value>> {
+    let number = parse::value("recomputation", &number)?;
+    let stands = controller.recomputation(number, WAIT_MAX).await?;
+    let Json(mut shown) = parse::json(&stands)?;
+    shown["recomputation"] = number.into();
+    Ok(Json(shown))
 }
 
 /// What is normal is learnt anew.

@@ -167,9 +167,15 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
         ),
         (
             Method::GET,
-            "/api/v1/incidents?open=true&cause=stuck&state=opened&model=bearing",
+            "/api/v1/incidents?open=true&cause=stuck&state=opened",
             "",
             (200, ""),
+        ),
+        (
+            Method::GET,
+            "/api/v1/incidents?model=bearing",
+            "",
+            (404, "not-found"),
         ),
         (
             Method::GET,
@@ -276,6 +282,25 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
             "/api/v1/drift/rules",
             r#"{"rules":"quiet_s = 5","operator":"ada","reason":"x"}"#,
             (422, "refused"),
+        ),
+        (
+            Method::POST,
+            "/api/v1/drift/recomputations",
+            "{}",
+            (202, ""),
+        ),
+        (Method::GET, "/api/v1/drift/recomputations/1", "", (200, "")),
+        (
+            Method::GET,
+            "/api/v1/drift/recomputations/7",
+            "",
+            (404, "not-found"),
+        ),
+        (
+            Method::GET,
+            "/api/v1/drift/recomputations/all",
+            "",
+            (400, "bad-request"),
         ),
         (Method::GET, "/api/v1/drift/kpis", "", (200, "")),
         (

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use muster_protocol::bundle::card::{About, GoldenSource};
+use muster_protocol::bundle::card::{About, GoldenSource, Part};
 use muster_protocol::limits::BLOB_BYTES_MAX;
 
 use super::agent::{Agent, Checked};
@@ -102,7 +102,8 @@ fn assemble(
 fn say_missing(about: Option<&About>) {
     let missing = about.cloned().unwrap_or_default().missing();
     if !missing.is_empty() {
-        let missing = missing.join(", ");
+        let names: Vec<_> = missing.into_iter().map(Part::name).collect();
+        let missing = names.join(", ");
         output::note(format_args!(
             "note: the card does not say {missing}; --about FILE does"
         ));

@@ -7,12 +7,12 @@ mod reference;
 use std::path::PathBuf;
 
 use muster_protocol::bundle::Card;
+use muster_protocol::bundle::card::Part;
 use muster_protocol::bundle::manifest::{Compression, LayerKind};
 use serde::Serialize;
 
 use super::layout::Layout;
 use super::verify::{self, Verified, verify};
-use crate::config::CardPart;
 use crate::error::{Exit, OperatorError};
 use crate::output::{self, Output, Table};
 use reference::ShownReference;
@@ -128,11 +128,12 @@ fn text(shown: &Shown) -> String {
 /// How much of what people should say is there.
 fn said(card: &Card) -> String {
     let missing = card.about.clone().unwrap_or_default().missing();
-    let all = CardPart::ALL.len();
+    let all = Part::ALL.len();
     let filled = all.saturating_sub(missing.len());
-    match missing.as_slice() {
+    let names: Vec<_> = missing.into_iter().map(Part::name).collect();
+    match names.as_slice() {
         [] => format!("all of {all} parts"),
-        missing => format!("{filled} of {all} parts, without {}", missing.join(", ")),
+        names => format!("{filled} of {all} parts, without {}", names.join(", ")),
     }
 }
 

@@ -11,6 +11,7 @@ use super::span::{Span, span};
 use crate::cli::Context;
 use crate::client::Client;
 use crate::error::{Exit, OperatorError};
+use crate::output::note;
 
 /// How often it is looked whether a trial has arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -89,6 +90,11 @@ async fn replay(wanted: &Replay, context: &Context) -> Result<(), OperatorError>
         let count = show::cell(done.get("replayed"));
         format!("{count} alerts go out once more: `muster alert list` shows them")
     });
+    if let Some(left_out) = done["left_out"].as_u64().filter(|left_out| *left_out > 0) {
+        note(format_args!(
+            "{left_out} alerts go to webhooks that muster.toml does not have: they stay as they are"
+        ));
+    }
     Ok(())
 }
 

@@ -25,9 +25,9 @@ pub(crate) enum Command {
     },
     /// Say that you look at one.
     Ack(Order),
-    /// Say that it was one; what counts for the precision of alerts.
+    /// Say that it was one; what counts for the precision of alerts. One that a device raised closes.
     Confirm(Order),
-    /// Say that it was none.
+    /// Say that it was none. One that a device raised closes.
     Dismiss(Order),
     /// Record incidents that fit, and tell nobody of them for a while.
     Silence(Box<Silence>),
@@ -158,6 +158,7 @@ async fn show_one(incident: u64, context: &Context) -> Result<(), OperatorError>
 /// An incident for people: itself, then what was found, then what was said.
 fn text(story: &Value) -> String {
     let mut own = with_place(story);
+    own["told"] = json!(told(own["told"].as_str().unwrap_or_default()));
     let mut tables = Vec::new();
     for (name, columns) in [
         ("newest_findings", &["at", "recorded_at", "because"][..]),
@@ -175,15 +176,36 @@ fn text(story: &Value) -> String {
     format!("{}\n{}", show::record(&own), tables.concat())
 }
 
+/// Whether anybody was told, for people.
+fn told(told: &str) -> &str {
+    match told {
+        "unsaid" => "not yet",
+        "told" => "yes",
+        "nobody" => "nobody: no webhook listens to it",
+        "silenced" => "nobody: it was silenced",
+        "storm" => "nobody: the incident of the storm stands for it",
+        other => other,
+    }
+}
+
 async fn tell(command: Told, order: &Order, context: &Context) -> Result<(), OperatorError> {
-    let what = format!("{} the incident {}", command.as_str(), order.incident);
+    let verb = match command {
+        Told::Ack => "acknowledge",
+        Told::Confirm => "confirm",
+        Told::Dismiss => "dismiss",
+    };
+    let what = format!("{verb} the incident {}", order.incident);
     let path = format!("/api/v1/incidents/{}/orders", order.incident);
     let mut body = order.by.body();
     body["command"] = json!(command);
     let story = context.client()?.post(&what, &path, &body).await?;
     context.output.print(&story, |story| {
         let state = show::cell(story.get("state"));
-        format!("incident {} is {state}", order.incident)
+        let closed = match story["closed_at"].is_null() {
+            true => "",
+            false => " and has closed",
+        };
+        format!("incident {} is {state}{closed}", order.incident)
     });
     Ok(())
 }
@@ -238,9 +260,17 @@ mod tests {
     #[test]
     fn an_incident_is_shown_with_what_was_found_and_said() {
         let story = json!({ "incident": 7, "device": "press-07", "place": null, "newest_findings":
-            [{ "at": 5, "recorded_at": 6, "because": "PSI 0.3" }], "orders": [] });
+            [{ "at": 5, "recorded_at": 6, "because": "PSI 0.3" }], "orders": [],
+            "raised_at": 7, "told": "nobody" });
         let text = text(&story);
-        for part in ["device:press-07", "PSI 0.3", "1970-01-01T00:00:06Z"] {
+        for part in [
+            "device:press-07",
+            "PSI 0.3",
+            "1970-01-01T00:00:05Z",
+            "1970-01-01T00:00:06Z",
+            "1970-01-01T00:00:07Z",
+            "nobody: no webhook listens",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(!text.contains("orders"), "{text}");

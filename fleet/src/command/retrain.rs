@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use muster_fleet::incident::RetrainCommand;
 use muster_protocol::id::ModelId;
-use muster_protocol::key::PublicKey;
-use muster_protocol::tuf::FleetDocument;
 use serde_json::{Value, json};
 
 use super::by::By;
@@ -16,6 +14,8 @@ use crate::error::{Exit, OperatorError};
 use crate::home;
 use crate::output::print_line;
 use crate::retraining;
+
+mod trusted;
 
 /// What to do with requests for a retrain.
 #[derive(Debug, Subcommand)]
@@ -46,9 +46,9 @@ pub(crate) enum Command {
     Verify {
         /// The file.
         file: PathBuf,
-        /// A fleet.json that you trust, which names the controller's keys; asked of the API when
-        /// absent.
-        #[arg(long, value_name = "FILE")]
+        /// What you trust: the home of the controller, a fleet.json, or what `muster fleet show
+        /// --output json` printed; fleet.json is asked of the API when absent.
+        #[arg(long, value_name = "PATH")]
         fleet: Option<PathBuf>,
     },
     /// Ask for one because of an incident, without waiting for what the rules wait for.
@@ -118,25 +118,34 @@ async fn fetch(request: u64, context: &Context) -> Result<Value, OperatorError> 
 
 async fn show_one(request: u64, context: &Context) -> Result<(), OperatorError> {
     let shown = fetch(request, context).await?;
-    context.output.print(&shown, |shown| {
-        let mut own = shown.clone();
-        let record = own["record"].take();
-        let orders = own["orders"].take();
-        if let Some(fields) = own.as_object_mut() {
-            fields.retain(|name, _| !["record", "orders", "signed"].contains(&name.as_str()));
-            for name in ["version", "features", "incidents", "cohort", "reference"] {
-                fields.insert(name.to_owned(), record[name].clone());
-            }
-        }
-        let orders = orders.as_array().cloned().unwrap_or_default();
-        let columns = ["said_at", "operator", "command", "reason"];
-        let said = match orders.is_empty() {
-            true => String::new(),
-            false => format!("\n{}", show::table(&orders, &columns)),
-        };
-        format!("{}\n{said}", show::record(&own))
-    });
+    context.output.print(&shown, text);
     Ok(())
+}
+
+/// A request for people: itself, then what was decided.
+fn text(shown: &Value) -> String {
+    let mut own = shown.clone();
+    let record = own["record"].take();
+    let orders = own["orders"].take();
+    own["state"] = json!(state(&own));
+    if let Some(fields) = own.as_object_mut() {
+        fields.retain(|name, _| !["record", "orders", "signed"].contains(&name.as_str()));
+        for name in ["version", "features", "incidents", "cohort", "reference"] {
+            fields.insert(name.to_owned(), record[name].clone());
+        }
+    }
+    let orders = orders.as_array().cloned().unwrap_or_default();
+    let columns = ["said_at", "operator", "command", "reason"];
+    let said = match orders.is_empty() {
+        true => String::new(),
+        false => format!("\n{}", show::table(&orders, &columns)),
+    };
+    format!("{}\n{said}", show::record(&own))
+}
+
+/// How a request stands, in words.
+fn state(row: &Value) -> String {
+    show::cell(row.get("state")).replace('_', " ")
 }
 
 async fn export(request: u64, out: Option<&Path>, context: &Context) -> Result<(), OperatorError> {
@@ -158,19 +167,17 @@ async fn export(request: u64, out: Option<&Path>, context: &Context) -> Result<(
 async fn verify(file: &Path, fleet: Option<&Path>, context: &Context) -> Result<(), OperatorError> {
     let what = format!("verify the retrain request in {}", file.display());
     let text = home::read_text(file)?;
-    let document = match fleet {
-        Some(fleet) => home::read_text(fleet)?.into_bytes(),
+    let keys = match fleet {
+        Some(fleet) => trusted::keys(fleet)?,
         None => {
             let client = context.client()?;
-            client.present_metadata(&what, "fleet.json", None).await?
+            let document = client.present_metadata(&what, "fleet.json", None).await?;
+            trusted::named(&document).map_err(|because| {
+                let hint = "ask who changed what the controller hands out";
+                OperatorError::new(Exit::Refused, &what, because, hint)
+            })?
         }
     };
-    let document = FleetDocument::parse(&document).map_err(|error| {
-        let hint = "name the fleet.json of this fleet with --fleet";
-        OperatorError::new(Exit::BadInput, &what, format!("{error:?}"), hint)
-    })?;
-    let keys = document.director.keys.iter().map(|key| PublicKey(key.0));
-    let keys: Vec<_> = keys.collect();
     let record = retraining::verify(&text, &keys).map_err(|not| {
         let hint = "fetch it anew with `muster retrain export`; after the keys of the controller \
                     were replaced, name the fleet.json of then with --fleet";
@@ -209,14 +216,40 @@ async fn tell(
     order: &Order,
     context: &Context,
 ) -> Result<(), OperatorError> {
-    let what = format!("{} the retrain request {}", command.as_str(), order.request);
+    let verb = match command {
+        RetrainCommand::PickUp => "pick up",
+        RetrainCommand::Done => "end",
+        RetrainCommand::Decline => "decline",
+    };
+    let what = format!("{verb} the retrain request {}", order.request);
     let path = format!("/api/v1/retrain-requests/{}/orders", order.request);
     let mut body = order.by.body();
     body["command"] = json!(command);
     let row = context.client()?.post(&what, &path, &body).await?;
     context.output.print(&row, |row| {
-        let state = show::cell(row.get("state"));
-        format!("retrain request {} is {state}", order.request)
+        format!("retrain request {} is {}", order.request, state(row))
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_shown_with_dates_and_in_words() {
+        let shown = json!({ "request": 7, "requested_at": 1_800_000_000, "state": "picked_up",
+            "record": { "version": "1.0.0" }, "signed": "…", "orders": [{ "said_at": 5,
+            "operator": "airflow", "command": "pick_up", "reason": "a run" }] });
+        let text = text(&shown);
+        for part in [
+            "2027-01-15T08:00:00Z",
+            "picked up",
+            "1.0.0",
+            "1970-01-01T00:00:05Z",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("1800000000"), "{text}");
+    }
 }

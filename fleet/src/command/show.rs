@@ -1,7 +1,7 @@
 //! How a command shows what the API answered: rows of JSON as columns of text.
 //!
-//! A column is a field by its name; a field that is absent shows as `-`, one whose name ends in
-//! `_at` as a date.
+//! A column is a field by its name; a field that is absent shows as `-`, a number whose name is `at`
+//! or ends in `_at` as a date.
 
 use muster_protocol::tuf;
 use serde_json::{Number, Value};
@@ -20,10 +20,7 @@ pub(super) fn table(rows: &[Value], columns: &[&str]) -> String {
     let headings: Vec<_> = headings.iter().map(String::as_str).collect();
     let mut table = Table::new(&headings);
     for row in rows {
-        let cells = columns.iter().map(|column| match row.get(column) {
-            Some(Value::Number(at)) if column.ends_with("_at") => date_time(at),
-            value => cell(value),
-        });
+        let cells = columns.iter().map(|column| field(column, row.get(column)));
         table.row(cells);
     }
     table.to_string()
@@ -49,8 +46,17 @@ pub(super) async fn list(
 pub(super) fn record(row: &Value) -> String {
     let fields: Vec<_> = row.as_object().into_iter().flatten().collect();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, value): &(&String, &Value)| format!("{name:width$}  {}", cell(Some(value)));
+    let line =
+        |(name, value): &(&String, &Value)| format!("{name:width$}  {}", field(name, Some(value)));
     fields.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// One field in one cell.
+fn field(name: &str, value: Option<&Value>) -> String {
+    match value {
+        Some(Value::Number(at)) if name == "at" || name.ends_with("_at") => date_time(at),
+        value => cell(value),
+    }
 }
 
 /// One value in one cell.
@@ -113,6 +119,13 @@ mod tests {
         let rows = [json!({"raised_at": 1_800_000_000, "n": 5})];
         let expect = "RAISED AT             N\n2027-01-15T08:00:00Z  5\n";
         assert_eq!(table(&rows, &["raised_at", "n"]), expect);
+    }
+
+    #[test]
+    fn also_in_a_record_and_by_itself() {
+        let row = json!({"at": 1_800_000_000, "raised_at": null, "format": 5});
+        let expect = "at         2027-01-15T08:00:00Z\nformat     5\nraised_at  -";
+        assert_eq!(record(&row), expect);
     }
 
     #[test]

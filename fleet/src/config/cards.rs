@@ -2,8 +2,7 @@
 //!
 //! Never looks into a card: names only.
 
-use std::fmt;
-
+use muster_protocol::bundle::card::Part;
 use serde::{Deserialize, Serialize};
 
 /// The table `[cards]`.
@@ -11,55 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Cards {
     /// Parts without which nothing is rolled out.
-    pub(crate) required: Vec<CardPart>,
-}
-
-/// A part of what people say about a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CardPart {
-    /// What it is for.
-    IntendedUse,
-    /// What it is not for.
-    Limits,
-    /// Its licence.
-    Licence,
-    /// The commit that trained it.
-    TrainingCommit,
-    /// The digest of the data that trained it.
-    TrainingData,
-    /// How well it did.
-    Metrics,
-}
-
-impl CardPart {
-    /// All of them, in the order of the card.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::IntendedUse,
-        Self::Limits,
-        Self::Licence,
-        Self::TrainingCommit,
-        Self::TrainingData,
-        Self::Metrics,
-    ];
-
-    /// As the card has it.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::IntendedUse => "intended_use",
-            Self::Limits => "limits",
-            Self::Licence => "licence",
-            Self::TrainingCommit => "training_commit",
-            Self::TrainingData => "training_data",
-            Self::Metrics => "metrics",
-        }
-    }
-}
-
-impl fmt::Display for CardPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    pub(crate) required: Vec<Part>,
 }
 
 impl Cards {
@@ -69,11 +20,9 @@ impl Cards {
     }
 
     /// Of the parts that a card does not fill, those that are required.
-    pub(crate) fn lacking(&self, missing: &[&str]) -> Vec<CardPart> {
+    pub(crate) fn lacking(&self, missing: &[Part]) -> Vec<Part> {
         let required = self.required.iter().copied();
-        required
-            .filter(|part| missing.contains(&part.name()))
-            .collect()
+        required.filter(|part| missing.contains(part)).collect()
     }
 }
 
@@ -85,14 +34,13 @@ mod tests {
 
     #[test]
     fn every_part_of_a_card_can_be_required() {
-        let names = CardPart::ALL.map(CardPart::name);
-        assert_eq!(About::default().missing(), names);
+        assert_eq!(About::default().missing(), Part::ALL);
         let all = Cards {
-            required: CardPart::ALL.to_vec(),
+            required: Part::ALL.to_vec(),
         };
         let read: Cards = toml::from_str(&toml::to_string(&all).expect("TOML")).expect("read");
         assert_eq!(read, all);
-        assert_eq!(read.lacking(&names), CardPart::ALL);
+        assert_eq!(read.lacking(&Part::ALL), Part::ALL);
     }
 
     #[test]
@@ -100,8 +48,8 @@ mod tests {
         let cards: Cards = toml::from_str("required = ['licence', 'metrics']").expect("read");
         for (missing, expect) in [
             (&[][..], &[][..]),
-            (&["limits"], &[]),
-            (&["licence", "limits"], &[CardPart::Licence]),
+            (&[Part::Limits], &[]),
+            (&[Part::Licence, Part::Limits], &[Part::Licence]),
         ] {
             assert_eq!(cards.lacking(missing), expect, "{missing:?}");
         }

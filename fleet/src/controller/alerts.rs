@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Controller, Error};
 use crate::clock;
-use crate::store::{AlertRow, Page, Paged, Replay, Tx};
+use crate::store::{AlertRow, Page, Paged, Replay, Replayed, Tx};
 
 impl Controller {
     /// Alerts in the order in which they were made.
@@ -30,23 +30,37 @@ impl Controller {
         self.store.read(move |tx| alert_row(tx, alert)).await
     }
 
-    /// Lets alerts go out once more; how many.
+    /// Lets alerts go out once more, but for those to webhooks that there are no longer.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], and [`Error::Refused`] for one alert to such a webhook.
     pub(crate) async fn replay_alerts(
         &self,
         which: Replay,
         person: Person,
-    ) -> Result<usize, Error> {
-        let now = clock::now();
+    ) -> Result<Replayed, Error> {
+        let (known, now) = (self.webhooks(), clock::now());
         let work = move |tx: &Tx<'_>| {
             if let Replay::One(alert) = which {
-                alert_row(tx, alert)?;
+                let webhook = alert_row(tx, alert)?.webhook;
+                if !known.contains(&webhook) {
+                    return Err(Error::Refused {
+                        why: format!(
+                            "alert {alert} goes to the webhook {webhook:?}, which muster.toml does \
+                             not have: hint: add [[webhooks]] of that name there, and start \
+                             `muster serve` again"
+                        ),
+                    });
+                }
             }
-            Ok(tx.replay_alerts(which, &person, now)?)
+            Ok(tx.replay_alerts(which, &known, &person, now)?)
         };
         self.store.write(work).await
+    }
+
+    fn webhooks(&self) -> Vec<String> {
+        let listeners = self.hearers.listeners.iter();
+        listeners.map(|listener| listener.name.clone()).collect()
     }
 
     /// Writes an alert that tries whether a webhook is reached.
@@ -58,7 +72,7 @@ impl Controller {
         webhook: String,
         person: Person,
     ) -> Result<AlertRow, Error> {
-        if !self.hearers.listeners.iter().any(|one| one.name == webhook) {
+        if !self.webhooks().contains(&webhook) {
             let what = format!("a webhook {webhook:?} in muster.toml");
             return Err(Error::NotFound { what });
         }

@@ -2,15 +2,15 @@
 //!
 //! Reads cards only where something is required; never judges what they say.
 
-use muster_protocol::bundle::{Card, Manifest};
+use muster_protocol::bundle::card::Part;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{ModelId, Version};
 
 use super::{Controller, Error};
-use crate::config::CardPart;
+use crate::publish::card_of;
 
 impl Controller {
-    /// Refuses a release whose card lacks a required part. One that is not there is for others to
+    /// Refuses a release whose card lacks a required part, or cannot be read. One that is not there is for others to
     /// name.
     ///
     /// # Errors
@@ -26,11 +26,15 @@ impl Controller {
         let Some(bundle) = release.and_then(|release| Digest::parse(&release.bundle).ok()) else {
             return Ok(());
         };
-        let missing = match self.card(bundle).await? {
-            Some(card) => card.about.unwrap_or_default().missing(),
-            None => CardPart::ALL.map(CardPart::name).to_vec(),
-        };
-        let lacking = self.cards.lacking(&missing);
+        let blobs = self.blobs.clone();
+        let read = tokio::task::spawn_blocking(move || card_of(&blobs, bundle));
+        let card = read.await.map_err(|_| Error::Stopping)?;
+        let card = card.map_err(|because| Error::Refused {
+            why: unreadable(model, version, &because),
+        })?;
+        let lacking = self
+            .cards
+            .lacking(&card.about.unwrap_or_default().missing());
         if lacking.is_empty() {
             return Ok(());
         }
@@ -38,20 +42,17 @@ impl Controller {
             why: sentence(model, version, &lacking),
         })
     }
-
-    /// The card of a bundle; none where it cannot be read.
-    async fn card(&self, bundle: Digest) -> Result<Option<Card>, Error> {
-        let manifest = self.blob(bundle).await?;
-        let manifest = manifest.and_then(|bytes| Manifest::parse(&bytes).ok());
-        let Some(manifest) = manifest else {
-            return Ok(None);
-        };
-        let card = self.blob(manifest.card.digest).await?;
-        Ok(card.and_then(|bytes| Card::parse(&bytes).ok()))
-    }
 }
 
-fn sentence(model: &ModelId, version: &Version, lacking: &[CardPart]) -> String {
+fn unreadable(model: &ModelId, version: &Version, because: &str) -> String {
+    format!(
+        "the card of {model} {version} cannot be read, and this fleet requires what it says: \
+         {because}: hint: publish the release again from its bundle, or restore the blobs of the \
+         controller from a backup"
+    )
+}
+
+fn sentence(model: &ModelId, version: &Version, lacking: &[Part]) -> String {
     let names: Vec<&str> = lacking.iter().map(|part| part.name()).collect();
     format!(
         "the card of {model} {version} lacks {}, which this fleet requires: hint: build the bundle \

@@ -68,7 +68,7 @@ impl Controller {
         self.store.read(work).await
     }
 
-    /// Tells an incident what a person made of it.
+    /// Tells an incident what a person made of it. What a device said closes when it is judged.
     ///
     /// # Errors
     /// [`Error::NotFound`], and [`Error::Conflict`] when it stands like that already.
@@ -78,7 +78,7 @@ impl Controller {
         command: Command,
         person: Person,
     ) -> Result<IncidentStory, Error> {
-        let now = clock::now();
+        let (hearers, now) = (self.hearers.clone(), clock::now());
         let work = move |tx: &Tx<'_>| {
             let state = story(tx, incident)?.incident.state;
             let next = State::of(&state).and_then(|state| state.after(command));
@@ -89,6 +89,7 @@ impl Controller {
                 ),
             })?;
             tx.judge_incident(incident, command, to, &person, now)?;
+            tx.close_judged(incident, &hearers.desk(tx)?, now)?;
             story(tx, incident)
         };
         self.store.write(work).await

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use muster_protocol::tuf::FleetDocument;
 
+use super::recomputing::Recomputations;
 use super::{Controller, Endpoints, Error, Hearers, Keys, Publication, brokers};
 use crate::authority::Authority;
 use crate::blobs::Blobs;
@@ -78,6 +79,7 @@ pub(super) fn open(home: &Home, keys: &Home, config: &Config) -> Result<Controll
         references: Arc::new(References::default()),
         cards: config.cards.clone(),
         hearers: Hearers::of(config),
+        recomputations: Recomputations::default(),
         metrics: config.metrics,
         store,
     };

@@ -15,6 +15,7 @@ use muster_protocol::id::ModelId;
 use muster_protocol::time::UnixSeconds;
 use serde_json::json;
 
+use super::views::heard_of;
 use super::{Controller, Error};
 use crate::clock;
 use crate::drift::BundleReference;
@@ -42,7 +43,7 @@ impl Controller {
         let (hearers, now) = (self.hearers.clone(), clock::now());
         let open = self.store.read::<_, Error>(move |tx| {
             let desk = hearers.desk(tx)?;
-            let cohorts = tx.drifting_cohorts(&desk.applied.rules.retrain.causes)?;
+            let cohorts = tx.drifting_cohorts(&desk.applied.rules.retrain.causes, now)?;
             Ok((desk, cohorts))
         });
         let (desk, cohorts) = open.await?;
@@ -90,38 +91,21 @@ impl Controller {
     ) -> Result<i64, Error> {
         let (hearers, now) = (self.hearers.clone(), clock::now());
         let (references, blobs) = (Arc::clone(&self.references), self.blobs.clone());
-        let key = self.keys.director.clone();
-        let work = move |tx: &Tx<'_>| {
+        let look = move |tx: &Tx<'_>| {
             let desk = hearers.desk(tx)?;
-            let found = tx.incident_of_windows(incident)?;
-            let (found, feature) = found.ok_or_else(|| Error::NotFound {
-                what: format!("incident {incident} of windows"),
-            })?;
+            let (found, feature) = asked_for(tx, incident)?;
             let reference = references.get(&blobs, found.bundle);
             let reference = reference.ok_or_else(|| Error::NotFound {
                 what: format!("the reference of {}", found.bundle),
             })?;
-            let because = format!("{} asks for it: {}", person.name(), person.reason());
-            let rule = &desk.applied.rules.retrain;
-            let (days, cohort) = counted(tx, rule, &found, &reference, now)?;
-            let until = now.0 / HOUR_S * HOUR_S + HOUR_S;
-            let wish = Wish {
-                model: found.model.clone(),
-                bundle: found.bundle,
-                record: RetrainRecord {
-                    windows_until: until,
-                    features: feature.into_iter().collect(),
-                    days: days_from(days, rule, now),
-                    because,
-                    ..record(tx, &desk, &[found], &reference, cohort, now)?
-                },
-            };
-            ask(tx, &desk, wish, &key, now)?.ok_or_else(|| Error::Conflict {
-                why: format!(
-                    "another request for a retrain of this model is open: hint: see `muster retrain \
-                     list`, and end it before you ask again for incident {incident}"
-                ),
-            })
+            let features = feature.into_iter().collect();
+            let wish = wish_of(tx, &desk, (found, features), &reference, &person, now)?;
+            Ok::<_, Error>((desk, wish))
+        };
+        let (desk, wish) = self.store.survey(look).await?;
+        let key = self.keys.director.clone();
+        let work = move |tx: &Tx<'_>| {
+            ask(tx, &desk, wish, &key, now)?.ok_or_else(|| another_is_open(incident))
         };
         self.store.write(work).await
     }
@@ -129,14 +113,18 @@ impl Controller {
     /// Requests in the order in which they were made.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] for a model that nothing was ever heard of.
     pub(crate) async fn retrain_requests(
         &self,
         model: Option<ModelId>,
         state: Option<RetrainState>,
         page: Page,
     ) -> Result<Paged<RetrainRow>, Error> {
-        let work = move |tx: &Tx<'_>| Ok(tx.requests(model.as_ref(), state, &page)?);
+        let work = move |tx: &Tx<'_>| {
+            let found = tx.requests(model.as_ref(), state, &page)?;
+            heard_of(tx, model.as_ref().map(ModelId::as_str), &found)?;
+            Ok(found)
+        };
         self.store.read(work).await
     }
 
@@ -171,8 +159,9 @@ impl Controller {
             let next = RetrainState::of(&state).and_then(|state| state.after(command));
             let to = next.ok_or_else(|| Error::Conflict {
                 why: format!(
-                    "request {request} is {state}: hint: one that is requested is picked up or \
-                     declined, one that is picked_up is done or declined"
+                    "request {request} is {}: hint: one that is requested is picked up or declined, \
+                     one that is picked up is done or declined",
+                    state.replace('_', " ")
                 ),
             })?;
             tx.move_request(request, command, to, &person, now)?;
@@ -215,13 +204,14 @@ fn wish(
     let Some(first) = incidents.iter().min_by_key(|incident| incident.first_at) else {
         return Ok(None);
     };
+    let rule = &desk.applied.rules.retrain;
+    // Before anything is counted: that takes seconds in a large fleet.
     let newest = tx.newest_request(&first.model)?;
-    if newest.is_some_and(|(_, is_open)| is_open) {
+    if newest.is_some_and(|(at, is_open)| is_open || rule.rests(at, now)) {
         return Ok(None);
     }
-    let rule = &desk.applied.rules.retrain;
     let (days, cohort) = counted(tx, rule, first, reference, now)?;
-    let verdict = judge(rule, &days, newest.map(|(at, _)| at), now);
+    let verdict = judge(rule, &days, now);
     let (features, because) = match verdict {
         Verdict::Request { features, because } => (features, because),
         Verdict::Wait { because } => {
@@ -242,6 +232,53 @@ fn wish(
         bundle: first.bundle,
         record,
     }))
+}
+
+/// The incident that a person asks for, when no other request of its model is open.
+fn asked_for(tx: &Tx<'_>, incident: i64) -> Result<(DriftingCohort, Option<String>), Error> {
+    let found = tx.incident_of_windows(incident)?;
+    let found = found.ok_or_else(|| Error::NotFound {
+        what: format!("incident {incident} of windows"),
+    })?;
+    match tx.newest_request(&found.0.model)? {
+        Some((_, true)) => Err(another_is_open(incident)),
+        Some((_, false)) | None => Ok(found),
+    }
+}
+
+fn another_is_open(incident: i64) -> Error {
+    Error::Conflict {
+        why: format!(
+            "another request for a retrain of this model is open: hint: see `muster retrain list`, \
+             and end it before you ask again for incident {incident}"
+        ),
+    }
+}
+
+/// What a person asks for, with what was counted until now.
+fn wish_of(
+    tx: &Tx<'_>,
+    desk: &Desk,
+    (found, features): (DriftingCohort, Vec<String>),
+    reference: &BundleReference,
+    person: &Person,
+    now: UnixSeconds,
+) -> Result<Wish, Error> {
+    let rule = &desk.applied.rules.retrain;
+    let (days, cohort) = counted(tx, rule, &found, reference, now)?;
+    let (model, bundle) = (found.model.clone(), found.bundle);
+    let record = RetrainRecord {
+        windows_until: now.0 / HOUR_S * HOUR_S + HOUR_S,
+        features,
+        days: days_from(days, rule, now),
+        because: format!("{} asks for it: {}", person.name(), person.reason()),
+        ..record(tx, desk, &[found], reference, cohort, now)?
+    };
+    Ok(Wish {
+        model,
+        bundle,
+        record,
+    })
 }
 
 /// A request for the whole days that the rule looks at, which says nothing yet of what was counted.

@@ -149,14 +149,30 @@ impl Controller {
     /// Incidents in the order in which they were raised.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] for a model that nothing was ever heard of.
     pub(crate) async fn incidents(
         &self,
         filter: IncidentFilter,
         page: Page,
     ) -> Result<Paged<Incident>, Error> {
-        self.store
-            .read(move |tx| Ok(tx.incidents(&filter, &page)?))
-            .await
+        let work = move |tx: &Tx<'_>| {
+            let found = tx.incidents(&filter, &page)?;
+            heard_of(tx, filter.model.as_deref(), &found)?;
+            Ok(found)
+        };
+        self.store.read(work).await
+    }
+}
+
+/// Refuses an empty list of a model that nothing was ever heard of: it would look as if all were well.
+pub(super) fn heard_of<T>(tx: &Tx<'_>, model: Option<&str>, found: &Paged<T>) -> Result<(), Error> {
+    let Some(model) = model.filter(|_| found.items.is_empty()) else {
+        return Ok(());
+    };
+    match tx.knows_model(model)? {
+        true => Ok(()),
+        false => Err(Error::NotFound {
+            what: format!("a release or a window of the model {model}"),
+        }),
     }
 }

@@ -1,5 +1,5 @@
-//! The watch over windows, as the controller runs it: a round every few seconds, everything again
-//! when somebody asks, and what is normal learnt anew on an order.
+//! The watch over windows, as the controller runs it: a round every few seconds, and what is normal
+//! learnt anew on an order.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use serde::Serialize;
 
+use super::views::heard_of;
 use super::{Controller, Error};
 use crate::clock;
 use crate::store::{AlarmRow, Kept, Page, Paged, PlacingRow, Recorded, StoreError, Tx};
-use crate::watching::{Replayed, Round, Sources, replay};
+use crate::watching::{Round, Sources};
 
 /// Rounds after one another, while there are windows: others wait for the store as well.
 const ROUNDS_MAX: usize = 64;
@@ -193,16 +194,6 @@ impl Controller {
         Ok(kept.map_or(windows.max(1), |_| windows))
     }
 
-    /// Computes everything again from the windows that are there.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(crate) async fn recompute_drift(&self) -> Result<Replayed, Error> {
-        let sources = self.sources();
-        let again = move |tx: &Tx<'_>| replay(tx, &sources);
-        self.store.survey(again).await.map_err(StoreError::into)
-    }
-
     /// Learns anew what is normal for a model, on one device or on all.
     ///
     /// # Errors
@@ -233,7 +224,7 @@ impl Controller {
     /// What alarmed, with names.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] for a model that nothing was ever heard of.
     pub(crate) async fn alarms(
         &self,
         model: Option<ModelId>,
@@ -241,7 +232,9 @@ impl Controller {
     ) -> Result<Paged<AlarmView>, Error> {
         let sources = self.sources();
         let work = move |tx: &Tx<'_>| {
-            let Paged { items, next } = tx.alarms(model.as_ref(), &page)?;
+            let found = tx.alarms(model.as_ref(), &page)?;
+            heard_of(tx, model.as_ref().map(ModelId::as_str), &found)?;
+            let Paged { items, next } = found;
             let items = items.into_iter().map(|row| AlarmView::of(row, &sources));
             let items = items.collect();
             Ok(Paged { items, next })
@@ -252,13 +245,17 @@ impl Controller {
     /// What that was found to be.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] for a model that nothing was ever heard of.
     pub(crate) async fn placings(
         &self,
         model: Option<ModelId>,
         page: Page,
     ) -> Result<Paged<PlacingRow>, Error> {
-        let work = move |tx: &Tx<'_>| Ok(tx.placings(model.as_ref(), &page)?);
+        let work = move |tx: &Tx<'_>| {
+            let found = tx.placings(model.as_ref(), &page)?;
+            heard_of(tx, model.as_ref().map(ModelId::as_str), &found)?;
+            Ok(found)
+        };
         self.store.read(work).await
     }
 

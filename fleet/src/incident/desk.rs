@@ -2,8 +2,6 @@
 //!
 //! Never sends anything, and never decides whether an incident is one.
 
-use muster_protocol::time::UnixSeconds;
-
 use super::kind::Kind;
 use super::rules::{AppliedRules, Webhooks};
 
@@ -41,8 +39,10 @@ pub enum Listens {
 pub enum Told {
     /// Not yet.
     Unsaid,
-    /// Everybody whom the rules name; that may be nobody.
+    /// Everybody whom the rules name.
     Told,
+    /// Nobody, since the rules name nobody for it, or no webhook listens.
+    Nobody,
     /// Nobody, since it was silenced.
     Silenced,
     /// Nobody, since the incident of a storm stands for it.
@@ -113,7 +113,13 @@ impl Listens {
 
 impl Told {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Unsaid, Self::Told, Self::Silenced, Self::Storm];
+    pub const ALL: [Self; 5] = [
+        Self::Unsaid,
+        Self::Told,
+        Self::Nobody,
+        Self::Silenced,
+        Self::Storm,
+    ];
 
     /// As stores have it.
     #[must_use]
@@ -121,6 +127,7 @@ impl Told {
         match self {
             Self::Unsaid => "unsaid",
             Self::Told => "told",
+            Self::Nobody => "nobody",
             Self::Silenced => "silenced",
             Self::Storm => "storm",
         }
@@ -132,7 +139,7 @@ impl Told {
 #[must_use]
 pub fn tell(told: Told, is_silenced: bool, others: u32, per_hour_max: u32) -> Telling {
     match told {
-        Told::Told | Told::Storm => Telling::Nothing,
+        Told::Told | Told::Nobody | Told::Storm => Telling::Nothing,
         Told::Silenced if is_silenced => Telling::Nothing,
         Told::Unsaid if is_silenced => Telling::Silence,
         Told::Unsaid | Told::Silenced if others >= per_hour_max => Telling::Storm,
@@ -140,11 +147,12 @@ pub fn tell(told: Told, is_silenced: bool, others: u32, per_hour_max: u32) -> Te
     }
 }
 
-/// The time before which the last finding of an incident must lie, so that it closes at `now`.
-/// None at the beginning of time: nothing was quiet for so long.
+/// Up to where the last finding of an incident must lie, so that it closes when the watch has looked
+/// for `watched_s` seconds altogether. Only what was looked at can have been quiet. None at the
+/// beginning: nothing was quiet for so long.
 #[must_use]
-pub fn closing(quiet_s: u64, now: UnixSeconds) -> Option<UnixSeconds> {
-    now.0.checked_sub(quiet_s).map(UnixSeconds)
+pub fn closing(quiet_s: u64, watched_s: u64) -> Option<u64> {
+    watched_s.checked_sub(quiet_s)
 }
 
 #[cfg(test)]
@@ -223,13 +231,14 @@ mod tests {
         check(Told::Silenced, false, 20, Telling::Storm);
         for is_silenced in [false, true] {
             check(Told::Told, is_silenced, 0, Telling::Nothing);
+            check(Told::Nobody, is_silenced, 0, Telling::Nothing);
             check(Told::Storm, is_silenced, 0, Telling::Nothing);
         }
     }
 
     #[test]
-    fn nothing_was_quiet_before_the_beginning_of_time() {
-        assert_eq!(closing(10, UnixSeconds(9)), None);
-        assert_eq!(closing(10, UnixSeconds(25)), Some(UnixSeconds(15)));
+    fn nothing_was_quiet_before_anybody_looked() {
+        assert_eq!(closing(10, 9), None);
+        assert_eq!(closing(10, 25), Some(15));
     }
 }

@@ -227,21 +227,11 @@ fn median_chi_squared(df: f64) -> f64 {
     df * (1.0 - 2.0 / (9.0 * df)).powi(3)
 }
 
-/// Whether a retrain is asked for at `now`. `days` are those that have ended, the newest last;
-/// `newest` is when one was asked for last, for the same model.
+/// Whether what was counted asks for a retrain at `now`. `days` are those that have ended, the newest
+/// last.
 #[must_use]
-pub fn judge(
-    rule: &RetrainRule,
-    days: &[Day],
-    newest: Option<UnixSeconds>,
-    now: UnixSeconds,
-) -> Verdict {
+pub fn judge(rule: &RetrainRule, days: &[Day], now: UnixSeconds) -> Verdict {
     let wait = |because: String| Verdict::Wait { because };
-    let cooldown_s = u64::from(rule.cooldown_days).saturating_mul(DAY_S);
-    if newest.is_some_and(|at| now.0.saturating_sub(at.0) < cooldown_s) {
-        let days = rule.cooldown_days;
-        return wait(format!("one was asked for less than {days} days ago"));
-    }
     let Some(days) = last_in_a_row(rule.days, days, now) else {
         let wanted = rule.days;
         return wait(format!(
@@ -284,6 +274,14 @@ fn last_in_a_row(count: u32, days: &[Day], now: UnixSeconds) -> Option<&[Day]> {
 }
 
 impl RetrainRule {
+    /// Whether one was asked for so lately that nothing need be counted; `newest` is when that was,
+    /// for the same model.
+    #[must_use]
+    pub fn rests(&self, newest: UnixSeconds, now: UnixSeconds) -> bool {
+        let cooldown_s = u64::from(self.cooldown_days).saturating_mul(DAY_S);
+        now.0.saturating_sub(newest.0) < cooldown_s
+    }
+
     fn holds(&self, day: &FeatureDay) -> bool {
         let share = day.devices_moved as f64 / day.devices.max(1) as f64;
         day.n >= self.samples_min

@@ -10,6 +10,7 @@ use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::{SHADOW_CLASSES_MAX, WHOLE_BYTES_MAX};
 
+use super::card::{card, read};
 use crate::blobs::Blobs;
 use crate::bundle::unpacked;
 use crate::store::{Classes, Compares, Countable, ScoresOf};
@@ -81,11 +82,6 @@ fn compares(outputs: &[CardTensor], reference: FirstOutput) -> Compares {
     }
 }
 
-fn card(blobs: &Blobs, manifest: &Manifest) -> Result<Card, String> {
-    let card = Card::parse(&read(blobs, manifest.card.digest)?);
-    card.map_err(|bad| bad.to_string())
-}
-
 fn reference(blobs: &Blobs, manifest: &Manifest) -> Result<Option<(Digest, Vec<u8>)>, String> {
     let Some(layer) = manifest.layer(LayerKind::Reference) else {
         return Ok(None);
@@ -146,12 +142,6 @@ fn meaning(output: &FeatureReference<'_>) -> Digest {
             Digest::of(&cbor::to_vec(&(meaning, categories)))
         }
     }
-}
-
-fn read(blobs: &Blobs, digest: Digest) -> Result<Vec<u8>, String> {
-    let found = blobs.read(digest, u64::from(WHOLE_BYTES_MAX));
-    let found = found.map_err(|error| error.to_string())?;
-    found.ok_or_else(|| format!("the blob {digest} is not there"))
 }
 
 #[cfg(test)]

@@ -63,6 +63,15 @@ pub(crate) enum Replay {
     Since(UnixSeconds),
 }
 
+/// What a replay came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Replayed {
+    /// Alerts that go out once more.
+    pub(crate) replayed: usize,
+    /// Alerts to webhooks that there are no longer: they stay as they are.
+    pub(crate) left_out: u64,
+}
+
 const COLUMNS: &str = "alert, event, webhook, type, incident, request, made_at, state, failed, \
      next_at, tried_at, problem";
 
@@ -180,25 +189,33 @@ impl Tx<'_> {
         )?)
     }
 
-    /// Lets alerts go out once more, with the same id and body; how many.
+    /// Lets alerts to webhooks that are `known` go out once more, with the same id and body.
     pub(crate) fn replay_alerts(
         &self,
         which: Replay,
+        known: &[String],
         person: &Person,
         now: UnixSeconds,
-    ) -> Result<usize, StoreError> {
-        const SET: &str = "UPDATE alerts SET state = 'pending', failed = 0, since_at = ?2,
-                           next_at = ?2 WHERE";
-        let at = bits(now.0);
-        let (sql, value, number) = match which {
-            Replay::One(alert) => (format!("{SET} alert = ?1"), alert, alert),
-            Replay::Since(since) => (format!("{SET} made_at >= ?1"), bits(since.0), 0),
+    ) -> Result<Replayed, StoreError> {
+        let (of, value, number) = match which {
+            Replay::One(alert) => ("alert = ?1", alert, alert),
+            Replay::Since(since) => ("made_at >= ?1", bits(since.0), 0),
         };
-        let count = self.0.execute(&sql, params![value, at])?;
-        if count > 0 {
+        let known = column::to_json(&known)?;
+        let there = "(SELECT value FROM json_each(?2))";
+        let set = format!(
+            "UPDATE alerts SET state = 'pending', failed = 0, since_at = ?3, next_at = ?3
+             WHERE {of} AND webhook IN {there}"
+        );
+        let replayed = self.0.execute(&set, params![value, known, bits(now.0)])?;
+        let left = format!("SELECT count(*) FROM alerts WHERE {of} AND webhook NOT IN {there}");
+        let left_out = self
+            .0
+            .query_row(&left, params![value, known], |row| column::number(row, 0))?;
+        if replayed > 0 {
             self.say("alert", number, "replay", person, now)?;
         }
-        Ok(count)
+        Ok(Replayed { replayed, left_out })
     }
 
     /// One alert.

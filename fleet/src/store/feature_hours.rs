@@ -3,7 +3,6 @@
 
 use minicbor::{Decode, Encode};
 use muster_protocol::cose;
-use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::limits::BINS_MAX;
 use muster_protocol::message::{Document, Window};
@@ -12,22 +11,11 @@ use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
+use super::hours::{self, Asked, Hour};
 use super::{Page, Paged, StoreError, Tx};
 
-pub(super) const HOUR_S: u64 = 3600;
-
-/// One hour of one device, one bundle and one reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FeatureHour {
-    /// The device.
-    pub(crate) device: String,
-    /// The bundle that served.
-    pub(crate) bundle: Digest,
-    /// What was counted against; none for windows without features.
-    pub(crate) reference: Option<Digest>,
-    /// Its sums.
-    pub(crate) sums: WindowSums,
-}
+/// One hour of one device.
+pub(crate) type FeatureHour = Hour<WindowSums>;
 
 /// Sums over windows of one bundle and one reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +68,6 @@ impl WindowSums {
     }
 }
 
-/// The first hour of a span that ends `now`; the span begins with a full hour.
-pub(super) const fn first_hour(now: UnixSeconds, since_s: u64) -> u64 {
-    now.0.saturating_sub(since_s) / HOUR_S
-}
-
 impl Tx<'_> {
     /// Adds a window to the sums of its hour.
     pub(super) fn sum_window(
@@ -93,15 +76,8 @@ impl Tx<'_> {
         window: &Window<'_>,
         received_at: UnixSeconds,
     ) -> Result<(), StoreError> {
-        let ended = window.unix.unwrap_or(received_at).0.min(received_at.0);
         let reference = window.reference.filter(|_| !window.features.is_empty());
-        let key = (
-            window.model.as_str(),
-            device.as_str(),
-            bits(ended / HOUR_S),
-            window.bundle.0,
-            reference.as_ref().map_or(&[][..], |digest| &digest.0),
-        );
+        let key = hours::key(device, window, reference.as_ref(), received_at);
         let mut select = self.0.prepare_cached(
             "SELECT closed_windows, calls, misfits, sums FROM feature_hours
              WHERE model = ? AND device = ? AND hour = ? AND bundle = ? AND reference = ?",
@@ -163,29 +139,17 @@ impl Tx<'_> {
         device: Option<&str>,
         since_s: u64,
         now: UnixSeconds,
-        mut take: impl FnMut(FeatureHour),
+        take: impl FnMut(FeatureHour),
     ) -> Result<(), StoreError> {
-        // Two texts, so that each finds its index.
-        let of_device = device.map_or("", |_| "AND device = ?3");
-        let mut statement = self.0.prepare_cached(&format!(
-            "SELECT device, bundle, reference, closed_windows, calls, misfits, sums
-             FROM feature_hours WHERE model = ?1 AND hour >= ?2 {of_device}"
-        ))?;
-        let hour = bits(first_hour(now, since_s));
-        let mut rows = match device {
-            Some(device) => statement.query(params![model.as_str(), hour, device])?,
-            None => statement.query(params![model.as_str(), hour])?,
+        let select = "SELECT device, bundle, reference, closed_windows, calls, misfits, sums
+                      FROM feature_hours";
+        let asked = Asked {
+            model,
+            device,
+            since_s,
+            now,
         };
-        while let Some(row) = rows.next()? {
-            let reference: Vec<u8> = row.get(2)?;
-            take(FeatureHour {
-                device: row.get(0)?,
-                bundle: column::digest(row, 1)?,
-                reference: <[u8; 32]>::try_from(reference).ok().map(Digest),
-                sums: read_sums(row, 3)?,
-            });
-        }
-        Ok(())
+        self.each_hour(select, asked, read_sums, take)
     }
 
     /// Devices that ever sent a window of a model, by name.

@@ -85,8 +85,8 @@ impl Tx<'_> {
         };
         self.0.execute(
             "INSERT INTO incidents (device, kind, detail, raised_at, model, bundle, place, feature,
-             devices, first_at, last_at, noted_at, findings, rules)
-             VALUES (?, ?, ?, ?4, ?, ?, ?, ?, ?, ?10, ?10, ?4, 1, ?11)",
+             devices, first_at, last_at, noted_at, findings, rules, noted_seen_s)
+             VALUES (?, ?, ?, ?4, ?, ?, ?, ?, ?, ?10, ?10, ?4, 1, ?11, ?12)",
             params![
                 device,
                 Kind::Drift(finding.cause).as_str(),
@@ -99,6 +99,7 @@ impl Tx<'_> {
                 devices(finding)?,
                 bits(finding.at.0),
                 desk.applied.number,
+                bits(self.watched_s(now)?),
             ],
         )?;
         Ok(self.0.last_insert_rowid())
@@ -112,7 +113,7 @@ impl Tx<'_> {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         self.0.execute(
-            "UPDATE incidents SET findings = findings + 1, noted_at = ?2,
+            "UPDATE incidents SET findings = findings + 1, noted_at = ?2, noted_seen_s = ?7,
              first_at = min(first_at, ?3),
              detail = CASE WHEN ?3 >= last_at THEN ?4 ELSE detail END,
              bundle = CASE WHEN ?3 >= last_at THEN ?5 ELSE bundle END,
@@ -124,7 +125,8 @@ impl Tx<'_> {
                 bits(finding.at.0),
                 finding.because,
                 finding.bundle.0,
-                devices(finding)?
+                devices(finding)?,
+                bits(self.watched_s(now)?),
             ],
         )?;
         Ok(())

@@ -1,7 +1,6 @@
-//! Incidents: what a person must look at. What devices said stays until a person has judged it;
-//! what windows show closes when it is quiet.
+//! Incidents: what a person must look at, as it is kept, listed and judged.
 //!
-//! Never decides who is told: [`super::findings`] and [`super::telling`] ask the desk.
+//! Never decides who is told, nor when one closes: [`super::telling`] and [`super::closing`] do.
 
 use muster_fleet::incident::{Command, DeviceKind, Kind, Person, State};
 use muster_protocol::digest::Digest;
@@ -15,7 +14,7 @@ use super::{Page, Paged, Said, StoreError, Tx};
 
 pub(crate) use muster_fleet::incident::DeviceKind as IncidentKind;
 
-/// Incidents of one kind that one device can have.
+/// Open incidents of one kind that one device can have.
 const OF_A_KIND_MAX: u32 = 100;
 
 /// The columns of [`Incident::read`].
@@ -42,9 +41,9 @@ pub(crate) struct Incident {
     pub(crate) acknowledged_at: Option<u64>,
     /// When it was last judged.
     pub(crate) judged_at: Option<u64>,
-    /// When it had been quiet; none while it is open.
+    /// When it had been quiet, or what a device said was judged; none while it is open.
     pub(crate) closed_at: Option<u64>,
-    /// Whether anybody was told: `unsaid`, `told`, `silenced` or `storm`.
+    /// Whether anybody was told: `unsaid`, `told`, `nobody`, `silenced` or `storm`.
     pub(crate) told: String,
     /// The silence that covered it.
     pub(crate) silence: Option<i64>,
@@ -169,8 +168,9 @@ impl Shown {
 }
 
 impl Tx<'_> {
-    /// Raises an incident of a device; the same kind with the same detail stays one, and of one
-    /// kind a device can cause only so many: details carry numbers of its choice.
+    /// Raises an incident of a device. While one of the same kind with the same detail is open, it
+    /// stays the one, and of one kind a device can open only so many: details carry numbers of its
+    /// choice.
     pub(crate) fn raise_incident(
         &self,
         device: &DeviceId,
@@ -181,8 +181,10 @@ impl Tx<'_> {
         self.0.execute(
             "INSERT INTO incidents (device, kind, detail, raised_at) SELECT ?1, ?2, ?3, ?4
              WHERE NOT EXISTS (SELECT 1 FROM incidents
-                               WHERE device = ?1 AND kind = ?2 AND detail = ?3)
-             AND (SELECT count(*) FROM incidents WHERE device = ?1 AND kind = ?2) < ?5",
+                               WHERE device = ?1 AND kind = ?2 AND detail = ?3
+                               AND closed_at IS NULL)
+             AND (SELECT count(*) FROM incidents
+                  WHERE device = ?1 AND kind = ?2 AND closed_at IS NULL) < ?5",
             params![
                 device.as_str(),
                 kind.as_str(),
@@ -256,7 +258,8 @@ impl Tx<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Keeps what a person said of an incident, and in which state it is from then on.
+    /// Keeps what a person said of an incident, and in which state it is from then on. Whether it
+    /// closes by that, [`Tx::close_judged`] says.
     pub(crate) fn judge_incident(
         &self,
         incident: i64,

@@ -12,7 +12,7 @@ use super::{StoreError, Tx};
 /// What was counted since some moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct KpiCounts {
-    /// Incidents of windows that were raised, but for the next ones.
+    /// Incidents of windows that were raised, but for the next ones: told, if anybody listened.
     pub(crate) told: u64,
     /// Incidents of windows that were silenced, or lost in a storm.
     pub(crate) untold: u64,
@@ -40,7 +40,7 @@ pub(crate) struct FleetCounts {
     pub(crate) windows: Vec<Counted>,
     /// Rows predicted, likewise.
     pub(crate) predictions: Vec<Counted>,
-    /// Open incidents, by cause.
+    /// Incidents that have not closed, by cause: those of `muster incident list --open`.
     pub(crate) incidents_open: Vec<Counted>,
     /// Alerts, by state.
     pub(crate) alerts: Vec<Counted>,
@@ -53,8 +53,8 @@ pub(crate) struct FleetCounts {
 impl Tx<'_> {
     /// What is known of incidents and rollouts that began since.
     pub(crate) fn kpi_counts(&self, since: UnixSeconds) -> Result<KpiCounts, StoreError> {
-        let sql = "SELECT count(*) FILTER (WHERE told = 'told'),
-                   count(*) FILTER (WHERE told <> 'told'),
+        let sql = "SELECT count(*) FILTER (WHERE told IN ('told', 'nobody')),
+                   count(*) FILTER (WHERE told NOT IN ('told', 'nobody')),
                    count(*) FILTER (WHERE state = 'confirmed'),
                    count(*) FILTER (WHERE state = 'dismissed'),
                    count(*) FILTER (WHERE acknowledged_at IS NOT NULL),
@@ -115,7 +115,7 @@ impl Tx<'_> {
             ))?,
             incidents_open: self.counted(
                 "SELECT kind, count(*) FROM incidents WHERE closed_at IS NULL
-                 AND state IN ('opened', 'acknowledged') GROUP BY 1 ORDER BY 1",
+                 GROUP BY 1 ORDER BY 1",
             )?,
             alerts: self.counted("SELECT state, count(*) FROM alerts GROUP BY 1 ORDER BY 1")?,
             retrain_requests: self.counted(

@@ -32,6 +32,13 @@ pub(crate) struct ReleaseRow {
 }
 
 impl Tx<'_> {
+    /// Whether anything was ever heard of a model: a release, or a window.
+    pub(crate) fn knows_model(&self, model: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM releases WHERE model = ?1)
+                   OR EXISTS (SELECT 1 FROM counters WHERE model = ?1)";
+        Ok(self.0.query_row(sql, [model], |row| row.get(0))?)
+    }
+
     /// Adds a release with all that it reaches, itself and its manifest included.
     pub(crate) fn add_release(
         &self,

@@ -16,6 +16,19 @@ const ROWS_MAX: u32 = 2000;
 const DAY_S: u64 = 86_400;
 const HOUR_S: u64 = 3600;
 
+/// Events that the states before the oldest window have heeded, and that a later one of the same kind
+/// and device has made void for whoever computes from those windows alone. So the newest always stays,
+/// and numbers only grow.
+const SUPERSEDED_EVENTS: &str = "DELETE FROM watch_events WHERE at < ?1 AND event IN
+     (SELECT event FROM
+      (SELECT event, row_number() OVER (PARTITION BY
+         CASE WHEN json_type(what, '$.rule') IS NOT NULL THEN 'rule'
+              WHEN json_type(what, '$.rebaseline') IS NOT NULL THEN 'rebaseline'
+              ELSE 'labels ' || json_extract(what, '$.labels.device') END
+         ORDER BY event DESC) AS place
+       FROM watch_events WHERE event <= (SELECT event FROM watching WHERE kept = 1))
+      WHERE place > 1 ORDER BY event LIMIT ?2)";
+
 impl Tx<'_> {
     /// Removes some of what is too old; how many rows.
     pub(crate) fn forget(
@@ -76,8 +89,8 @@ impl Tx<'_> {
         Ok(tables.iter().sum())
     }
 
-    /// Alarms and placings that are old, and charts of what has sent no window that is still there:
-    /// both of their states, so that nothing comes out differently.
+    /// Alarms, placings and events that are old, and charts of what has sent no window that is still
+    /// there: both of their states, so that nothing comes out differently.
     fn forget_watched(&self, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
         let base = "(SELECT window FROM watching WHERE kept = 1)";
         let mut gone = 0;
@@ -88,6 +101,7 @@ impl Tx<'_> {
             );
             gone += self.forget_by(days, &sql, now)?;
         }
+        gone += self.forget_by(days, SUPERSEDED_EVENTS, now)?;
         let sql = format!(
             "DELETE FROM watches WHERE (model, bundle, kind, name) IN
              (SELECT model, bundle, kind, name FROM watches WHERE kept = 0 AND window <= {base})"
@@ -144,7 +158,9 @@ fn oldest_s(days: Days, now: UnixSeconds) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kept, Position, Store};
+    use muster_fleet::watch::{Labels, WatchEvent, WatchRule};
+
+    use super::super::{Kept, Position, Store, in_memory};
     use super::*;
 
     #[tokio::test]
@@ -200,6 +216,50 @@ mod tests {
             ))
         });
         assert_eq!(left.await.expect("counted"), (3, 2));
+    }
+
+    #[test]
+    fn events_go_that_later_ones_have_made_void_for_all_windows_that_are_left() {
+        let rule = || WatchEvent::Rule(WatchRule::default());
+        let labels = |device: &str| WatchEvent::Labels {
+            device: device.parse().expect("valid"),
+            labels: Labels::new(),
+        };
+        let anew = |model: &str| WatchEvent::Rebaseline {
+            model: model.parse().expect("valid"),
+            device: None,
+            operator: "ada".to_owned(),
+            reason: "a new pump".to_owned(),
+        };
+        let check = |heeded: i64, events: &[(u64, WatchEvent)], expect: &[i64]| {
+            let memory = in_memory();
+            let tx = Tx::of(&memory);
+            let now = UnixSeconds(1_800_000_000);
+            for (days, what) in events {
+                let at = UnixSeconds(now.0 - days * DAY_S);
+                tx.add_watch_event(1, what, at).expect("an event");
+            }
+            let base = Position {
+                event: heeded,
+                ..Position::default()
+            };
+            tx.set_watching(Kept::Base, &base).expect("kept");
+            tx.forget(&Retention::default(), now).expect("forgotten");
+            let left = tx.watch_events(0).expect("read");
+            let left: Vec<_> = left.iter().map(|event| event.event).collect();
+            assert_eq!(left, expect, "{heeded} {events:?}");
+        };
+        let rules = [(900, rule()), (900, rule()), (900, rule())];
+        check(0, &rules, &[1, 2, 3]);
+        check(2, &rules, &[2, 3]);
+        check(3, &rules, &[3]);
+        check(3, &[(900, rule()), (1, rule()), (1, rule())], &[2, 3]);
+        check(3, &[(1, rule()), (1, rule()), (1, rule())], &[1, 2, 3]);
+        // By what a device was known holds until it is known by something else.
+        let moved = [(900, labels("a")), (900, labels("b")), (900, labels("a"))];
+        check(3, &moved, &[2, 3]);
+        let mixed = [(900, anew("x")), (900, labels("a")), (900, anew("y"))];
+        check(3, &mixed, &[2, 3]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::column::{self, bits};
 use super::feature_hours::read_sums;
+use super::hours::Hour;
 use super::{FeatureHour, Page, Paged, Said, StoreError, Tx};
 
 /// A request as lists show it.
@@ -75,16 +76,16 @@ const COLUMNS: &str =
     "request, model, bundle, place, requested_at, state, because, rules, document";
 
 impl Tx<'_> {
-    /// Open incidents of more than one device, not dismissed and not silenced, by number.
+    /// Open incidents of more than one device, not dismissed and not silenced now, by number.
     pub(crate) fn drifting_cohorts(
         &self,
         causes: &[Kind],
+        now: UnixSeconds,
     ) -> Result<Vec<DriftingCohort>, StoreError> {
         let mut statement = self.0.prepare_cached(
             "SELECT incident, model, bundle, place, first_at FROM incidents
              WHERE closed_at IS NULL AND model IS NOT NULL AND device IS NULL
-             AND state <> 'dismissed' AND told <> 'silenced'
-             AND kind IN (SELECT value FROM json_each(?)) ORDER BY incident",
+             AND state <> 'dismissed' AND kind IN (SELECT value FROM json_each(?)) ORDER BY incident",
         )?;
         let rows = statement.query_map([column::to_json(&causes)?], |row| {
             Ok((
@@ -96,18 +97,25 @@ impl Tx<'_> {
             ))
         })?;
         let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-        let read = rows
-            .into_iter()
-            .filter_map(|(incident, model, bundle, place, first_at)| {
-                Some(DriftingCohort {
+        let mut cohorts = Vec::new();
+        for (incident, model, bundle, place, first_at) in rows {
+            let Ok(scope) = read_place(&place) else {
+                continue;
+            };
+            // What was told of it says how it was then: silences begin and end.
+            let found = self.incident(incident)?;
+            let silence = found.map(|found| self.silence_over(&found, now));
+            if silence.transpose()?.flatten().is_none() {
+                cohorts.push(DriftingCohort {
                     incident,
                     model,
                     bundle,
-                    scope: read_place(&place).ok()?,
+                    scope,
                     first_at,
-                })
-            });
-        Ok(read.collect())
+                });
+            }
+        }
+        Ok(cohorts)
     }
 
     /// An incident that windows show, in whatever place, with its feature; none of another kind.
@@ -165,14 +173,10 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query(params![model.as_str(), bits(from), bundle.0])?;
         while let Some(row) = rows.next()? {
-            let reference: Vec<u8> = row.get(3)?;
-            let hour = FeatureHour {
-                device: row.get(1)?,
-                bundle: column::digest(row, 2)?,
-                reference: <[u8; 32]>::try_from(reference).ok().map(Digest),
-                sums: read_sums(row, 4)?,
-            };
-            take(column::number(row, 0)?, hour);
+            take(
+                column::number(row, 0)?,
+                Hour::read(row, 1, read_sums(row, 4)?)?,
+            );
         }
         Ok(())
     }

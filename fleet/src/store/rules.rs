@@ -38,7 +38,7 @@ impl Tx<'_> {
         })
     }
 
-    /// Keeps a next version, and gives its number.
+    /// Keeps a next version, with who applied it and why.
     pub(crate) fn add_rules(
         &self,
         applied: &AppliedRules,

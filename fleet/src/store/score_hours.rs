@@ -3,28 +3,18 @@
 
 use minicbor::{Decode, Encode};
 use muster_fleet::quality::ScoreSums;
-use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::message::Window;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::column::{self, bits};
-use super::feature_hours::{HOUR_S, first_hour};
+use super::column;
+use super::hours::{self, Asked, Hour};
 use super::{StoreError, Tx};
 
-/// One hour of one device, one bundle and one reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ScoreHour {
-    /// The device.
-    pub(crate) device: String,
-    /// The bundle that predicted.
-    pub(crate) bundle: Digest,
-    /// What its windows were counted against; none for windows that were too small to say.
-    pub(crate) reference: Option<Digest>,
-    /// Its sums.
-    pub(crate) sums: ScoreSums,
-}
+/// One hour of one device. Windows that name no reference carry labels only: they were too small to
+/// say scores.
+pub(crate) type ScoreHour = Hour<ScoreSums>;
 
 impl Tx<'_> {
     /// Adds the scores and labels of a window to the sums of its hour, if it has any.
@@ -37,15 +27,7 @@ impl Tx<'_> {
         let Some(mut sums) = ScoreSums::of_window(window) else {
             return Ok(());
         };
-        let ended = window.unix.unwrap_or(received_at).0.min(received_at.0);
-        let reference = window.reference.as_ref();
-        let key = (
-            window.model.as_str(),
-            device.as_str(),
-            bits(ended / HOUR_S),
-            window.bundle.0,
-            reference.map_or(&[][..], |digest| &digest.0),
-        );
+        let key = hours::key(device, window, window.reference.as_ref(), received_at);
         let mut select = self.0.prepare_cached(
             "SELECT sums FROM score_hours
              WHERE model = ? AND device = ? AND hour = ? AND bundle = ? AND reference = ?",
@@ -70,29 +52,16 @@ impl Tx<'_> {
         device: Option<&str>,
         since_s: u64,
         now: UnixSeconds,
-        mut take: impl FnMut(ScoreHour),
+        take: impl FnMut(ScoreHour),
     ) -> Result<(), StoreError> {
-        // Two texts, so that each finds its index.
-        let of_device = device.map_or("", |_| "AND device = ?3");
-        let mut statement = self.0.prepare_cached(&format!(
-            "SELECT device, bundle, reference, sums FROM score_hours
-             WHERE model = ?1 AND hour >= ?2 {of_device}"
-        ))?;
-        let hour = bits(first_hour(now, since_s));
-        let mut rows = match device {
-            Some(device) => statement.query(params![model.as_str(), hour, device])?,
-            None => statement.query(params![model.as_str(), hour])?,
+        let select = "SELECT device, bundle, reference, sums FROM score_hours";
+        let asked = Asked {
+            model,
+            device,
+            since_s,
+            now,
         };
-        while let Some(row) = rows.next()? {
-            let reference: Vec<u8> = row.get(2)?;
-            take(ScoreHour {
-                device: row.get(0)?,
-                bundle: column::digest(row, 1)?,
-                reference: <[u8; 32]>::try_from(reference).ok().map(Digest),
-                sums: read(row, 3)?,
-            });
-        }
-        Ok(())
+        self.each_hour(select, asked, read, take)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use muster_fleet::finding::Scope;
 use muster_fleet::incident::{
-    Desk, Event, EventType, Kind, Subject, Telling, Told, closing, read_place, tell,
+    Desk, Event, EventType, Kind, Subject, Telling, Told, read_place, tell,
 };
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::time::UnixSeconds;
@@ -21,6 +21,13 @@ use super::{StoreError, Tx};
 const HOUR_S: u64 = 3600;
 /// Incidents that one round settles.
 const ROUND_MAX: u32 = 200;
+
+/// Open incidents that nobody was told of, but for those whose silence still holds.
+pub(super) const UNSAID: &str = "SELECT incident FROM incidents
+     WHERE told IN ('unsaid', 'silenced') AND closed_at IS NULL AND state = 'opened'
+     AND NOT EXISTS (SELECT 1 FROM silences WHERE silence = incidents.silence
+                     AND ended_at IS NULL AND expires_at > ?1)
+     ORDER BY incident LIMIT ?2";
 
 /// What a round did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,14 +46,8 @@ impl Tx<'_> {
         desk: &Desk,
         now: UnixSeconds,
     ) -> Result<Tended, StoreError> {
-        let unsaid = self.numbers(
-            "SELECT incident FROM incidents WHERE told IN ('unsaid', 'silenced')
-             AND closed_at IS NULL AND state = 'opened' AND NOT EXISTS (
-                 SELECT 1 FROM silences WHERE silence = incidents.silence
-                 AND ended_at IS NULL AND expires_at > ?1)
-             ORDER BY incident LIMIT ?2",
-            now,
-        )?;
+        self.tick_watch_clock(now)?;
+        let unsaid = self.incidents_by(UNSAID, params![bits(now.0), ROUND_MAX])?;
         for incident in &unsaid {
             self.settle_telling(*incident, desk, now)?;
         }
@@ -54,27 +55,6 @@ impl Tx<'_> {
             settled: unsaid.len(),
             closed: self.close_quiet(desk, now)?,
         })
-    }
-
-    /// Closes incidents of windows without a finding for as long as the rules say; how many.
-    pub(crate) fn close_quiet(&self, desk: &Desk, now: UnixSeconds) -> Result<usize, StoreError> {
-        let Some(before) = closing(desk.applied.rules.quiet_s, now) else {
-            return Ok(0);
-        };
-        let quiet = self.numbers(
-            "SELECT incident FROM incidents WHERE place IS NOT NULL AND closed_at IS NULL
-             AND noted_at <= ?1 ORDER BY incident LIMIT ?2",
-            before,
-        )?;
-        for incident in &quiet {
-            let sql = "UPDATE incidents SET closed_at = ? WHERE incident = ?";
-            self.0.execute(sql, params![bits(now.0), incident])?;
-            let found = self.incident(*incident)?;
-            if let Some(found) = found.filter(|found| found.told == Told::Told.as_str()) {
-                self.announce(&found, EventType::IncidentClosed, desk, now)?;
-            }
-        }
-        Ok(quiet.len())
     }
 
     /// Tells of an incident, or notes why nobody is told; nothing when that was settled before.
@@ -110,15 +90,20 @@ impl Tx<'_> {
                 self.storm(desk, now)
             }
             Telling::Tell => {
-                self.note_told(incident, Told::Told, None, now)?;
-                self.announce(&found, EventType::IncidentOpened, desk, now)
+                let told = self.announce(&found, EventType::IncidentOpened, desk, now)?;
+                self.note_told(incident, told, None, now)
             }
         }
     }
 
-    fn numbers(&self, sql: &str, at: UnixSeconds) -> Result<Vec<i64>, StoreError> {
+    /// The numbers of incidents that a question gives.
+    pub(super) fn incidents_by(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<i64>, StoreError> {
         let mut statement = self.0.prepare_cached(sql)?;
-        let rows = statement.query_map(params![bits(at.0), ROUND_MAX], |row| row.get(0))?;
+        let rows = statement.query_map(values, |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -136,10 +121,10 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Other incidents that were told in the last hour, or would have been without a storm. Of a
-    /// clock that went back, later ones count as well.
+    /// Other incidents that were told in the last hour, or would have been without a storm and if
+    /// anybody listened. Of a clock that went back, later ones count as well.
     fn told_within_an_hour(&self, incident: i64, now: UnixSeconds) -> Result<u32, StoreError> {
-        let sql = "SELECT count(*) FROM incidents WHERE told IN ('told', 'storm')
+        let sql = "SELECT count(*) FROM incidents WHERE told IN ('told', 'nobody', 'storm')
                    AND kind <> 'storm' AND told_at > ? AND incident <> ?";
         let after = bits(now.0.saturating_sub(HOUR_S));
         let mut statement = self.0.prepare_cached(sql)?;
@@ -147,7 +132,7 @@ impl Tx<'_> {
     }
 
     /// The silence that covers an incident now.
-    fn silence_over(
+    pub(super) fn silence_over(
         &self,
         incident: &Incident,
         now: UnixSeconds,
@@ -187,48 +172,51 @@ impl Tx<'_> {
 
     /// Opens the incident of a storm, or counts one more in it.
     fn storm(&self, desk: &Desk, now: UnixSeconds) -> Result<(), StoreError> {
+        let watched_s = bits(self.watched_s(now)?);
         let limit = desk.applied.rules.storm_per_hour;
         let detail = format!(
             "more than {limit} incidents within an hour: those that follow are recorded and told \
              to nobody until fewer come; `muster incident list --open` shows them"
         );
         let counted = self.0.execute(
-            "UPDATE incidents SET findings = findings + 1, noted_at = ?1, last_at = ?1
-             WHERE kind = 'storm' AND place = 'fleet' AND closed_at IS NULL",
-            [bits(now.0)],
+            "UPDATE incidents SET findings = findings + 1, noted_at = ?1, noted_seen_s = ?2,
+             last_at = ?1 WHERE kind = 'storm' AND place = 'fleet' AND closed_at IS NULL",
+            [bits(now.0), watched_s],
         )?;
         if counted > 0 {
             return Ok(());
         }
         self.0.execute(
             "INSERT INTO incidents (kind, detail, raised_at, place, feature, devices, first_at,
-             last_at, noted_at, findings, rules, told, told_at)
-             VALUES ('storm', ?1, ?2, 'fleet', '', '[]', ?2, ?2, ?2, 1, ?3, 'told', ?2)",
-            params![detail, bits(now.0), desk.applied.number],
+             last_at, noted_at, noted_seen_s, findings, rules)
+             VALUES ('storm', ?1, ?2, 'fleet', '', '[]', ?2, ?2, ?2, ?4, 1, ?3)",
+            params![detail, bits(now.0), desk.applied.number, watched_s],
         )?;
         let sql = format!("SELECT {COLUMNS} FROM incidents WHERE incident = last_insert_rowid()");
         let storm = self.0.query_row(&sql, [], Incident::read)?;
-        self.announce(&storm, EventType::IncidentOpened, desk, now)
+        let told = self.announce(&storm, EventType::IncidentOpened, desk, now)?;
+        self.note_told(storm.incident, told, None, now)
     }
 
-    /// Writes the alerts of an incident.
-    fn announce(
+    /// Writes the alerts of an incident; whether anybody is told.
+    pub(super) fn announce(
         &self,
         incident: &Incident,
         kind: EventType,
         desk: &Desk,
         now: UnixSeconds,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Told, StoreError> {
         let Ok(about) = incident.kind.parse::<Kind>() else {
-            return Ok(());
+            return Ok(Told::Nobody);
         };
         let audience = desk.audience(about);
         if audience.is_empty() {
-            return Ok(());
+            return Ok(Told::Nobody);
         }
         let subject = format!("incidents/{}", incident.incident);
         let event = Event::new(kind, &desk.source, &subject, now, &data(incident, desk)?);
-        self.add_alerts(&event, &audience, Some(incident.incident), None, now)
+        self.add_alerts(&event, &audience, Some(incident.incident), None, now)?;
+        Ok(Told::Told)
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod about;
 
-pub use about::{About, METRICS_MAX, Metric, TEXT_BYTES_MAX};
+pub use about::{About, METRICS_MAX, Metric, Part, TEXT_BYTES_MAX};
 
 use crate::id::{ModelId, TargetClass, Version};
 use crate::limits::{FEATURES_MAX, WHOLE_BYTES_MAX};

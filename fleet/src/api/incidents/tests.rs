@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use muster_fleet::finding::{Cause, Finding, Scope};
-use muster_fleet::incident::Rules;
+use muster_fleet::incident::{Event, EventType, Rules};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
 use muster_protocol::time::UnixSeconds;
@@ -15,7 +15,7 @@ use super::super::{Server, start};
 use super::*;
 use crate::client::Client;
 use crate::error::Exit;
-use crate::store::{StoreError, Tx};
+use crate::store::{IncidentKind, StoreError, Tx};
 
 struct Bench {
     sample: Sample,
@@ -115,6 +115,86 @@ async fn an_incident_is_looked_at_judged_and_counted() {
     );
     assert_eq!(kpis["alert_precision"]["share"], 1.0);
     assert_eq!(kpis["canary_success"]["share"], Value::Null);
+    bench.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_device_said_is_open_until_it_is_judged() {
+    let bench = Bench::new().await;
+    let open = async || {
+        let path = "/api/v1/incidents?open=true";
+        let listed = bench.client.all("ask", path).await.expect("a list");
+        let numbers = listed.iter().map(|row| row["incident"].as_i64());
+        numbers.map(Option::unwrap_or_default).collect::<Vec<_>>()
+    };
+    let raise = async || {
+        let work = |tx: &Tx<'_>| {
+            let device = "press-01".parse().expect("valid");
+            let now = crate::clock::now();
+            tx.raise_incident(&device, IncidentKind::Clone, "two of them", now)
+        };
+        let store = bench.sample.controller.store();
+        store.write::<_, StoreError>(work).await.expect("raised");
+    };
+    raise().await;
+    bench.order("ack").await.expect("taken");
+    assert_eq!(open().await, [1]);
+    let judged = bench.order("dismiss").await.expect("taken");
+    assert!(judged["closed_at"].is_u64(), "{judged}");
+    assert_eq!(open().await, [0; 0]);
+    raise().await;
+    assert_eq!(open().await, [2]);
+    bench.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_that_nobody_heard_of_is_refused_and_no_empty_list() {
+    let bench = Bench::new().await;
+    bench.find(100).await;
+    for list in [
+        "incidents",
+        "drift/alarms",
+        "drift/placings",
+        "retrain-requests",
+    ] {
+        let path = format!("/api/v1/{list}?model=bering");
+        let error = bench.client.all("ask", &path).await.expect_err(list);
+        assert_eq!(error.exit, Exit::Missing, "{error}");
+        let because = error.to_string();
+        let expect = "a release or a window of the model bering does not exist: hint: check";
+        assert!(because.contains(expect), "{because}");
+    }
+    // One that has incidents is known by them.
+    let path = "/api/v1/incidents?model=bearing";
+    assert_eq!(
+        bench.client.all("ask", path).await.expect("a list").len(),
+        1
+    );
+    bench.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_to_a_webhook_that_is_gone_is_not_replayed() {
+    let bench = Bench::new().await;
+    let sent = |tx: &Tx<'_>| {
+        let (kind, now) = (EventType::AlertTest, UnixSeconds(1));
+        let event = Event::new(kind, "muster:test", "alerts/test", now, &json!({}));
+        let ada = Person::new("ada", "a trial").expect("valid");
+        tx.add_test_alert(&event, "gone", &ada, now)
+    };
+    let written = bench.sample.controller.store().write::<_, StoreError>(sent);
+    written.await.expect("written");
+    let path = "/api/v1/alerts/replay";
+    let one = json!({ "alert": 1, "operator": "ada", "reason": "again" });
+    let (exit, because) = bench.post(path, one).await.expect_err("gone");
+    assert_eq!(exit, Exit::Refused, "{because}");
+    assert!(
+        because.contains("\"gone\", which muster.toml does not have"),
+        "{because}"
+    );
+    let all = json!({ "since_s": u32::MAX, "operator": "ada", "reason": "again" });
+    let done = bench.post(path, all).await.expect("taken");
+    assert_eq!(done, json!({ "replayed": 0, "left_out": 1 }));
     bench.server.stop().await;
 }
 

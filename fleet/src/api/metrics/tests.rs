@@ -3,6 +3,8 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use muster_fleet::finding::{Cause, Finding, Scope};
+use muster_fleet::incident::{AppliedRules, Command, Desk, Person, State};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
@@ -61,6 +63,38 @@ async fn count(sample: &Sample, device: DeviceId) {
     };
     let counted = sample.controller.store().write::<_, StoreError>(work);
     counted.await.expect("stored");
+}
+
+#[tokio::test]
+async fn an_incident_of_windows_is_open_until_it_has_closed_whatever_people_said() {
+    let sample = Sample::new().await;
+    let work = |tx: &Tx<'_>| {
+        let finding = Finding {
+            model: "bearing".parse().expect("valid"),
+            bundle: Digest([1; 32]),
+            scope: Scope::Fleet,
+            feature: None,
+            cause: Cause::RealDrift,
+            devices: Vec::new(),
+            because: "it moved".to_owned(),
+            at: UnixSeconds(1),
+        };
+        let person = Person::new("ada", "it is so").expect("valid");
+        let (command, to, now) = (Command::Confirm, State::Confirmed, UnixSeconds(2));
+        let desk = Desk {
+            applied: AppliedRules::default(),
+            listeners: Vec::new(),
+            source: "muster:test".to_owned(),
+        };
+        tx.record_finding(&finding, &desk, now)?;
+        tx.judge_incident(1, command, to, &person, now)?;
+        tx.close_judged(1, &desk, now)
+    };
+    let judged = sample.controller.store().write::<_, StoreError>(work);
+    judged.await.expect("stored");
+    let (_, text) = ask(&sample, MetricsAccess::Open, "127.0.0.1:8080", "").await;
+    let line = "muster_incidents_open{cause=\"real_drift\"} 1";
+    assert!(text.contains(line), "{text}");
 }
 
 /// The names of all series.

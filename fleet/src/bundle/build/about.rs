@@ -74,11 +74,16 @@ impl From<Number> for f64 {
 
 #[cfg(test)]
 mod tests {
+    use muster_protocol::bundle::card::Part;
+
     use super::*;
 
     fn check(text: &str, expect: Result<&[&str], &str>) {
         match (parse(text), expect) {
-            (Ok(about), Ok(missing)) => assert_eq!(about.missing(), missing, "{text}"),
+            (Ok(about), Ok(missing)) => {
+                let names: Vec<_> = about.missing().into_iter().map(Part::name).collect();
+                assert_eq!(names, missing, "{text}");
+            }
             (Err(because), Err(part)) => assert!(because.contains(part), "{because}"),
             (read, _) => panic!("{text}: {read:?}"),
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::show;
 use crate::cli::Context;
+use crate::client::Client;
 use crate::error::{Exit, OperatorError};
 use crate::output::note;
 
@@ -84,9 +85,9 @@ pub(super) async fn recompute(context: &Context) -> Result<(), OperatorError> {
     let what = "compute all alarms again";
     note("reading all windows that are stored: this may take minutes");
     let client = context.client()?;
-    let again = client
-        .post(what, "/api/v1/drift/recomputations", &json!({}))
-        .await?;
+    let path = "/api/v1/drift/recomputations";
+    let begun = client.post(what, path, &json!({})).await?;
+    let again = ended(&client, what, &begun).await?;
     context.output.print(&again, said);
     let differences = again["differences"].as_array().map_or(0, Vec::len);
     if differences == 0 {
@@ -96,6 +97,20 @@ pub(super) async fn recompute(context: &Context) -> Result<(), OperatorError> {
     let hint = "the store was changed by something else than `muster serve`, or this is another \
                 version of it: keep a copy, and compare with a backup";
     Err(OperatorError::new(Exit::Refused, what, because, hint))
+}
+
+/// Waits for the end of a recomputation, however long it takes: `muster serve` goes on with it also
+/// when nobody waits.
+async fn ended(client: &Client, what: &str, begun: &Value) -> Result<Value, OperatorError> {
+    let number = show::cell(begun.get("recomputation"));
+    let path = format!("/api/v1/drift/recomputations/{number}");
+    loop {
+        let stands = client.get(what, &path).await?;
+        if stands["state"] != "running" {
+            return Ok(stands);
+        }
+        note("it goes on: it is asked for again until it has ended; Ctrl-C does not end it");
+    }
 }
 
 /// Learns anew what is normal.

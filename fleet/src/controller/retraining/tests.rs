@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use muster_fleet::finding::{Cause, Finding};
-use muster_fleet::incident::{AppliedRules, Listener, Listens};
+use muster_fleet::incident::{AppliedRules, Command, Kind, Listener, Listens, Silence, State};
 use muster_protocol::id::DeviceId;
 use muster_protocol::key::PublicKey;
 use muster_protocol::stats::FeatureSum;
@@ -109,7 +109,7 @@ impl Bench {
     /// Asks as often as it can; the requests that came of it.
     fn ask(&self, now: UnixSeconds) -> Vec<i64> {
         let causes = &self.desk.applied.rules.retrain.causes;
-        let cohorts = self.tx().drifting_cohorts(causes).expect("read");
+        let cohorts = self.tx().drifting_cohorts(causes, now).expect("read");
         let mut asked = Vec::new();
         for together in alike(cohorts) {
             let wish = wish(&self.tx(), &self.desk, &together, &self.reference, now);
@@ -120,6 +120,10 @@ impl Bench {
         }
         asked
     }
+}
+
+fn ada() -> Person {
+    Person::new("ada", "a holiday").expect("valid")
 }
 
 fn model() -> ModelId {
@@ -250,6 +254,62 @@ fn too_few_devices_other_causes_and_dismissed_incidents_ask_for_nothing() {
 }
 
 #[test]
+fn under_a_silence_nothing_is_asked_for_and_after_it_is_also_without_another_finding() {
+    let silence = |bench: &Bench, expires_in_s: u64| {
+        let silence = Silence {
+            cause: Some(Kind::Drift(Cause::RealDrift)),
+            ..Silence::default()
+        };
+        let tx = bench.tx();
+        tx.add_silence(&silence, expires_in_s, &ada(), NOW)
+            .expect("made");
+    };
+    let bench = Bench::new(DEVICES);
+    silence(&bench, 1000);
+    bench.find(Cause::RealDrift, site("a"));
+    // It is looked at while it is silenced, and so it is never told.
+    let (command, to) = (Command::Ack, State::Acknowledged);
+    let looked = bench.tx().judge_incident(1, command, to, &ada(), NOW);
+    looked.expect("kept");
+    assert_eq!(bench.ask(UnixSeconds(NOW.0 + 999)), [0; 0]);
+    assert_eq!(bench.ask(UnixSeconds(NOW.0 + 1000)), [1]);
+
+    let bench = Bench::new(DEVICES);
+    bench.find(Cause::RealDrift, site("a"));
+    silence(&bench, 1000);
+    assert_eq!(
+        bench.ask(NOW),
+        [0; 0],
+        "one that was told is silenced later"
+    );
+}
+
+#[test]
+fn a_person_who_asks_again_is_told_before_anything_is_counted() {
+    let bench = Bench::new(DEVICES);
+    bench.find(Cause::RealDrift, site("a"));
+    let (found, feature) = asked_for(&bench.tx(), 1).expect("there");
+    let asked = (found, feature.into_iter().collect());
+    let wish = wish_of(
+        &bench.tx(),
+        &bench.desk,
+        asked,
+        &bench.reference,
+        &ada(),
+        NOW,
+    );
+    let wish = wish.expect("counted");
+    assert_eq!(wish.record.because, "ada asks for it: a holiday");
+    assert_eq!((wish.record.features.len(), wish.record.days.len()), (1, 3));
+    let made = ask(&bench.tx(), &bench.desk, wish, &bench.key, NOW);
+    assert_eq!(made.expect("stored"), Some(1));
+    let again = asked_for(&bench.tx(), 1).expect_err("one is open");
+    assert!(again.to_string().contains("muster retrain list"), "{again}");
+    let unknown = asked_for(&bench.tx(), 2).expect_err("there is none");
+    assert!(unknown.to_string().contains("incident 2"), "{unknown}");
+}
+
+#[test]
 fn faulty_devices_are_left_out_and_named() {
     let bench = Bench::new(DEVICES);
     bench.find(Cause::RealDrift, site("a"));
@@ -273,14 +333,8 @@ fn a_declined_request_is_not_asked_for_again_within_a_week() {
     let bench = Bench::new(DEVICES);
     bench.find(Cause::RealDrift, site("a"));
     assert_eq!(bench.ask(NOW), [1]);
-    let person = Person::new("ada", "a holiday").expect("valid");
-    let moved = bench.tx().move_request(
-        1,
-        RetrainCommand::Decline,
-        RetrainState::Declined,
-        &person,
-        NOW,
-    );
+    let (command, to) = (RetrainCommand::Decline, RetrainState::Declined);
+    let moved = bench.tx().move_request(1, command, to, &ada(), NOW);
     moved.expect("kept");
     assert_eq!(bench.ask(UnixSeconds(NOW.0 + 3600)), [0; 0]);
     let row = bench.tx().request(1).expect("read").expect("there");

@@ -27,9 +27,9 @@ fn days() -> Vec<Day> {
     [3, 2, 1].map(day).to_vec()
 }
 
-fn check(days: &[Day], newest: Option<u64>, expect: Result<&[&str], &str>) {
+fn check(days: &[Day], expect: Result<&[&str], &str>) {
     let rule = Rules::default().retrain;
-    match (judge(&rule, days, newest.map(UnixSeconds), NOW), expect) {
+    match (judge(&rule, days, NOW), expect) {
         (Verdict::Request { features, because }, Ok(expect)) => {
             assert_eq!(features, expect);
             assert!(because.contains(expect[0]), "{because}");
@@ -47,7 +47,7 @@ fn changed(day: usize, change: impl Fn(&mut FeatureDay)) -> Vec<Day> {
 
 #[test]
 fn a_request_takes_every_condition_on_every_day() {
-    check(&days(), None, Ok(&["speed", "load"]));
+    check(&days(), Ok(&["speed", "load"]));
     for day in 0..3 {
         let breaks: [fn(&mut FeatureDay); 6] = [
             |day| day.n = 999,
@@ -58,25 +58,25 @@ fn a_request_takes_every_condition_on_every_day() {
             |day| (day.devices, day.devices_moved) = (0, 0),
         ];
         for change in breaks {
-            check(&changed(day, change), None, Ok(&["load"]));
+            check(&changed(day, change), Ok(&["load"]));
         }
     }
     let mut none = days();
     none[1].features.clear();
-    check(&none, None, Err("has PSI 0.210 above 0.2"));
+    check(&none, Err("has PSI 0.210 above 0.2"));
 }
 
 #[test]
 fn days_are_whole_in_a_row_and_the_last_ones() {
     let mut gap = days();
     gap[0].day -= 1;
-    check(&gap, None, Err("last 3 whole days"));
-    check(&days()[1..], None, Err("last 3 whole days"));
-    check(&[], None, Err("last 3 whole days"));
+    check(&gap, Err("last 3 whole days"));
+    check(&days()[1..], Err("last 3 whole days"));
+    check(&[], Err("last 3 whole days"));
     let mut today = days();
     today.iter_mut().for_each(|day| day.day += 1);
     // Today has not ended, so only two of them count.
-    check(&today, None, Err("last 3 whole days"));
+    check(&today, Err("last 3 whole days"));
     let mut more = days();
     more.insert(
         0,
@@ -85,16 +85,21 @@ fn days_are_whole_in_a_row_and_the_last_ones() {
             features: vec![],
         },
     );
-    check(&more, None, Ok(&["speed", "load"]));
+    check(&more, Ok(&["speed", "load"]));
 }
 
 #[test]
 fn a_model_is_left_alone_for_a_week() {
+    let rule = Rules::default().retrain;
+    let check = |newest: u64, expect: bool| {
+        let rests = rule.rests(UnixSeconds(newest), NOW);
+        assert_eq!(rests, expect, "{newest}");
+    };
     let week = 7 * DAY_S;
-    check(&days(), Some(NOW.0 - week + 1), Err("less than 7 days ago"));
-    check(&days(), Some(NOW.0 - week), Ok(&["speed", "load"]));
+    check(NOW.0 - week + 1, true);
+    check(NOW.0 - week, false);
     // A clock that went back asks for nothing twice.
-    check(&days(), Some(NOW.0 + 5), Err("less than 7 days ago"));
+    check(NOW.0 + 5, true);
 }
 
 #[test]

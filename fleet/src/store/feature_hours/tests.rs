@@ -1,25 +1,14 @@
 //! Windows that come are summed by the hour in which they ended, each kind apart.
 
-use ed25519_dalek::SigningKey;
 use muster_protocol::cbor::List;
-use muster_protocol::id::{BootId, EpochGeneration, Sequence, StreamId};
 use muster_protocol::message::FeatureWindow;
 use muster_protocol::stats::FeatureCounts;
-use muster_protocol::time::Millis;
 
+use super::super::hours::bench::{NOW, model, take, window};
 use super::*;
-use crate::store::{self, InMemory, WindowToStore, migrations};
+use crate::store::{self, InMemory, migrations};
 
-const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const DAY_S: u64 = 24 * 3600;
-
-fn id(device: &str) -> DeviceId {
-    DeviceId::parse(device).expect("valid")
-}
-
-fn model() -> ModelId {
-    ModelId::parse("bearing").expect("valid")
-}
 
 /// A window of one feature; without a reference it has none.
 struct Said {
@@ -46,43 +35,12 @@ fn say(store: &InMemory, said: &[Said]) {
             None => &[],
         };
         let window = Window {
-            model: model(),
-            bundle: Digest([5; 32]),
-            since: EpochGeneration::new(1, 1),
-            reference: said.reference.map(|byte| Digest([byte; 32])),
-            started: Millis(0),
-            ended: Millis(1000),
             unix: said.unix.map(UnixSeconds),
-            closed_windows: 1,
             calls: u64::from(said.bins.iter().sum::<u32>()),
-            errors: List::default(),
-            latency: List::default(),
             features: List::of(features),
-            latency_misses: None,
-            shadow: None,
-            scores: None,
-            labels: None,
+            ..window(said.reference)
         };
-        let (device, stream, boot) = (id(said.device), StreamId([2; 8]), BootId([4; 8]));
-        let document = Document {
-            device: device.clone(),
-            stream,
-            sequence: Sequence(sequence),
-            boot,
-            receipt: None,
-            window: Some(window.clone()),
-            gap: None,
-        };
-        let document = cose::seal_vec(&document, &SigningKey::from_bytes(&[1; 32]));
-        let stored = WindowToStore {
-            device: &device,
-            stream,
-            sequence: Sequence(sequence),
-            boot,
-            window: &window,
-            document: &document,
-        };
-        Tx::of(store).add_window(&stored, NOW).expect("a store");
+        take(store, said.device, sequence, &window);
     }
 }
 

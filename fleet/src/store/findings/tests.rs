@@ -1,5 +1,6 @@
 //! Findings, silences, storms, rules and what time brings, against a store in memory.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use muster_fleet::finding::Cause;
@@ -22,6 +23,8 @@ const QUIET_S: u64 = 86_400;
 struct Bench {
     memory: InMemory,
     desk: Desk,
+    /// Seconds after the beginning up to which the watch has looked.
+    watched_s: Cell<u64>,
 }
 
 impl Bench {
@@ -30,14 +33,23 @@ impl Bench {
             name: "ops".to_owned(),
             to: Listens::All,
         };
-        Self {
+        let bench = Self {
             memory: store::in_memory(),
             desk: Desk {
                 applied: AppliedRules::default(),
                 listeners: vec![ops],
                 source: "muster:test".to_owned(),
             },
-        }
+            watched_s: Cell::new(0),
+        };
+        bench.tick(0);
+        bench
+    }
+
+    fn tick(&self, after_s: u64) {
+        let ticked = self.tx().tick_watch_clock(UnixSeconds(NOW + after_s));
+        ticked.expect("ticked");
+        self.watched_s.set(after_s);
     }
 
     fn tx(&self) -> Tx<'_> {
@@ -50,7 +62,17 @@ impl Bench {
         recorded.expect("recorded")
     }
 
+    /// Looks all the time until then.
     fn tend(&self, after_s: u64) -> Tended {
+        for minute in (self.watched_s.get()..after_s).step_by(60) {
+            self.tick(minute);
+        }
+        self.tick(after_s);
+        self.look(after_s)
+    }
+
+    /// Looks then, and never in between.
+    fn look(&self, after_s: u64) -> Tended {
         let now = UnixSeconds(NOW + after_s);
         self.tx().tend_incidents(&self.desk, now).expect("tended")
     }
@@ -190,6 +212,127 @@ fn an_incident_closes_when_it_was_quiet_and_that_is_told() {
 }
 
 #[test]
+fn while_nobody_looks_no_incident_closes() {
+    let bench = Bench::new();
+    bench.record(&finding("press-01", 100), 0);
+    assert_eq!(bench.tend(QUIET_S - 3600).closed, 0);
+    // The controller was down for three days, and then finds the same.
+    let back = QUIET_S - 3600 + 3 * 86_400;
+    assert_eq!(bench.look(back).closed, 0);
+    assert_eq!(
+        bench.record(&finding("press-01", 300), back + 5),
+        Recorded::Counted(1)
+    );
+    bench.tick(back + 5);
+    assert_eq!(bench.tend(back + 5 + QUIET_S - 60).closed, 0);
+    assert_eq!(bench.tend(back + 5 + QUIET_S).closed, 1);
+    assert_eq!(bench.told(), ["opened 1", "closed 1"]);
+}
+
+#[test]
+fn what_nobody_listens_to_is_told_to_nobody_and_counts_as_raised() {
+    let mut bench = Bench::new();
+    bench.desk.listeners.clear();
+    bench.record(&finding("press-01", 100), 0);
+    assert_eq!(bench.incidents()[0].told, "nobody");
+    let counts = bench.tx().kpi_counts(UnixSeconds(NOW)).expect("counted");
+    assert_eq!((counts.told, counts.untold), (1, 0));
+    // Who comes later hears of what comes later.
+    let bench = Bench {
+        desk: Bench::new().desk,
+        ..bench
+    };
+    bench.record(&finding("press-01", 200), 5);
+    bench.tend(QUIET_S + 5);
+    assert_eq!(bench.told(), [""; 0]);
+    assert!(bench.incidents()[0].closed_at.is_some());
+}
+
+#[test]
+fn a_storm_that_nobody_hears_is_told_to_nobody() {
+    let mut bench = Bench::new();
+    bench.desk.listeners.clear();
+    let limit = u64::from(Rules::default().storm_per_hour);
+    for number in 0..=limit {
+        bench.record(&finding(&format!("press-{number}"), 100), number);
+    }
+    let incidents = bench.incidents();
+    let storm = incidents.iter().find(|one| one.kind == "storm");
+    assert_eq!(storm.map(|storm| storm.told.as_str()), Some("nobody"));
+}
+
+#[test]
+fn what_a_device_said_closes_when_it_is_judged_and_a_repeat_opens_the_next() {
+    let bench = Bench::new();
+    let device = "press-01".parse().expect("valid");
+    let raise = |after_s| {
+        let (kind, now) = (IncidentKind::Clone, UnixSeconds(NOW + after_s));
+        let raised = bench.tx().raise_incident(&device, kind, "two of them", now);
+        raised.expect("raised");
+        bench.tend(after_s);
+    };
+    let judge = |incident, command, to, after_s| {
+        let (tx, now) = (bench.tx(), UnixSeconds(NOW + after_s));
+        tx.judge_incident(incident, command, to, &ada(), now)
+            .expect("kept");
+        tx.close_judged(incident, &bench.desk, now).expect("closed");
+    };
+    let closed = || -> Vec<_> { bench.incidents().iter().map(|one| one.closed_at).collect() };
+    raise(0);
+    judge(1, Command::Ack, State::Acknowledged, 10);
+    assert_eq!(closed(), [None], "whoever looks at it has not judged it");
+    judge(1, Command::Dismiss, State::Dismissed, 20);
+    assert_eq!(closed(), [Some(NOW + 20)]);
+    judge(1, Command::Confirm, State::Confirmed, 30);
+    assert_eq!(closed(), [Some(NOW + 20)], "it closed once");
+    raise(40);
+    raise(50);
+    assert_eq!(closed(), [Some(NOW + 20), None]);
+    assert_eq!(bench.told(), ["opened 1", "closed 1", "opened 2"]);
+    // What windows show is judged and goes on.
+    bench.record(&finding("press-02", 100), 60);
+    judge(3, Command::Confirm, State::Confirmed, 70);
+    assert_eq!(closed()[2], None);
+}
+
+#[test]
+fn of_one_kind_a_device_opens_so_many_and_judged_ones_make_room() {
+    let bench = Bench::new();
+    let device = "press-01".parse().expect("valid");
+    let raise = |number: u32| {
+        let (tx, detail) = (bench.tx(), format!("epoch {number}"));
+        let raised = IncidentKind::UnknownEpoch;
+        tx.raise_incident(&device, raised, &detail, UnixSeconds(NOW))
+            .expect("raised");
+    };
+    (0..150).for_each(raise);
+    assert_eq!(bench.incidents().len(), 100);
+    let (tx, now) = (bench.tx(), UnixSeconds(NOW + 5));
+    tx.judge_incident(1, Command::Dismiss, State::Dismissed, &ada(), now)
+        .expect("kept");
+    tx.close_judged(1, &bench.desk, now).expect("closed");
+    (150..300).for_each(raise);
+    assert_eq!(bench.incidents().len(), 101);
+}
+
+#[test]
+fn what_is_asked_every_few_seconds_finds_its_index() {
+    let memory = store::in_memory();
+    let check = |sql: &str, index: &str| {
+        let explained = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = memory.prepare(&explained).expect("SQL");
+        let rows = statement.query_map([0, 10], |row| row.get::<_, String>(3));
+        let plan: Vec<String> = rows
+            .expect("asked")
+            .map(|row| row.expect("a row"))
+            .collect();
+        assert!(plan[0].contains(index), "{plan:?}");
+    };
+    check(store::closing::QUIET, "incidents_quiet");
+    check(store::telling::UNSAID, "incidents_unsaid");
+}
+
+#[test]
 fn what_a_device_said_stays_open_and_is_told_once() {
     let bench = Bench::new();
     let device = "press-01".parse().expect("valid");
@@ -281,6 +424,7 @@ fn in_a_storm_one_incident_stands_for_many() {
     let untold = incidents.iter().filter(|one| one.told == "storm").count();
     assert_eq!((untold, incidents.len() as u64), (30, limit + 31));
     // An hour later, one by one again.
+    bench.tend(3600 + limit + 30);
     bench.record(&finding("press-late", 100), 3600 + limit + 30);
     assert_eq!(bench.told().len() as u64, limit + 2);
     // Those of the storm close without a word; the storm itself says so.

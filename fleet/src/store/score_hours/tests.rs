@@ -1,18 +1,14 @@
 //! Scores and labels that come are summed by the hour; windows that carry none leave no row.
 
-use ed25519_dalek::SigningKey;
 use muster_protocol::cbor::List;
-use muster_protocol::cose;
-use muster_protocol::id::{BootId, EpochGeneration, Sequence, StreamId};
+use muster_protocol::digest::Digest;
+use muster_protocol::message::Shadow;
 use muster_protocol::message::window::{LabelLists, ScoreLists};
-use muster_protocol::message::{Document, Shadow};
 use muster_protocol::stats::{LabelCounts, Outcome, ScoreCounts, ScoreScale};
-use muster_protocol::time::Millis;
 
+use super::super::hours::bench::{NOW, model, take, window};
 use super::*;
-use crate::store::{self, InMemory, WindowToStore};
-
-const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+use crate::store::{self, InMemory};
 
 /// What a window of a classifier carries.
 #[derive(Clone, Copy)]
@@ -50,44 +46,13 @@ fn say(store: &InMemory, said: &[Said]) {
             latency: List::default(),
         });
         let window = Window {
-            model: ModelId::parse("bearing").expect("valid"),
-            bundle: Digest([5; 32]),
-            since: EpochGeneration::new(1, 1),
-            reference: said.reference.map(|byte| Digest([byte; 32])),
-            started: Millis(0),
-            ended: Millis(1000),
-            unix: None,
-            closed_windows: 1,
             calls: said.scores.len() as u64,
-            errors: List::default(),
-            latency: List::default(),
-            features: List::default(),
-            latency_misses: None,
             shadow,
             scores: (!said.scores.is_empty()).then(|| scores.scores()),
             labels: (said.labels > 0).then(|| labels.labels()),
+            ..window(said.reference)
         };
-        let device = DeviceId::parse(said.device).expect("valid");
-        let (stream, boot) = (StreamId([2; 8]), BootId([4; 8]));
-        let document = Document {
-            device: device.clone(),
-            stream,
-            sequence: Sequence(sequence),
-            boot,
-            receipt: None,
-            window: Some(window.clone()),
-            gap: None,
-        };
-        let document = cose::seal_vec(&document, &SigningKey::from_bytes(&[1; 32]));
-        let stored = WindowToStore {
-            device: &device,
-            stream,
-            sequence: Sequence(sequence),
-            boot,
-            window: &window,
-            document: &document,
-        };
-        Tx::of(store).add_window(&stored, NOW).expect("a store");
+        take(store, said.device, sequence, &window);
     }
 }
 
@@ -99,14 +64,13 @@ fn check(said: &[Said], expect: &[Hour]) {
     say(&store, said);
     let hours = |device: Option<&str>| {
         let mut rows = Vec::new();
-        let model = ModelId::parse("bearing").expect("valid");
         let take = |hour: ScoreHour| {
             let reference = hour.reference.map(|digest| digest.0[0]);
             let (n, labels) = (hour.sums.predictions(), hour.sums.labels());
             rows.push((hour.device, reference, n, labels));
         };
         let tx = Tx::of(&store);
-        tx.each_score_hour(&model, device, 3600, NOW, take)
+        tx.each_score_hour(&model(), device, 3600, NOW, take)
             .expect("a store");
         rows.sort();
         rows
@@ -162,10 +126,9 @@ fn windows_without_scores_and_those_of_shadows_are_in_no_sum() {
 fn what_is_stored_is_read_to_the_last_count() {
     let store = store::in_memory();
     say(&store, &[PLAIN]);
-    let model = ModelId::parse("bearing").expect("valid");
     let mut found = Vec::new();
     let tx = Tx::of(&store);
-    tx.each_score_hour(&model, None, 3600, NOW, |hour| found.push(hour.sums))
+    tx.each_score_hour(&model(), None, 3600, NOW, |hour| found.push(hour.sums))
         .expect("a store");
     let sums = found.pop().expect("one hour");
     assert_eq!((sums.bins[5], sums.steps[5]), (1, 16_384));

@@ -150,6 +150,39 @@ async fn an_incident_of_the_first_schema_stays_and_is_told_to_nobody() {
     assert_eq!(found.iter().map(said).collect::<Vec<_>>(), [expect]);
 }
 
+#[tokio::test]
+async fn an_incident_of_a_device_that_was_judged_is_closed_since() {
+    let old = Old::new();
+    let connection = old.connection();
+    for (number, sql) in migrations::all().skip(1).take_while(|(n, _)| *n < 10) {
+        connection.execute_batch(sql).expect("SQL");
+        connection
+            .pragma_update(None, "user_version", number)
+            .expect("written");
+    }
+    connection
+        .execute_batch(
+            "INSERT INTO incidents (incident, device, kind, detail, raised_at, state, judged_at,
+             place) VALUES (1, 'press-01', 'clone', 'two', 5, 'confirmed', 9, NULL),
+             (2, 'press-01', 'clone', 'three', 6, 'acknowledged', NULL, NULL),
+             (3, NULL, 'storm', 'many', 7, 'dismissed', 9, 'fleet');
+             UPDATE incidents SET model = NULL, feature = '', devices = '[]', first_at = 7,
+             last_at = 7, noted_at = 7, rules = 0 WHERE incident = 3",
+        )
+        .expect("raised");
+    drop(connection);
+    let store = Store::open(&old.path()).expect("migrated");
+    let closed = store.read::<_, StoreError>(|tx| {
+        let found = tx.incidents(&IncidentFilter::default(), &Page::default())?;
+        Ok(found
+            .items
+            .iter()
+            .map(|one| one.closed_at)
+            .collect::<Vec<_>>())
+    });
+    assert_eq!(closed.await.expect("read"), [Some(9), None, None]);
+}
+
 /// What a power cut leaves: the files as they are, while the program still has them open.
 fn cut(old: &Old) -> Old {
     let after = Old {

@@ -46,22 +46,67 @@ pub struct Metric {
     pub value: f64,
 }
 
-impl About {
-    /// The fields that are not filled, by their names.
+/// A part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What it is for.
+    IntendedUse,
+    /// What it is not for.
+    Limits,
+    /// Its licence.
+    Licence,
+    /// The commit that trained it.
+    TrainingCommit,
+    /// The digest of the data that trained it.
+    TrainingData,
+    /// How well it did.
+    Metrics,
+}
+
+impl Part {
+    /// All of them, in the order of the card.
+    pub const ALL: [Self; 6] = [
+        Self::IntendedUse,
+        Self::Limits,
+        Self::Licence,
+        Self::TrainingCommit,
+        Self::TrainingData,
+        Self::Metrics,
+    ];
+
+    /// As the card has it.
     #[must_use]
-    pub fn missing(&self) -> Vec<&'static str> {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IntendedUse => "intended_use",
+            Self::Limits => "limits",
+            Self::Licence => "licence",
+            Self::TrainingCommit => "training_commit",
+            Self::TrainingData => "training_data",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+impl About {
+    /// The parts that are not filled, in their order.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Part> {
+        let parts = Part::ALL.into_iter();
+        parts.filter(|part| !self.says(*part)).collect()
+    }
+
+    fn says(&self, part: Part) -> bool {
         let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        [
-            ("intended_use", filled(&self.intended_use)),
-            ("limits", filled(&self.limits)),
-            ("licence", filled(&self.licence)),
-            ("training_commit", filled(&self.training_commit)),
-            ("training_data", filled(&self.training_data)),
-            ("metrics", !self.metrics.is_empty()),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_filled)| (!is_filled).then_some(name))
-        .collect()
+        match part {
+            Part::IntendedUse => filled(&self.intended_use),
+            Part::Limits => filled(&self.limits),
+            Part::Licence => filled(&self.licence),
+            Part::TrainingCommit => filled(&self.training_commit),
+            Part::TrainingData => filled(&self.training_data),
+            Part::Metrics => !self.metrics.is_empty(),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), BadCard> {
