@@ -55,6 +55,24 @@ impl Mosquitto {
         fleet.cli(&[&line[..], &options].concat()).ok();
     }
 
+    /// Makes it listen without certificates as well, from its next start on: for a load whose cost
+    /// is not to be that of TLS.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn open_to_all(&self) -> FreePort {
+        let plain = FreePort::take();
+        let conf = self.folder.join("mosquitto.conf");
+        let ours = fs::read_to_string(&conf).expect("it was written");
+        let port = plain.port();
+        let both = format!(
+            "per_listener_settings true\n{ours}\nlistener {port} 127.0.0.1\nprotocol mqtt\n\
+             allow_anonymous true\n"
+        );
+        fs::write(&conf, both).expect("the disk takes it");
+        plain
+    }
+
     /// Starts it, also again, and waits until it listens.
     ///
     /// # Panics

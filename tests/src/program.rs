@@ -12,23 +12,21 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 /// Lines of a log that a failing test shows.
 const LINES_SHOWN: usize = 60;
 
-/// The built program beside the test's own executable (`target/debug/deps/all-…`).
+/// The built program beside our own executable, or a folder above it (`target/debug/deps/all-…`).
 ///
 /// # Panics
 /// When it was not built.
 pub fn path(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("an executable has a path");
-    let folder = own
-        .parent()
-        .and_then(Path::parent)
-        .expect("cargo puts tests into deps/");
-    let program = folder.join(name);
-    assert!(
-        program.is_file(),
-        "no {}: run `cargo build --workspace`",
-        program.display()
-    );
-    program
+    let folders = own.ancestors().skip(1).take(2);
+    let mut programs = folders.map(|folder| folder.join(name));
+    let program = programs.find(|program| program.is_file());
+    program.unwrap_or_else(|| {
+        panic!(
+            "no {name} beside {}: run `cargo build --workspace`",
+            own.display()
+        )
+    })
 }
 
 /// Kills a process that a program under test has started.

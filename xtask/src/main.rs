@@ -42,6 +42,8 @@ enum Bench {
     Planner,
     /// Windows that one core decodes, merges and compares in a second, against the limit.
     WindowSpeed,
+    /// Signed documents a second from the broker to the durable store, beside the broker alone.
+    Ingest,
     /// Bytes of a feature in a window on the wire, against their limits.
     WindowSize,
 }
@@ -111,6 +113,10 @@ fn main() -> anyhow::Result<ExitCode> {
             name: Bench::WindowSpeed,
             ..
         } => return Ok(run::bench(&root, "muster-protocol", "windows")),
+        Task::Bench {
+            name: Bench::Ingest,
+            ..
+        } => return Ok(run::program(&root, "ingest", &[])),
         Task::Bench {
             name: Bench::WindowSize,
             ..
