@@ -280,7 +280,7 @@ fn a_file_that_is_no_text_ends_every_command_with_the_same_code() {
     let build = [&build[..], &["--version", "1.0.0", "--out", "out"]].concat();
     let of_fleet: [&[&str]; 4] = [
         &["apply", "--file", path],
-        &["drift", "rules", "apply", path],
+        &["drift", "rules", "apply", path, "--reason", "test"],
         &[&build[..], &["--about", path]].concat(),
         &[&build[..], &["--reference", path]].concat(),
     ];

@@ -162,7 +162,7 @@ mod tests {
             "hash list",
             "a, b",
             "200 rows, 10 blocks of 20; one more breaches one limit by chance with p ",
-            "in a row",
+            "IN A ROW",
             "0 of 6 parts, without intended_use, limits",
         ] {
             assert!(text.contains(part), "{part}: {text}");
