@@ -26,7 +26,7 @@ use muster_tests::fleet::Fleet;
 use muster_tests::random::Random;
 use muster_tests::settings::Settings;
 use muster_tests::{document, mosquitto};
-use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS};
+use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 
 /// Documents a second, at least.
 const DOCUMENTS_PER_S_MIN: f64 = 5000.0;
@@ -255,21 +255,26 @@ fn send(load: &[Load], port: u16) -> io::Result<()> {
     })
 }
 
+/// Sends some, and closes when the broker has taken all of them.
 fn send_over<'l>(nth: usize, load: impl Iterator<Item = &'l Load>, port: u16) -> io::Result<()> {
     let (client, mut connection) = Client::new(options(&format!("load-{nth}"), port), 64);
-    let drive = thread::spawn(move || {
-        let disconnect = Event::Outgoing(Outgoing::Disconnect);
-        let mut events = connection.iter().map_while(Result::ok);
-        events.any(|event| event == disconnect)
+    let load: Vec<&Load> = load.collect();
+    let wanted = load.len();
+    let taken = thread::spawn(move || {
+        let events = connection.iter().map_while(Result::ok);
+        let acked = events.filter(|event| matches!(event, Event::Incoming(Packet::PubAck(_))));
+        acked.take(wanted).count()
     });
     for load in load {
         let (topic, payload) = (load.topic.as_str(), load.payload.clone());
         let published = client.publish(topic, QoS::AtLeastOnce, false, payload);
         published.map_err(broken)?;
     }
-    client.disconnect().map_err(broken)?;
-    let _ended = drive.join();
-    Ok(())
+    match taken.join() {
+        Ok(taken) if taken == wanted => Ok(()),
+        Ok(taken) => Err(io::Error::other(format!("{taken} of {wanted} were taken"))),
+        Err(_) => Err(io::Error::other("it panicked")),
+    }
 }
 
 fn options(name: &str, port: u16) -> MqttOptions {
