@@ -1,6 +1,9 @@
 //! The controller of the demo: `muster serve` in a home of its own, asked through `muster`.
 //! Knows the command line and the JSON that it prints; never the API behind it.
 
+mod rings;
+mod watched;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -17,6 +20,8 @@ use super::{
     subject::{Release, Subject},
 };
 use crate::clock;
+
+pub(super) use watched::{Alarm, Incident, StoredWindow};
 
 const READY_MAX: Duration = Duration::from_secs(30);
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -71,52 +76,6 @@ pub(super) struct Measured {
     pub(super) written_bytes: Option<u64>,
 }
 
-/// An incident that windows show.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Incident {
-    pub(super) incident: u64,
-    #[serde(default)]
-    pub(super) model: Option<String>,
-    #[serde(default)]
-    pub(super) device: Option<String>,
-    #[serde(default)]
-    pub(super) feature: Option<String>,
-    pub(super) kind: String,
-    /// The newest sentence of what was found.
-    #[serde(default)]
-    pub(super) detail: String,
-    /// `device:NAME`, `cohort:LABEL=VALUE` or `fleet`.
-    #[serde(default)]
-    pub(super) place: Option<String>,
-    /// End of the windows in which it was first found, unix seconds.
-    #[serde(default)]
-    pub(super) first_at: Option<u64>,
-}
-
-/// A window that is stored.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct StoredWindow {
-    /// Its number: later ones have higher ones.
-    pub(super) window: i64,
-    pub(super) device: String,
-    pub(super) model: String,
-    #[serde(default)]
-    unix: Option<u64>,
-    received_at: u64,
-    /// Rows.
-    pub(super) calls: u64,
-}
-
-/// An alarm of the watch over windows.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Alarm {
-    /// The window that completed it.
-    pub(super) window: i64,
-    pub(super) model: String,
-    #[serde(default)]
-    pub(super) device: Option<String>,
-}
-
 /// A version before it is packed.
 pub(super) struct Packed<'a> {
     /// Its model's id.
@@ -132,22 +91,6 @@ pub(super) struct Packed<'a> {
     pub(super) golden: Option<&'a Path>,
     /// Rows of a block of the reference, where they are not the usual ones.
     pub(super) block_rows: Option<usize>,
-}
-
-impl Incident {
-    /// The device, where it is of one.
-    pub(super) fn device(&self) -> Option<&str> {
-        let place = self.place.as_deref();
-        let placed = place.and_then(|place| place.strip_prefix("device:"));
-        placed.or(self.device.as_deref())
-    }
-}
-
-impl StoredWindow {
-    /// When it ended, unix seconds: as charts see it.
-    pub(super) fn ended(&self) -> u64 {
-        self.unix.unwrap_or(self.received_at).min(self.received_at)
-    }
 }
 
 impl Controller {
@@ -286,71 +229,6 @@ impl Controller {
     /// It does not answer.
     pub(super) fn receipts(&self) -> anyhow::Result<Vec<Receipt>> {
         self.json(&["receipt", "list"])
-    }
-
-    /// What windows of a model show.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub(super) fn incidents(&self, model: &str) -> anyhow::Result<Vec<Incident>> {
-        let ours = |incident: &Incident| incident.model.as_deref() == Some(model);
-        Ok(self.all_incidents()?.into_iter().filter(ours).collect())
-    }
-
-    /// All incidents, of no model as well.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub(super) fn all_incidents(&self) -> anyhow::Result<Vec<Incident>> {
-        self.json(&["incident", "list"])
-    }
-
-    /// All alarms of the watch, in their order.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub(super) fn alarms(&self) -> anyhow::Result<Vec<Alarm>> {
-        self.json(&["drift", "alarms"])
-    }
-
-    /// All windows that are stored, in the order in which they were taken.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub(super) fn windows(&self) -> anyhow::Result<Vec<StoredWindow>> {
-        self.json(&["window", "list"])
-    }
-
-    /// Asks for a retrain because of an incident, and checks the signature of what was asked for; what
-    /// the check says.
-    ///
-    /// # Errors
-    /// It is refused, or not signed by the controller.
-    pub(super) fn ask_for_retrain(&self, incident: u64, file: &Path) -> anyhow::Result<String> {
-        let reason = "the machine fails: the model shall know it";
-        let incident = incident.to_string();
-        let words = ["retrain", "request", &incident, "--reason", reason];
-        let asked: serde_json::Value = self.json(&words)?;
-        let request = asked["request"]
-            .as_u64()
-            .context("the request has no number")?;
-        let mut export = self.command();
-        let export = export.args(["retrain", "export", &request.to_string(), "--out"]);
-        output(export.arg(file))?;
-        let said = output(self.command().args(["retrain", "verify"]).arg(file))?;
-        Ok(said.trim().to_owned())
-    }
-
-    /// How many windows `muster drift recompute` computed again; it fails where one comes out
-    /// differently.
-    ///
-    /// # Errors
-    /// A difference, or no answer.
-    pub(super) fn recompute(&self) -> anyhow::Result<u64> {
-        let again: serde_json::Value = self.json(&["drift", "recompute"])?;
-        again["windows"]
-            .as_u64()
-            .context("it does not say how many windows")
     }
 
     fn json<T: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<T> {

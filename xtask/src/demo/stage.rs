@@ -126,6 +126,46 @@ impl Stage {
         }
     }
 
+    /// Looks until `done` says so of what it asks itself.
+    ///
+    /// # Errors
+    /// Ctrl-C, a program that ended, what `done` says, or a deadline that passed.
+    pub(super) fn wait(
+        &mut self,
+        what: &str,
+        within: Duration,
+        mut done: impl FnMut(&mut Self) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let deadline = clock::now() + within;
+        loop {
+            let views = self.look()?;
+            self.screen.draw(&views);
+            if done(self)? {
+                return Ok(());
+            }
+            if clock::now() >= deadline {
+                self.screen.draw_now(&views);
+                bail!("failed to see {what}: because it did not happen within {within:?}");
+            }
+            self.interrupt.rest(LOOK_EVERY);
+        }
+    }
+
+    /// Devices that serve a version, as they say.
+    ///
+    /// # Errors
+    /// One of them has ended.
+    pub(super) fn serving(&mut self, version: &str) -> anyhow::Result<usize> {
+        let mut serving = 0;
+        for agent in &mut self.agents {
+            let models = agent.status()?.models;
+            let mut own = models.into_iter().filter(|model| model.model == self.model);
+            let active = own.next().and_then(|model| model.active);
+            serving += usize::from(active.is_some_and(|slot| slot.version == version));
+        }
+        Ok(serving)
+    }
+
     /// Looks until Ctrl-C.
     ///
     /// # Errors

@@ -124,6 +124,11 @@ impl Subject {
         }
     }
 
+    /// The device whose machine fails, of so many; none of the user's own data.
+    pub(super) fn failing(&self, devices: usize) -> Option<usize> {
+        (0..devices).find(|place| matches!(self.onset(*place), Some(Onset::Row(_))))
+    }
+
     fn story(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("threshold.json");
         let text = fs::read_to_string(&path)

@@ -95,6 +95,7 @@ pub(super) enum What {
 }
 
 /// Whether it is found today.
+#[derive(Clone, Copy)]
 pub(super) enum Answer {
     Found,
     /// It is not, and this is why. It is a failure when it is found after all: the table would lie.

@@ -277,10 +277,6 @@ const FAULTS: [Made; 5] = [
 fn shared_room(room: &Recording, before: &Recording, made: &'static Made) -> Case {
     let turns = |rows: usize| (0..ROOM_DEVICES).map(move |of| (of..rows).step_by(ROOM_DEVICES));
     let column = ROOM_COLUMNS[made.column].name;
-    let answer = match made.answer {
-        Answer::Found => Answer::Found,
-        Answer::NotYet(because) => Answer::NotYet(because),
-    };
     Case {
         id: made.id.to_owned(),
         done: format!(
@@ -312,7 +308,7 @@ fn shared_room(room: &Recording, before: &Recording, made: &'static Made) -> Cas
                     _ => "a fault of that sensor of that device, and no other",
                 },
                 what: What::OfBroken(made.cause, column),
-                answer,
+                answer: made.answer,
             },
         ],
     }

@@ -262,7 +262,7 @@ impl Running {
             windows: self.controller.windows()?,
         };
         let incidents = &heard.incidents;
-        for other in incidents.iter().filter(|incident| incident.model.is_none()) {
+        if let Some(other) = incidents.iter().find(|incident| incident.model.is_none()) {
             bail!("the controller has an incident of its own: {}", other.kind);
         }
         Ok(Played {
