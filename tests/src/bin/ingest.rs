@@ -68,7 +68,9 @@ fn main() -> io::Result<ExitCode> {
     for run in 0..RUNS {
         let load = signed(&devices, run);
         let bytes: usize = load.iter().map(|load| load.payload.len()).sum();
+        eprintln!("run {}: through the broker alone", run + 1);
         let broker = through_broker(&load, plain.port())?;
+        eprintln!("run {}: to the store", run + 1);
         let store = to_store(&load, plain.port())?;
         println!(
             "run {}: {} documents of {} bytes: {store:.0} a second to the store, {broker:.0} \
@@ -227,6 +229,10 @@ fn measured(
     is_ready.recv_timeout(PATIENCE).map_err(late)?;
     let begun = Instant::now();
     send(load, port)?;
+    eprintln!(
+        "the broker has taken all after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
     is_over.recv_timeout(PATIENCE).map_err(late)?;
     let seconds = begun.elapsed().as_secs_f64();
     drop(client);

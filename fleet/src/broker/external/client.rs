@@ -114,8 +114,8 @@ impl Wiring {
             Packet::Publish(message) => match lanes.offer(message) {
                 Offer::Taken => ControlFlow::Continue(()),
                 Offer::Full => ControlFlow::Break(
-                    "more messages came than were to be in flight: hint: lower its \
-                     max_inflight_messages"
+                    "more came than there is room for: hint: lower its max_queued_messages and \
+                     max_queued_bytes"
                         .to_owned(),
                 ),
             },

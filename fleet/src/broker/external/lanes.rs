@@ -1,7 +1,7 @@
 //! What is heard on one connection, ingested in the order of each device, several devices at a
 //! time, and acknowledged to the broker afterwards.
 //!
-//! Never takes more than it has room for: how much is unacknowledged is the broker's to bound.
+//! Never takes more than it has room for: how much waits is the broker's to bound.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -16,9 +16,12 @@ use super::{ExternalConfig, Handlers, Incoming, Presence, Verdict};
 
 /// Devices that are heard at the same time.
 const LANES: usize = 16;
-/// Messages that the broker waits to have acknowledged: four times what our configuration of
-/// mosquitto lets it send, and 32 MiB at most.
-const ACKNOWLEDGED_MAX: usize = 256;
+/// What may wait to be acknowledged, with [`MESSAGE_OVERHEAD_BYTES`] for each: all that our
+/// configuration of mosquitto lets it keep for us, and a third more. Its limit of messages in flight is
+/// no bound: mosquitto 2.0.11 sends thousands beyond it while acknowledgements come in bursts.
+const ACKNOWLEDGED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What a message takes beside its payload.
+const MESSAGE_OVERHEAD_BYTES: usize = 1024;
 /// Messages of QoS 0, which nobody waits for: beyond it they are dropped, so that they leave room
 /// for those that count.
 const PASSING_MAX: usize = 32;
@@ -82,7 +85,7 @@ impl Lanes {
         Self {
             topic_prefix: config.topic_prefix.clone(),
             payload_bytes_max: config.payload_bytes_max,
-            acknowledged: Arc::new(Semaphore::new(ACKNOWLEDGED_MAX)),
+            acknowledged: Arc::new(Semaphore::new(ACKNOWLEDGED_BYTES_MAX)),
             passing: Arc::new(Semaphore::new(PASSING_MAX)),
             ways: ways.collect(),
             _running: running,
@@ -91,11 +94,11 @@ impl Lanes {
 
     /// Takes a message. Never waits.
     pub(super) fn offer(&self, message: Publish) -> Offer {
-        let room = match message.qos {
-            QoS::AtMostOnce => &self.passing,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => &self.acknowledged,
+        let (room, takes) = match message.qos {
+            QoS::AtMostOnce => (&self.passing, 1),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => (&self.acknowledged, bytes_of(&message)),
         };
-        let Ok(room) = Arc::clone(room).try_acquire_owned() else {
+        let Ok(room) = Arc::clone(room).try_acquire_many_owned(takes) else {
             return match message.qos {
                 QoS::AtMostOnce => Offer::Taken,
                 QoS::AtLeastOnce | QoS::ExactlyOnce => Offer::Full,
@@ -190,6 +193,12 @@ fn online(payload: &[u8]) -> Option<bool> {
         .map_or(Some(payload), |_| None)?;
     let hint: serde_json::Value = serde_json::from_slice(payload).ok()?;
     hint.get("online")?.as_bool()
+}
+
+/// How much of the room a message takes.
+fn bytes_of(message: &Publish) -> u32 {
+    let bytes = message.payload.len().saturating_add(MESSAGE_OVERHEAD_BYTES);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 fn lane_of(device: &DeviceId) -> usize {
