@@ -5,6 +5,7 @@
 //! is not is dropped without an answer.
 
 use muster_protocol::id::{DeviceId, Nonce};
+use muster_protocol::key::PublicKey;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::topic::{Down, Up};
 
@@ -28,6 +29,7 @@ mod tests;
 
 use acknowledge::Stored;
 pub(crate) use carried::Carried;
+use document::Opened;
 use held::Question;
 pub(crate) use rate::Rates;
 
@@ -77,9 +79,14 @@ impl Controller {
 
     async fn document(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
         let of = device.clone();
+        let keys = self.store().read(move |tx| tx.document_keys(&of)).await;
+        // The writer looks again when there are none, or others by then.
+        let opened = keys.map(|keys: Vec<PublicKey>| Opened::by(keys, &bytes));
+        let opened = opened.map_err(|_: StoreError| ()).ok();
+        let of = device.clone();
         let taken = self
             .store()
-            .write(move |tx| document::take(tx, &of, &bytes, now));
+            .write(move |tx| document::take(tx, &of, &bytes, opened, now));
         match taken.await {
             Ok(document::Taken::Stored(stored)) => self.send_ack(&device, &stored).await,
             Ok(document::Taken::Dropped(because)) => {

@@ -257,7 +257,12 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 /// How long a connection waits for another program that holds the file.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// Statements that a connection keeps: a document takes some thirty, and to read them anew for each takes
+/// longer than to run them.
+const STATEMENTS_MAX: usize = 256;
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -64,7 +64,7 @@ impl Controller {
             let device = of.clone();
             let taken = self
                 .store()
-                .write(move |tx| document::take(tx, &device, &bytes, now));
+                .write(move |tx| document::take(tx, &device, &bytes, None, now));
             match taken.await? {
                 document::Taken::Stored(_) => taken_in.taken += 1,
                 document::Taken::Dropped(because) => taken_in.dropped.push(because),

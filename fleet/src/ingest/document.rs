@@ -7,6 +7,7 @@ use minicbor::{Decode, Encode};
 use muster_protocol::cose::{self, KeySet};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, Sequence, StreamId};
+use muster_protocol::key::PublicKey;
 use muster_protocol::limits::{DETAIL_BYTES_MAX, DOCUMENT_BYTES_MAX};
 use muster_protocol::message::document::Body;
 use muster_protocol::message::{Document, Kind, RejectReason, Rejected};
@@ -41,7 +42,25 @@ impl<'b> cose::Document<'b> for Numbered {
     const BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
 }
 
-/// Takes one document of a device.
+/// A document whose signature was looked at, beside the one thread that writes.
+pub(super) struct Opened {
+    keys: Vec<PublicKey>,
+    numbered: Result<Numbered, cose::Refused>,
+}
+
+impl Opened {
+    /// Looks at the signature by these keys of the device.
+    pub(super) fn by(keys: Vec<PublicKey>, bytes: &[u8]) -> Self {
+        let set = KeySet {
+            keys: &keys,
+            threshold: 1,
+        };
+        let numbered = open(bytes, set);
+        Self { keys, numbered }
+    }
+}
+
+/// Takes one document of a device; what was opened before only while the keys are still those.
 ///
 /// # Errors
 /// The store failed; nothing is kept.
@@ -49,16 +68,13 @@ pub(super) fn take(
     tx: &Tx<'_>,
     device: &DeviceId,
     bytes: &[u8],
+    opened: Option<Opened>,
     now: UnixSeconds,
 ) -> Result<Taken, StoreError> {
     let keys = tx.document_keys(device)?;
-    let numbered = match open(
-        bytes,
-        KeySet {
-            keys: &keys,
-            threshold: 1,
-        },
-    ) {
+    let opened = opened.filter(|opened| opened.keys == keys);
+    let opened = opened.unwrap_or_else(|| Opened::by(keys, bytes));
+    let numbered = match opened.numbered {
         Ok(numbered) if numbered.device == *device => numbered,
         Ok(_) => return Ok(Taken::Dropped("it names another device".to_owned())),
         Err(refused) => return Ok(Taken::Dropped(refused.to_string())),

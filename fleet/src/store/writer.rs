@@ -104,7 +104,7 @@ fn run_all(
 
 /// A job that panics answers nobody: its caller sees [`StoreError::Panicked`].
 fn run_one(connection: &Connection, job: Job, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-    connection.execute_batch("SAVEPOINT job")?;
+    connection.prepare_cached("SAVEPOINT job")?.execute([])?;
     let done = catch_unwind(AssertUnwindSafe(|| job(&Tx(connection)))).ok();
     let outcome = done.as_ref().map_or(Outcome::Undo, |done| done.outcome);
     answers.extend(done.map(|done| done.answer));
@@ -112,5 +112,6 @@ fn run_one(connection: &Connection, job: Job, answers: &mut Vec<Answer>) -> Resu
         // A full disk has undone the whole transaction already, and all jobs of it fail.
         connection.execute_batch("ROLLBACK TO job")?;
     }
-    Ok(connection.execute_batch("RELEASE job")?)
+    connection.prepare_cached("RELEASE job")?.execute([])?;
+    Ok(())
 }

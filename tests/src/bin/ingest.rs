@@ -30,9 +30,9 @@ use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 
 /// Documents a second, at least.
 const DOCUMENTS_PER_S_MIN: f64 = 5000.0;
-const DEVICES: usize = 16;
+const DEVICES: usize = 128;
 /// Of each device in a run: a broker keeps at most 20,000 for a client that is slow.
-const DOCUMENTS: usize = 1000;
+const DOCUMENTS: usize = 125;
 const RUNS: usize = 3;
 /// Connections that the load comes over.
 const CONNECTIONS: usize = 4;

@@ -246,7 +246,7 @@ impl Bench {
     }
 
     pub(super) fn document(&self, say: &Say) -> document::Taken {
-        document::take(&self.tx(), &self.device, &say.bytes(), NOW).expect("a store")
+        document::take(&self.tx(), &self.device, &say.bytes(), None, NOW).expect("a store")
     }
 
     pub(super) fn hello(&self, change: impl FnOnce(&mut HelloSaid)) -> hello::Heard {
