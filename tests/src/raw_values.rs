@@ -78,7 +78,7 @@ pub fn times(look: &[u8], bytes: &[u8]) -> usize {
 }
 
 /// How often a look must be there to count among so many bytes: so many times it is among random
-/// ones in less than one of [`SEARCHES`] (Poisson).
+/// ones in less than one of `SEARCHES` (Poisson).
 pub fn times_min(look: &Look, bytes: usize) -> usize {
     let places = 256_f64.powf(look.bytes.len() as f64);
     let mean = bytes as f64 / places;

@@ -251,13 +251,8 @@ fn send(load: &[Load], port: u16) -> io::Result<()> {
             })
         });
         let each: Vec<_> = each.collect();
-        each.into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("it panicked")))
-            })
-            .collect()
+        let mut sent = each.into_iter().map(|thread| thread.join());
+        sent.try_for_each(|sent| sent.unwrap_or_else(|_| Err(io::Error::other("it panicked"))))
     })
 }
 
