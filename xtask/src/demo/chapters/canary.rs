@@ -216,6 +216,6 @@ mod tests {
             heard: BTreeSet::new(),
         };
         assert_eq!(sentence(&ended, "rolling back"), "rolling back: errors");
-        assert_eq!(sentence(&ended, "c"), "b");
+        assert_eq!(sentence(&ended, "promoted"), "b");
     }
 }
