@@ -133,6 +133,28 @@ fn check(gate: &Gate, canary: &Evidence, control: Option<&Evidence>, expect: Exp
 }
 
 #[test]
+fn devices_that_have_drifted_are_counted_of_those_that_sent_a_window() {
+    let gate = Gate::Drift { limit: share(0.2) };
+    let arm_of = |moved: usize, sound: usize| {
+        let drifted = DeviceCounts {
+            drifted: 2,
+            ..serving(100, 200)
+        };
+        let moved = std::iter::repeat_n(drifted, moved);
+        let sound = std::iter::repeat_n(serving(100, 200), sound);
+        arm(moved.chain(sound).chain([silent()]))
+    };
+    let expect = |(outcome, ground), because| (outcome, ground, because);
+    let none = expect(PASS, "0 of 30 devices have drifted");
+    check(&gate, &arm_of(0, 30), None, none);
+    let most = expect(FAIL, "25 of 30 devices have drifted");
+    check(&gate, &arm_of(25, 5), None, most);
+    let silence = expect(MISSING, "0 of 0 devices have drifted");
+    check(&gate, &arm_of(0, 0), None, silence);
+    assert!(gate.is_statistical() && !gate.has_control());
+}
+
+#[test]
 fn an_estimated_drop_is_judged_against_the_control_or_a_limit() {
     let gate = |margin: Option<f64>, limit: Option<f64>| {
         let name = "estimated_accuracy_drop";
