@@ -70,6 +70,10 @@ pub enum Cause {
     Benign,
     /// Something moved; counts do not tell why.
     Unplaced,
+    /// A classifier does worse, as its scores estimate it: without labels, if they are calibrated.
+    EstimatedQualityDrop,
+    /// A classifier does worse, as labels measure it.
+    MeasuredQualityDrop,
 }
 
 impl Cause {

@@ -16,6 +16,7 @@ mod event;
 mod feature;
 mod limited;
 mod look;
+mod quality;
 mod rate;
 mod series;
 mod service;
@@ -39,6 +40,7 @@ pub use feature::{
     Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Stage, Watch, WatchingState,
 };
 pub use limited::{Beyond, Limited};
+pub use quality::{Against, Fell, FellFigure, How, QualityRule, QualityStands, QualityWatch};
 pub use rate::RateWatched;
 pub use series::{Baseline, Excursion, Watched};
 pub use service::{ServiceMoved, ServiceWatch};
@@ -48,5 +50,6 @@ pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;
 pub use threshold::threshold;
 pub use watches::{
-    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Seen, Subject, WatchRule, Watches, What,
+    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Scored, Seen, Subject, WatchRule, Watches,
+    What,
 };

@@ -5,6 +5,7 @@
 //! SQL nor HTTP, and never whether anybody is told.
 
 mod placing;
+mod quality;
 mod replay;
 mod round;
 mod run;

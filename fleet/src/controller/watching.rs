@@ -35,6 +35,7 @@ fn watch_rule(rules: &Rules) -> WatchRule {
         incidents_per_cohort_year: budget(rules.budget.per_cohort_year)
             .unwrap_or(usual.incidents_per_cohort_year),
         cohort_labels: rules.cohort_labels.clone(),
+        quality: rules.quality,
     }
 }
 

@@ -76,7 +76,7 @@ impl DeviceKind {
     }
 }
 
-const CAUSES: [Cause; 10] = [
+const CAUSES: [Cause; 12] = [
     Cause::Stuck,
     Cause::OutOfRange,
     Cause::Absent,
@@ -87,6 +87,8 @@ const CAUSES: [Cause; 10] = [
     Cause::ModelMismatch,
     Cause::Benign,
     Cause::Unplaced,
+    Cause::EstimatedQualityDrop,
+    Cause::MeasuredQualityDrop,
 ];
 
 const fn cause_name(cause: Cause) -> &'static str {
@@ -101,6 +103,8 @@ const fn cause_name(cause: Cause) -> &'static str {
         Cause::ModelMismatch => "model_mismatch",
         Cause::Benign => "benign",
         Cause::Unplaced => "unplaced",
+        Cause::EstimatedQualityDrop => "estimated_quality_drop",
+        Cause::MeasuredQualityDrop => "measured_quality_drop",
     }
 }
 
@@ -166,7 +170,7 @@ mod tests {
     #[test]
     fn each_kind_has_one_name_and_each_name_one_kind() {
         let names: BTreeSet<_> = Kind::all().map(Kind::as_str).collect();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 21);
         for kind in Kind::all() {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }

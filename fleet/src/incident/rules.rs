@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::retrain::RetrainRule;
+use crate::watch::QualityRule;
 
 pub use read::RulesError;
 
@@ -28,6 +29,9 @@ pub struct Rules {
     pub cohort_labels: Vec<String>,
     /// Incidents by chance that are allowed.
     pub budget: Budget,
+    /// When a fall of quality is found; none where nobody looks for one, as in versions from before
+    /// there was such a rule.
+    pub quality: Option<QualityRule>,
     /// Who is told of what; empty: nobody of anything.
     pub alerts: Vec<Route>,
     /// When a retrain is asked for.

@@ -3,6 +3,7 @@
 //! Never decides.
 
 use super::explain::Place;
+use super::panel::Quality;
 use super::reading::{Mode, Reading};
 use super::symptom::{Item, Shown, Sign};
 use super::verdict::Evidence;
@@ -30,6 +31,7 @@ pub(super) fn because(evidence: &Evidence<'_>, cause: Cause) -> String {
         Some(place(evidence)),
         others(evidence),
         Some(came_out(evidence, cause)),
+        Some(quality(evidence, cause).to_owned()),
     ];
     let parts: Vec<String> = parts
         .into_iter()
@@ -159,5 +161,16 @@ fn came_out(evidence: &Evidence<'_>, cause: Cause) -> String {
         (false, _) => format!("of outputs {} changed", outputs.join(", ")),
         (true, Cause::Benign | Cause::RealDrift) => "no output changed".to_owned(),
         (true, _) => String::new(),
+    }
+}
+
+/// What quality says of it, where that decides.
+fn quality(evidence: &Evidence<'_>, cause: Cause) -> &'static str {
+    match (evidence.quality(), cause) {
+        (Quality::Changed, Cause::RealDrift) => "quality fell with it",
+        (Quality::Unchanged, Cause::RealDrift | Cause::Benign) => {
+            "estimated quality is as usual, if scores are calibrated"
+        }
+        _ => "",
     }
 }

@@ -21,8 +21,10 @@ pub struct Panel {
     pub features: Vec<PanelFeature>,
     /// The devices.
     pub devices: Vec<PanelDevice>,
-    /// What the estimate of quality without labels says of all of them.
+    /// How well the classifier does on all of them.
     pub quality: Quality,
+    /// The same on the devices of a label and a value; of one that is not here nothing is known.
+    pub cohort_quality: BTreeMap<(String, String), Quality>,
 }
 
 /// A feature of the reference.
@@ -54,10 +56,10 @@ pub struct RawScale {
     pub deviation: f64,
 }
 
-/// Whether estimated quality has left its normal range.
+/// Whether quality, estimated without labels or measured with them, has left its normal range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {
-    /// There is no estimate.
+    /// There is no estimate, or what is normal is not known.
     Unknown,
     /// It has not.
     Unchanged,

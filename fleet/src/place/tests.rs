@@ -95,6 +95,7 @@ fn panel(fault: Fault, errors: u64) -> Panel {
         devices: devices.collect(),
         features: NAMES.iter().enumerate().map(feature).collect(),
         quality: Quality::Unknown,
+        cohort_quality: BTreeMap::new(),
     }
 }
 
@@ -223,8 +224,50 @@ fn what_devices_have_in_common_is_blamed() {
         Cause::Benign,
     );
     let mut known = panel(ignored, 0);
-    known.quality = Quality::Changed;
-    check(&known, cohort("site", "1"), Some("noise"), Cause::RealDrift);
+    for (of_site, of_all, cause, says) in [
+        (
+            Quality::Changed,
+            Quality::Unchanged,
+            Cause::RealDrift,
+            "quality fell with it",
+        ),
+        (
+            Quality::Unchanged,
+            Quality::Changed,
+            Cause::Benign,
+            "quality is as usual",
+        ),
+        (
+            Quality::Unknown,
+            Quality::Changed,
+            Cause::Benign,
+            "no output changed",
+        ),
+    ] {
+        let key = ("site".to_owned(), "1".to_owned());
+        known.cohort_quality.insert(key, of_site);
+        known.quality = of_all;
+        check(&known, cohort("site", "1"), Some("noise"), cause);
+        let because = &place(&known, &PlaceRule::default(), UnixSeconds(600))[0].because;
+        assert!(because.contains(says), "{because}");
+    }
+    // Scores of a model whose outputs are not counted tell as well.
+    let mut uncounted = panel(ignored, 0);
+    uncounted.features[3].side = Side::Input;
+    check(
+        &uncounted,
+        cohort("site", "1"),
+        Some("noise"),
+        Cause::Unplaced,
+    );
+    let key = ("site".to_owned(), "1".to_owned());
+    uncounted.cohort_quality.insert(key, Quality::Unchanged);
+    check(
+        &uncounted,
+        cohort("site", "1"),
+        Some("noise"),
+        Cause::Benign,
+    );
     let firmware: Fault = |d, f, x| {
         Some(if d % 4 == 3 && f == 0 {
             1.8 * x + 32.0

@@ -172,10 +172,24 @@ impl<'p> Evidence<'p> {
             return cause_of(mode);
         }
         let has_outputs = self.panel.features.iter().any(|of| of.side == Side::Output);
-        match (self.outputs.is_empty(), self.panel.quality) {
+        match (self.outputs.is_empty(), self.quality()) {
             (false, _) | (true, Quality::Changed) => Cause::RealDrift,
-            (true, _) if has_outputs => Cause::Benign,
-            (true, _) => Cause::Unplaced,
+            (true, Quality::Unchanged) => Cause::Benign,
+            (true, Quality::Unknown) if has_outputs => Cause::Benign,
+            (true, Quality::Unknown) => Cause::Unplaced,
+        }
+    }
+
+    /// How well the classifier does in this place.
+    pub(super) fn quality(&self) -> Quality {
+        match &self.explained.place {
+            Place::Device(_) => Quality::Unknown,
+            Place::Cohort(label, value) => {
+                let key = (label.clone(), value.clone());
+                let known = self.panel.cohort_quality.get(&key);
+                known.copied().unwrap_or(Quality::Unknown)
+            }
+            Place::Fleet => self.panel.quality,
         }
     }
 

@@ -57,16 +57,22 @@ impl Figures {
         let n = bins
             .iter()
             .fold(0, |n, bin| u64::saturating_add(n, bin.count));
-        Self::of(scale, n, &figures, &promised)
+        Self::of(scale, n, &figures, &promised, Confidence::P95)
     }
 
     /// With labels.
     #[must_use]
     pub fn measured(scale: ScoreScale, bins: &[Labelled]) -> Self {
+        Self::measured_at(scale, bins, Confidence::P95)
+    }
+
+    /// The same with intervals of another confidence than 95 %.
+    #[must_use]
+    pub fn measured_at(scale: ScoreScale, bins: &[Labelled], confidence: Confidence) -> Self {
         let figures = quality::measured(bins, scale.positive_from());
         let each = |bin: &Labelled| bin.positive.saturating_add(bin.negative);
         let n = bins.iter().map(each).fold(0, u64::saturating_add);
-        Self::of(scale, n, &figures, bins)
+        Self::of(scale, n, &figures, bins, confidence)
     }
 
     /// The same, with the figures of the reference beside them.
@@ -82,10 +88,16 @@ impl Figures {
         }
     }
 
-    fn of(scale: ScoreScale, n: u64, figures: &quality::Quality, labels: &[Labelled]) -> Self {
+    fn of(
+        scale: ScoreScale,
+        n: u64,
+        figures: &quality::Quality,
+        labels: &[Labelled],
+        confidence: Confidence,
+    ) -> Self {
         let two = scale.positive().is_some();
-        let accuracy = accuracy_interval(labels, scale.positive_from(), Confidence::P95);
-        let auc = auc_interval(labels, Confidence::P95);
+        let accuracy = accuracy_interval(labels, scale.positive_from(), confidence);
+        let auc = auc_interval(labels, confidence);
         Self {
             n,
             accuracy: Figure::of(figures.accuracy, accuracy),

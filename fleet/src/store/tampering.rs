@@ -12,6 +12,8 @@ pub(crate) enum Tampering {
     AlarmsSaySkew,
     /// The charts of devices are lost.
     ChartsOfDevicesLost,
+    /// What is known of quality is lost.
+    QualityLost,
     /// A placing is lost.
     PlacingLost,
     /// Everything was written in another format, and cannot be read.
@@ -24,6 +26,7 @@ impl Tampering {
             Self::AlarmsSaySkew => &["UPDATE alarms SET what = replace(what, 'location', 'skew')
                                       WHERE what LIKE '%location%'"],
             Self::ChartsOfDevicesLost => &["DELETE FROM watches WHERE kept = 0 AND kind = 0"],
+            Self::QualityLost => &["DELETE FROM watches WHERE kept = 0 AND kind = 2"],
             Self::PlacingLost => &["DELETE FROM placings
                                     WHERE placing = (SELECT min(placing) FROM placings)"],
             Self::OtherFormat => &[

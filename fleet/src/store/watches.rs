@@ -1,7 +1,9 @@
 //! How far the watch over windows has come, and the states of its charts, twice: now, and as they
 //! were before the oldest window that is still there. Never judges a window.
 
-use muster_fleet::watch::{Cohort, CohortSlots, DeviceWatch, Labels, Subject, WatchRule};
+use muster_fleet::watch::{
+    Cohort, CohortSlots, DeviceWatch, Labels, QualityWatch, Subject, WatchRule,
+};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::time::UnixSeconds;
@@ -15,7 +17,7 @@ use super::{StoreError, Tx};
 
 /// How states are written, raised with every change of what they are. States of another format are
 /// forgotten, and computed again from the windows that are there.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Which of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,7 @@ impl Kept {
 
 const DEVICE: i64 = 0;
 const COHORT: i64 = 1;
+const QUALITY: i64 = 2;
 
 impl Tx<'_> {
     /// How far the watch has come; at the beginning when states were written in another format.
@@ -176,6 +179,48 @@ impl Tx<'_> {
         let rows =
             statement.query_map(key, |row| Ok((column::id(row, 0)?, from_state(row, 1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How well the classifier of a bundle does in a cohort.
+    pub(crate) fn quality_watch(
+        &self,
+        kept: Kept,
+        subject: &Subject,
+        cohort: &Cohort,
+    ) -> Result<Option<QualityWatch>, StoreError> {
+        self.state(kept, subject, QUALITY, &cohort.to_string())
+    }
+
+    /// The same of all cohorts.
+    pub(crate) fn quality_watches(
+        &self,
+        kept: Kept,
+        subject: &Subject,
+    ) -> Result<Vec<(Cohort, QualityWatch)>, StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT name, state FROM watches
+             WHERE kept = ? AND model = ? AND bundle = ? AND kind = ?",
+        )?;
+        let model = subject.model.as_str();
+        let key = params![kept.number(), model, subject.bundle.0, QUALITY];
+        let named = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, from_state(row, 1)?));
+        let rows = statement.query_map(key, named)?;
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let known = rows
+            .into_iter()
+            .filter_map(|(name, state)| Some((Cohort::read(&name)?, state)));
+        Ok(known.collect())
+    }
+
+    /// Keeps it; `window` is the newest in it.
+    pub(crate) fn keep_quality_watch(
+        &self,
+        kept: Kept,
+        (subject, cohort): (&Subject, &Cohort),
+        window: i64,
+        watch: &QualityWatch,
+    ) -> Result<(), StoreError> {
+        self.keep_state(kept, subject, (QUALITY, &cohort.to_string()), window, watch)
     }
 
     /// What is watched of a model.

@@ -11,12 +11,15 @@ use std::num::NonZeroU32;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::stats::Limits;
+use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, IncidentsPerYear};
 use super::counted::Counted;
 use super::device::{DeviceRule, DeviceWatch, FeatureRule, Moved};
+use super::quality::{Fell, QualityRule, QualityWatch};
 use super::slots::{CohortMoved, CohortSlots, SlotRule};
+use crate::quality::{ReferenceScores, ScoreSums};
 
 /// Labels of a device.
 pub type Labels = BTreeMap<String, String>;
@@ -54,6 +57,9 @@ pub struct WatchRule {
     pub incidents_per_cohort_year: IncidentsPerYear,
     /// Labels whose values make cohorts.
     pub cohort_labels: Vec<String>,
+    /// When a fall of quality is found; none where nobody looks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityRule>,
 }
 
 /// What charts need of a reference.
@@ -85,6 +91,21 @@ pub struct Seen {
     pub counted: Counted,
 }
 
+/// The scores and labels of one window of a classifier.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// Whose.
+    pub device: &'a DeviceId,
+    /// Of what.
+    pub subject: &'a Subject,
+    /// When the window ended.
+    pub ended: UnixSeconds,
+    /// What it counts.
+    pub counted: &'a ScoreSums,
+    /// What the bundle expects.
+    pub reference: &'a ReferenceScores,
+}
+
 /// An alarm, and the window that completed it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarmed {
@@ -113,6 +134,8 @@ pub struct Watches {
     pub devices: BTreeMap<(Subject, DeviceId), DeviceWatch>,
     /// Of each cohort.
     pub cohorts: BTreeMap<(Subject, Cohort), CohortSlots>,
+    /// Of how well a classifier does in each cohort.
+    pub quality: BTreeMap<(Subject, Cohort), QualityWatch>,
     /// The labels of devices; one that is not here has none.
     pub labels: BTreeMap<DeviceId, Labels>,
     rule: WatchRule,
@@ -124,6 +147,7 @@ impl Default for WatchRule {
             incidents_per_device_year: IncidentsPerYear::TENTH,
             incidents_per_cohort_year: IncidentsPerYear::TENTH,
             cohort_labels: Vec::new(),
+            quality: None,
         }
     }
 }
@@ -137,6 +161,21 @@ impl fmt::Display for Cohort {
     }
 }
 
+impl Cohort {
+    /// Reads what was displayed; none of what names none.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let of = |(label, value): (&str, &str)| Self::Of {
+            label: label.to_owned(),
+            value: value.to_owned(),
+        };
+        match text {
+            "all" => Some(Self::All),
+            _ => text.split_once('=').map(of),
+        }
+    }
+}
+
 impl Watches {
     /// With nothing seen, under `rule`.
     #[must_use]
@@ -144,6 +183,7 @@ impl Watches {
         Self {
             devices: BTreeMap::new(),
             cohorts: BTreeMap::new(),
+            quality: BTreeMap::new(),
             labels: BTreeMap::new(),
             rule,
         }
@@ -202,6 +242,21 @@ impl Watches {
         alarmed.collect()
     }
 
+    /// Takes the scores and labels of one more window in; where quality has fallen.
+    pub fn take_scores(&mut self, scored: Scored<'_>) -> Vec<(Cohort, Fell)> {
+        let Some(rule) = self.rule.quality else {
+            return Vec::new();
+        };
+        let mut fallen = Vec::new();
+        for cohort in self.cohorts_of(scored.device) {
+            let key = (scored.subject.clone(), cohort.clone());
+            let watch = self.quality.entry(key).or_default();
+            let fell = watch.take(scored.ended, scored.counted, scored.reference, &rule);
+            fallen.extend(fell.into_iter().map(|fell| (cohort.clone(), fell)));
+        }
+        fallen
+    }
+
     /// Begins anew to learn what is normal for a device, or for all devices of a model.
     pub(super) fn forget(&mut self, model: &ModelId, device: Option<&DeviceId>) {
         let other = |subject: &Subject, of: &DeviceId| {
@@ -210,6 +265,8 @@ impl Watches {
         self.devices.retain(|(subject, of), _| other(subject, of));
         if device.is_none() {
             self.cohorts
+                .retain(|(subject, _), _| subject.model != *model);
+            self.quality
                 .retain(|(subject, _), _| subject.model != *model);
         }
     }

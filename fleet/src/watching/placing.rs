@@ -7,14 +7,13 @@ use std::collections::BTreeSet;
 
 use muster_fleet::finding::{Cause, Finding, Scope};
 use muster_fleet::place::{
-    Made, Normal, Panel, PanelDevice, PanelFeature, PlaceRule, Quality, RawScale, Side, place,
+    Made, Normal, Panel, PanelDevice, PanelFeature, PlaceRule, RawScale, Side, place,
 };
-use muster_fleet::watch::{
-    Alarmed, Cohort, CohortSlots, Counted, DeviceWatch, RECENT_MAX, Subject, What,
-};
+use muster_fleet::watch::{Alarmed, CohortSlots, Counted, DeviceWatch, RECENT_MAX, Subject, What};
 use muster_protocol::id::DeviceId;
 use muster_protocol::time::UnixSeconds;
 
+use super::quality;
 use super::run::{Run, Slot, Taken};
 use crate::drift::{self, BundleReference, ReferenceFeature};
 use crate::store::{StoreError, TakenWindow};
@@ -31,9 +30,19 @@ enum Asked {
     BySlot,
 }
 
-/// What one window is found to show: of what alarms in it, and of what no chart has seen yet when
-/// it is the first of its slot.
+/// What one window is found to show: of what alarms in it, of what no chart has seen yet when it is
+/// the first of its slot, and of how well a classifier does.
 pub(super) fn findings(
+    run: &mut Run<'_, '_>,
+    shown: &Taken,
+    taken: &TakenWindow,
+) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = moved(run, shown, taken)?;
+    findings.extend(quality::findings(shown));
+    Ok(findings)
+}
+
+fn moved(
     run: &mut Run<'_, '_>,
     shown: &Taken,
     taken: &TakenWindow,
@@ -140,12 +149,14 @@ fn panel(
             ..known
         }
     });
+    let (quality, cohort_quality) = quality::stands(run, subject);
     Panel {
         model: subject.model.clone(),
         bundle: subject.bundle,
         features: features.collect(),
         devices: devices.collect(),
-        quality: Quality::Unknown,
+        quality,
+        cohort_quality,
     }
 }
 
@@ -217,14 +228,7 @@ fn unplaced(alarmed: &Alarmed, feature: Option<String>, at: UnixSeconds) -> Find
             Scope::Device(device.clone()),
             BTreeSet::from([device.clone()]),
         ),
-        What::Cohort(Cohort::All, _) => (Scope::Fleet, BTreeSet::new()),
-        What::Cohort(Cohort::Of { label, value }, _) => {
-            let scope = Scope::Cohort {
-                label: label.clone(),
-                value: value.clone(),
-            };
-            (scope, BTreeSet::new())
-        }
+        What::Cohort(cohort, _) => (quality::scope(cohort), BTreeSet::new()),
     };
     Finding {
         model: alarmed.subject.model.clone(),

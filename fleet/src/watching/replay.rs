@@ -161,6 +161,14 @@ impl Replayed {
                 stored.as_ref() == run.watches.cohorts.get(&(subject.clone(), cohort.clone())),
             );
         }
+        for (subject, cohort) in run.changed.quality.keys() {
+            let stored = tx.quality_watch(Kept::Now, subject, cohort)?;
+            let name = format!("the quality of {cohort} for {}", subject.model);
+            self.state(
+                &name,
+                stored.as_ref() == run.watches.quality.get(&(subject.clone(), cohort.clone())),
+            );
+        }
         self.state("the rule", run.position.rule == through.rule);
         Ok(())
     }

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use muster_fleet::quality::ScoreSums;
 use muster_fleet::watch::{
-    Alarmed, Cohort, Counted, Expected, ExpectedFeature, Labels, Seen, Subject, WatchEvent, Watches,
+    Alarmed, Cohort, Counted, Expected, ExpectedFeature, Fell, Labels, Scored, Seen, Subject,
+    WatchEvent, Watches,
 };
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
@@ -36,6 +38,8 @@ pub(crate) struct Taken {
     pub(super) subject: Subject,
     /// What alarms in it.
     pub(super) alarms: Vec<Alarmed>,
+    /// Where quality has fallen by it.
+    pub(super) fallen: Vec<(Cohort, Fell)>,
     /// Whether it is the first of its slot of time.
     pub(super) slot: Slot,
 }
@@ -73,10 +77,20 @@ pub(super) struct Changed {
     pub(super) devices: BTreeMap<(Subject, DeviceId), i64>,
     /// Cohorts, in the same way.
     pub(super) cohorts: BTreeMap<(Subject, Cohort), i64>,
+    /// Quality in cohorts, in the same way.
+    pub(super) quality: BTreeMap<(Subject, Cohort), i64>,
     /// Devices with other labels.
     pub(super) labels: BTreeSet<DeviceId>,
     /// What was in the store and holds no more.
     pub(super) forgotten: Vec<Forgotten>,
+}
+
+/// A window that was read.
+struct Read {
+    seen: Seen,
+    expected: Expected,
+    /// Of a classifier: its scores and labels.
+    scores: Option<ScoreSums>,
 }
 
 impl<'t, 'c> Run<'t, 'c> {
@@ -103,7 +117,12 @@ impl<'t, 'c> Run<'t, 'c> {
     pub(crate) fn take(&mut self, taken: &TakenWindow) -> Result<Option<Taken>, StoreError> {
         self.heed_before(taken.window);
         self.position.window = taken.window;
-        let Some((seen, expected)) = self.seen(taken) else {
+        let Some(Read {
+            seen,
+            expected,
+            scores,
+        }) = self.read(taken)
+        else {
             return Ok(None);
         };
         self.load(&seen)?;
@@ -121,11 +140,46 @@ impl<'t, 'c> Run<'t, 'c> {
                 self.changed.cohorts.insert(key, seen.window);
             }
         }
+        let fallen = match scores {
+            Some(scores) => self.take_scores(&seen, &scores)?,
+            None => Vec::new(),
+        };
         Ok(Some(Taken {
             subject: seen.subject,
             alarms,
+            fallen,
             slot,
         }))
+    }
+
+    /// Takes the scores and labels of a window in; where quality has fallen.
+    fn take_scores(
+        &mut self,
+        seen: &Seen,
+        counted: &ScoreSums,
+    ) -> Result<Vec<(Cohort, Fell)>, StoreError> {
+        let reference = self.reference(seen.subject.bundle);
+        let Some(reference) = reference.as_ref().and_then(|known| known.scores.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let cohorts = self.watches.cohorts_of(&seen.device);
+        for cohort in &cohorts {
+            self.load_quality(&seen.subject, cohort)?;
+        }
+        let fallen = self.watches.take_scores(Scored {
+            device: &seen.device,
+            subject: &seen.subject,
+            ended: seen.counted.ended,
+            counted,
+            reference,
+        });
+        for cohort in cohorts {
+            let key = (seen.subject.clone(), cohort);
+            if self.watches.quality.contains_key(&key) {
+                self.changed.quality.insert(key, seen.window);
+            }
+        }
+        Ok(fallen)
     }
 
     fn newest_slot(&self, subject: &Subject) -> Option<u64> {
@@ -189,6 +243,25 @@ impl<'t, 'c> Run<'t, 'c> {
                 self.watches.devices.entry(key).or_insert(watch);
             }
         }
+        if self.changed.has_forgotten(subject, None) {
+            return Ok(());
+        }
+        for (cohort, watch) in self.tx.quality_watches(kept, subject)? {
+            let key = (subject.clone(), cohort);
+            self.watches.quality.entry(key).or_insert(watch);
+        }
+        Ok(())
+    }
+
+    fn load_quality(&mut self, subject: &Subject, cohort: &Cohort) -> Result<(), StoreError> {
+        let key = (subject.clone(), cohort.clone());
+        if let Some(kept) = self.kept
+            && !self.watches.quality.contains_key(&key)
+            && !self.changed.has_forgotten(subject, None)
+            && let Some(watch) = self.tx.quality_watch(kept, subject, cohort)?
+        {
+            self.watches.quality.insert(key, watch);
+        }
         Ok(())
     }
 
@@ -217,15 +290,19 @@ impl<'t, 'c> Run<'t, 'c> {
     }
 
     /// Reads a window, and what its bundle expects; none of what is no window.
-    fn seen(&self, taken: &TakenWindow) -> Option<(Seen, Expected)> {
+    fn read(&self, taken: &TakenWindow) -> Option<Read> {
         // It was read when it came.
         let document = cose::peek::<Document<'_>>(&taken.document).ok()?;
         let window = document.window?;
         let mut counted = Counted::of(&window, taken.received_at);
         let reference = self.reference(window.bundle);
-        if reference.as_ref().map(|reference| reference.digest) != window.reference {
+        let known = reference.as_ref().map(|reference| reference.digest);
+        if known != window.reference {
             counted.features.clear();
         }
+        // A window that names no reference carries labels only: they are of this bundle.
+        let is_ours = window.reference.is_none() || window.reference == known;
+        let scores = ScoreSums::of_window(&window).filter(|_| is_ours);
         let features = reference.iter().flat_map(|reference| &reference.features);
         let features = features.map(|feature| ExpectedFeature {
             bins: feature.counts.clone(),
@@ -243,7 +320,11 @@ impl<'t, 'c> Run<'t, 'c> {
             },
             counted,
         };
-        Some((seen, expected))
+        Some(Read {
+            seen,
+            expected,
+            scores,
+        })
     }
 }
 
@@ -254,6 +335,8 @@ impl Changed {
         });
         if device.is_none() {
             self.cohorts
+                .retain(|(subject, _), _| subject.model != *model);
+            self.quality
                 .retain(|(subject, _), _| subject.model != *model);
         }
         self.forgotten.push((model.clone(), device.cloned()));
@@ -284,6 +367,11 @@ impl Changed {
         for (key, window) in &self.cohorts {
             if let Some(watch) = watches.cohorts.get(key) {
                 tx.keep_cohort_watch(kept, (&key.0, &key.1), *window, watch)?;
+            }
+        }
+        for (key, window) in &self.quality {
+            if let Some(watch) = watches.quality.get(key) {
+                tx.keep_quality_watch(kept, (&key.0, &key.1), *window, watch)?;
             }
         }
         for device in &self.labels {

@@ -7,7 +7,7 @@ use muster_protocol::cbor::List;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Sequence, StreamId};
-use muster_protocol::message::{Document, FeatureWindow, Window};
+use muster_protocol::message::{Document, FeatureWindow, Labels, Scores, Window};
 use muster_protocol::stats::FeatureCounts;
 use muster_protocol::time::{Millis, UnixSeconds};
 
@@ -16,6 +16,8 @@ use crate::blobs::Blobs;
 use crate::config::Retention;
 use crate::drift::{BundleReference, ReferenceFeature, References, Side};
 use crate::store::{self, InMemory, Kept, Page, Tampering, Tx, WindowToStore};
+
+mod quality;
 
 const BEGIN: u64 = 1_800_000_000;
 const WINDOW_S: u64 = 300;
@@ -118,6 +120,16 @@ impl Bench {
     }
 
     fn store_window(&self, device: &str, features: &[FeatureWindow<'_>]) {
+        self.store_scored(device, features, None, None);
+    }
+
+    fn store_scored(
+        &self,
+        device: &str,
+        features: &[FeatureWindow<'_>],
+        scores: Option<Scores<'_>>,
+        labels: Option<Labels<'_>>,
+    ) {
         let (device, stream, boot) = (id(device), StreamId([2; 8]), BootId([4; 8]));
         let sequence = Sequence(self.next + 1);
         let at_ms = self.next * WINDOW_S * 1000;
@@ -137,8 +149,8 @@ impl Bench {
             features: List::of(features),
             latency_misses: None,
             shadow: None,
-            scores: None,
-            labels: None,
+            scores,
+            labels,
         };
         let document = Document {
             device: device.clone(),

@@ -173,6 +173,7 @@ impl Learnt {
                 .map(|(at, (watch, labels))| PanelDevice::watched(name(at), labels.clone(), watch))
                 .collect(),
             quality: Quality::Unknown,
+            cohort_quality: BTreeMap::new(),
         }
     }
 }

@@ -318,6 +318,7 @@ impl Recording {
             features: self.features.clone(),
             devices: devices.collect(),
             quality: Quality::Unknown,
+            cohort_quality: BTreeMap::new(),
         };
         place(&panel, rule, UnixSeconds(60 * until as u64))
     }

@@ -95,6 +95,8 @@ impl Mark {
             "model_mismatch" => "model mismatch",
             "benign" => "benign",
             "unplaced" => "unplaced",
+            "estimated_quality_drop" => "estimated quality drop",
+            "measured_quality_drop" => "measured quality drop",
             "storm" => "storm",
             _ => "other",
         };

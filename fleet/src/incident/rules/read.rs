@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::Rules;
+use crate::quality::ESTIMATED_MIN;
 
 /// Routes of one version.
 const ROUTES_MAX: usize = 64;
@@ -18,6 +19,10 @@ const DAYS_MAX: u32 = 30;
 const COOLDOWN_DAYS_MAX: u32 = 366;
 /// Most incidents by chance in a year, as charts take them.
 const BUDGET_MAX: f64 = 1000.0;
+/// Days from which it is learnt how quality varies: two have a variance, and windows are kept no longer.
+const BASELINE_DAYS: (u32, u32) = (2, 92);
+/// Labels of a class below which no interval is of use.
+const LABELS_MIN: u64 = 20;
 
 /// Rules that cannot be acted on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +92,7 @@ impl Rules {
         let nobody = self.storm_per_hour == 0;
         refuse(nobody, "storm_per_hour", "nobody would ever be told", hint)?;
         self.check_budget()?;
+        self.check_quality()?;
         self.check_alerts()?;
         self.check_retrain()
     }
@@ -101,6 +107,44 @@ impl Rules {
             let because = "no chart keeps such a budget";
             let hint = format!("write a number above 0, up to {BUDGET_MAX}; 0.1 is usual");
             refuse(off, field, because, &hint)?;
+        }
+        Ok(())
+    }
+
+    fn check_quality(&self) -> Result<(), RulesError> {
+        let Some(rule) = &self.quality else {
+            return Ok(());
+        };
+        let (least, most) = BASELINE_DAYS;
+        let share = |x: f64| x > 0.0 && x < 1.0;
+        let wrong = [
+            (!share(rule.drop_min), "drop_min", "above 0, below 1"),
+            (
+                !(rule.deviations_min >= 0.0 && rule.deviations_min.is_finite()),
+                "deviations_min",
+                "0 or more; 3.0 is usual",
+            ),
+            (
+                rule.predictions_min < ESTIMATED_MIN,
+                "predictions_min",
+                "200 or more",
+            ),
+            (
+                !(least..=most).contains(&rule.baseline_days),
+                "baseline_days",
+                "2 to 92 days; 14 is usual",
+            ),
+            (rule.labels_min < LABELS_MIN, "labels_min", "20 or more"),
+            (
+                !(rule.per_cohort_year > 0.0 && rule.per_cohort_year <= BUDGET_MAX),
+                "per_cohort_year",
+                "a number above 0, up to 1000; 0.1 is usual",
+            ),
+        ];
+        for (is_wrong, field, hint) in wrong {
+            let field = format!("quality.{field}");
+            let because = "a fall would be found always or never, or rest on too little";
+            refuse(is_wrong, &field, because, &format!("write {hint}"))?;
         }
         Ok(())
     }
@@ -194,6 +238,17 @@ mod tests {
         assert_eq!(format!("# The rules{shown}"), Rules::default_text());
     }
 
+    #[test]
+    fn rules_from_before_quality_was_judged_are_read_and_judge_none() {
+        let text = Rules::default_text();
+        let (before, rest) = text.split_once("[quality]").expect("there");
+        let (_, after) = rest.split_once("\n\n").expect("it ends");
+        let rules = Rules::read(&format!("{before}\n{after}")).expect("understood");
+        assert_eq!(rules.quality, None);
+        let usual = Rules::default().quality;
+        assert_eq!(usual, Some(crate::watch::QualityRule::default()));
+    }
+
     fn check_refused(line: &str, instead: &str, says: &[&str]) {
         let text = Rules::default_text();
         assert!(text.contains(line), "{line}");
@@ -211,6 +266,12 @@ mod tests {
         check_refused("quiet_s = 86400", "", &["line ", "quiet_s"]);
         check_refused("quiet_s = 86400", "quiet_s = 1", &["quiet_s", "60 to"]);
         check_refused("quiet_s = ", "quite_s = ", &["line 5", "quite_s"]);
+        check_refused("drop_min = 0.03", "drop_min = 0.0", &["quality.drop_min"]);
+        check_refused("drop_min = 0.03", "", &["line ", "drop_min"]);
+        check_refused("s_min = 3.0", "s_min = nan", &["quality.deviations_min"]);
+        check_refused("s_min = 200", "s_min = 199", &["200 or more"]);
+        check_refused("_days = 14", "_days = 1", &["quality.baseline_days"]);
+        check_refused("labels_min = 100", "labels_min = 5", &["20 or more"]);
         check_refused("per_hour = 20", "per_hour = 0", &["storm_per_hour"]);
         check_refused("year = 0.1", "year = 0.0", &["budget.per_device_year"]);
         check_refused("year = 0.1", "year = nan", &["budget.per_device_year"]);

@@ -1,0 +1,191 @@
+//! How well a classifier does on the devices of a cohort, watched day after day: *estimated* from
+//! scores beside what days here usually give, *measured* from labels beside their interval, both
+//! against the reference of the bundle. Never one for the other.
+//!
+//! Time is cut into slots of six hours, and what is judged as each ends is the last day: hours of
+//! one day differ, and an AUC of an hour is another number than that of all data. The same windows in
+//! the same order give the same state, bit for bit. Never asks what time it is.
+
+mod fell;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod usual;
+mod written;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use muster_protocol::time::UnixSeconds;
+use serde::{Deserialize, Serialize};
+
+use crate::quality::{ReferenceScores, ScoreSums};
+
+pub use fell::{Against, Fell, FellFigure, How};
+pub use rule::QualityRule;
+use usual::Usual;
+
+/// Length of a slot, seconds.
+const SLOT_S: u64 = 6 * 3600;
+/// How long a slot waits for windows that come late.
+const LATE_S: u64 = 3600;
+/// Slots of a day: the least that is judged together.
+const DAY_SLOTS: u64 = 4;
+/// Slots of a week: the most, where few predictions or labels come.
+const SLOTS_MAX: u64 = 28;
+
+/// A classifier on the devices of a cohort.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct QualityWatch {
+    open: BTreeMap<u64, Slot>,
+    /// Slots that have ended, the oldest first, of a week at most.
+    ended: VecDeque<(u64, Slot)>,
+    /// The newest slot that was judged.
+    judged: Option<u64>,
+    /// The first slot of the day that is learnt next.
+    day_from: Option<u64>,
+    accuracy: Usual,
+    auc: Usual,
+    stands: QualityStands,
+}
+
+/// How quality stood when the newest slot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityStands {
+    /// Nothing is known: too few predictions, or what is usual is not learnt yet.
+    #[default]
+    Unknown,
+    /// It is as usual.
+    Usual,
+    /// It has fallen.
+    Fallen,
+}
+
+/// What devices counted in one slot.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Slot(#[serde(with = "written")] ScoreSums);
+
+/// What is judged together.
+struct Look {
+    sums: ScoreSums,
+    at: UnixSeconds,
+    /// From the beginning of its first slot to the end of its last.
+    hours: u64,
+}
+
+impl QualityWatch {
+    /// Takes the scores and labels of a window that ended at `ended`; what has fallen by the slots that
+    /// it ends. What is later than an hour after its slot counts no longer.
+    pub fn take(
+        &mut self,
+        ended: UnixSeconds,
+        counted: &ScoreSums,
+        reference: &ReferenceScores,
+        rule: &QualityRule,
+    ) -> Vec<Fell> {
+        let slot = ended.0 / SLOT_S;
+        if self.judged.is_some_and(|judged| slot <= judged) {
+            return Vec::new();
+        }
+        let open = self.open.entry(slot).or_default();
+        open.0.merge(&written::kept(counted));
+        let mut fell = Vec::new();
+        let ends = |slot: u64| end(slot).0.saturating_add(LATE_S);
+        while let Some(first) = self.open.first_entry() {
+            if ends(*first.key()) > ended.0 {
+                break;
+            }
+            let (slot, counted) = first.remove_entry();
+            fell.extend(self.end_slot(slot, counted, reference, rule));
+        }
+        fell
+    }
+
+    /// How it stood when the newest slot ended.
+    #[must_use]
+    pub const fn stands(&self) -> QualityStands {
+        self.stands
+    }
+
+    fn end_slot(
+        &mut self,
+        slot: u64,
+        counted: Slot,
+        reference: &ReferenceScores,
+        rule: &QualityRule,
+    ) -> Vec<Fell> {
+        self.judged = Some(slot);
+        self.ended.push_back((slot, counted));
+        let is_old = |of: &(u64, Slot)| of.0.saturating_add(SLOTS_MAX) <= slot;
+        while self.ended.front().is_some_and(is_old) {
+            self.ended.pop_front();
+        }
+        let day = self.newest(slot, |sums| sums.predictions() >= rule.predictions_min);
+        let known = day.filter(|_| self.is_learnt(rule));
+        let estimated = known
+            .as_ref()
+            .and_then(|look| fell::estimated(look, &self.accuracy, &self.auc, reference, rule));
+        let labelled = self.newest(slot, |sums| rule.has_labels(sums, reference.scale));
+        let measured = labelled.and_then(|look| fell::measured(&look, reference, rule));
+        let fell: Vec<Fell> = estimated.into_iter().chain(measured).collect();
+        self.stands = match (fell.is_empty(), known.is_some()) {
+            (false, _) => QualityStands::Fallen,
+            (true, true) => QualityStands::Usual,
+            (true, false) => QualityStands::Unknown,
+        };
+        self.learn(slot, reference, rule);
+        fell
+    }
+
+    /// The newest slots: a day of them, and so many more, up to a week, as it takes; none where that
+    /// is not enough.
+    fn newest(&self, slot: u64, is_enough: impl Fn(&ScoreSums) -> bool) -> Option<Look> {
+        let (mut sums, mut from) = (ScoreSums::default(), slot);
+        for (of, counted) in self.ended.iter().rev() {
+            if of.saturating_add(DAY_SLOTS) <= slot && is_enough(&sums) {
+                break;
+            }
+            sums.merge(&counted.0);
+            from = *of;
+        }
+        is_enough(&sums).then(|| Look {
+            sums,
+            at: end(slot),
+            hours: (slot - from + 1) * SLOT_S / 3600,
+        })
+    }
+
+    fn is_learnt(&self, rule: &QualityRule) -> bool {
+        self.accuracy.is_learnt(rule.baseline_days)
+    }
+
+    /// Learns from each whole day, the first ones alone.
+    fn learn(&mut self, slot: u64, reference: &ReferenceScores, rule: &QualityRule) {
+        let days = rule.baseline_days;
+        if self.accuracy.is_learnt(days) && self.auc.is_learnt(days) {
+            return;
+        }
+        let from = *self.day_from.get_or_insert(slot);
+        if slot - from.min(slot) + 1 < DAY_SLOTS {
+            return;
+        }
+        let mut day = ScoreSums::default();
+        let ours = self.ended.iter().filter(|(of, _)| *of >= from);
+        ours.for_each(|(_, counted)| day.merge(&counted.0));
+        if day.predictions() >= rule.predictions_min {
+            let figures = fell::figures(&day, reference.scale);
+            self.accuracy
+                .learn(figures.accuracy, day.predictions(), days);
+            self.auc.learn(figures.auc, day.predictions(), days);
+            self.day_from = Some(slot.saturating_add(1));
+        } else {
+            // What is older than a week is not there any more.
+            self.day_from = Some(from.max((slot + 2).saturating_sub(SLOTS_MAX)));
+        }
+    }
+}
+
+/// When a slot ends.
+const fn end(slot: u64) -> UnixSeconds {
+    UnixSeconds(slot.saturating_add(1).saturating_mul(SLOT_S))
+}

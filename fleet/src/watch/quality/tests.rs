@@ -1,0 +1,281 @@
+//! Days of a classifier whose scores are made: what is found, when, and what is not.
+
+use muster_protocol::message::window::{LabelLists, ScoreLists};
+use muster_protocol::stats::{LabelCounts, Outcome, ScoreCounts, ScoreScale};
+
+use super::*;
+use crate::random::Random;
+
+/// Slots before the first: time does not begin with the watch.
+const BEGIN: u64 = 80_000;
+
+/// Standard normal (Box and Muller 1958).
+fn normal(random: &mut Random) -> f64 {
+    let (u, v) = (1.0 - unit(random), unit(random));
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+fn unit(random: &mut Random) -> f64 {
+    (random.draw() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// What a cohort does in a slot.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    predictions: u32,
+    /// Of the log-odds of its scores: the narrower, the less sure.
+    spread: f64,
+    /// Of its predictions, those that get a label.
+    labels: u32,
+    /// How often a label is the other one than scores say.
+    wrong: f64,
+}
+
+const SURE: Plan = Plan {
+    predictions: 300,
+    spread: 2.5,
+    labels: 0,
+    wrong: 0.0,
+};
+const UNSURE: Plan = Plan {
+    spread: 1.5,
+    ..SURE
+};
+
+fn scale() -> ScoreScale {
+    ScoreScale::even(1, None).expect("valid")
+}
+
+fn counted(random: &mut Random, plan: Plan) -> ScoreSums {
+    let (mut scores, mut labels) = (ScoreCounts::default(), LabelCounts::default());
+    for at in 0..plan.predictions {
+        let p = 1.0 / (1.0 + (-plan.spread * normal(random)).exp());
+        let score = scale().read([p as f32]).expect("a probability");
+        scores.fold(&scale(), Some(score));
+        if at < plan.labels {
+            let (positive, other) = (unit(random) < p, unit(random) < plan.wrong);
+            let outcome = match positive != other {
+                true => Outcome::Positive,
+                false => Outcome::Negative,
+            };
+            labels.fold(score.bin, outcome);
+        }
+    }
+    let (scores, labels) = (ScoreLists::of(&scores), LabelLists::of(&labels));
+    ScoreSums::of(Some(&scores.scores()), Some(&labels.labels()))
+}
+
+fn reference() -> ReferenceScores {
+    let plan = Plan {
+        predictions: 20_000,
+        labels: 20_000,
+        ..SURE
+    };
+    ReferenceScores {
+        scale: scale(),
+        sums: counted(&mut Random(1), plan),
+    }
+}
+
+/// Lets each plan go on for so many slots; what fell, with the slot that showed it.
+fn run(plans: &[(u64, Plan)]) -> Vec<(u64, Fell)> {
+    let (mut random, mut watch) = (Random(7), QualityWatch::default());
+    let (reference, rule) = (reference(), QualityRule::default());
+    let each = plans
+        .iter()
+        .flat_map(|(slots, plan)| (0..*slots).map(move |_| *plan));
+    let mut fallen = Vec::new();
+    for (at, plan) in (0..).zip(each) {
+        let ended = UnixSeconds((BEGIN + at) * SLOT_S + LATE_S);
+        let sums = counted(&mut random, plan);
+        let fell = watch.take(ended, &sums, &reference, &rule);
+        fallen.extend(fell.into_iter().map(|fell| (at - 1, fell)));
+        // Written down and read again between two windows.
+        let bytes = postcard::to_stdvec(&watch).expect("written");
+        let again: QualityWatch = postcard::from_bytes(&bytes).expect("read");
+        assert_eq!(watch, again);
+    }
+    fallen
+}
+
+/// Nothing falls before slot `from`; there it does, in this way, and the sentence says all of this.
+fn check(plans: &[(u64, Plan)], expect: Option<(u64, How, &[&str])>) {
+    let fallen = run(plans);
+    let first = fallen
+        .first()
+        .map(|(at, fell)| (*at, fell.how, fell.because()));
+    match (first, expect) {
+        (None, None) => {}
+        (Some((at, how, because)), Some((from, expected, says))) => {
+            assert_eq!((at, how), (from, expected), "{because}");
+            for says in says {
+                assert!(because.contains(says), "{says:?} is not in {because:?}");
+            }
+        }
+        (found, expect) => panic!("{found:?} instead of {expect:?}"),
+    }
+}
+
+#[test]
+fn scores_that_become_unsure_are_an_estimated_fall_within_a_day() {
+    let says = [
+        "the estimated AUC is 0.8",
+        "points below the 0.89",
+        "standard deviations below the usual 0.89",
+        "of 14 days here",
+        "and the estimated accuracy",
+        "over 1200 predictions of 24 h, without labels",
+        "an estimate assumes calibrated scores",
+    ];
+    check(
+        &[(80, SURE), (8, UNSURE)],
+        Some((81, How::Estimated, &says)),
+    );
+    check(&[(160, SURE)], None);
+    // Surer than before is no fall.
+    let surer = Plan {
+        spread: 4.0,
+        ..SURE
+    };
+    check(&[(80, SURE), (8, surer)], None);
+}
+
+#[test]
+fn nothing_is_estimated_before_it_is_known_what_is_usual() {
+    check(&[(40, SURE), (8, UNSURE), (8, SURE)], None);
+    // Thirteen days and three quarters.
+    check(&[(56, UNSURE)], None);
+    let says = ["as it has been since it is watched", "on 14 days"];
+    check(&[(60, UNSURE)], Some((56, How::Estimated, &says)));
+}
+
+#[test]
+fn where_little_is_predicted_a_look_takes_a_week_at_most() {
+    let seldom = |plan: Plan, predictions| Plan {
+        predictions,
+        ..plan
+    };
+    // A look takes eight slots, two days: it is learnt for four weeks.
+    let days = [(120, seldom(SURE, 30)), (20, seldom(UNSURE, 30))];
+    let fallen = run(&days);
+    let (at, fell) = fallen.first().expect("something falls");
+    assert!((121..128).contains(at), "{at}");
+    assert_eq!((fell.n, fell.hours), (210, 42), "{fell:?}");
+    check(&[(200, seldom(SURE, 7)), (60, seldom(UNSURE, 7))], None);
+}
+
+#[test]
+fn few_predictions_vary_more_and_are_no_fall() {
+    let seldom = Plan {
+        predictions: 50,
+        ..SURE
+    };
+    check(&[(80, SURE), (40, seldom)], None);
+}
+
+#[test]
+fn labels_that_contradict_scores_are_a_measured_fall_and_no_estimated_one() {
+    let labelled = |wrong, labels| Plan {
+        labels,
+        wrong,
+        ..SURE
+    };
+    let says = [
+        "the measured AUC is 0.",
+        "and the measured accuracy",
+        "more with 99.99",
+        "labels of 6 h",
+    ];
+    check(&[(3, labelled(0.0, 300)), (1, SURE)], None);
+    check(
+        &[(2, labelled(0.3, 300)), (1, SURE)],
+        Some((0, How::Measured, &says)),
+    );
+    for plan in [labelled(0.0, 300), labelled(0.3, 6)] {
+        let fallen = run(&[(27, plan), (1, SURE)]);
+        let how: Vec<How> = fallen.iter().map(|(_, fell)| fell.how).collect();
+        assert_eq!(how, [], "{plan:?}");
+    }
+    let fallen = run(&[(80, labelled(0.3, 100)), (1, SURE)]);
+    assert!(fallen.iter().all(|(_, fell)| fell.how == How::Measured));
+}
+
+#[test]
+fn what_comes_late_counts_for_an_hour_and_no_longer() {
+    let (reference, rule) = (reference(), QualityRule::default());
+    let sums = counted(&mut Random(3), SURE);
+    let check = |ended: u64, expect: u64| {
+        let mut watch = QualityWatch::default();
+        let slot = BEGIN * SLOT_S;
+        for ended in [slot, slot + SLOT_S + LATE_S - 1, ended] {
+            watch.take(UnixSeconds(ended), &sums, &reference, &rule);
+        }
+        watch.take(
+            UnixSeconds(slot + SLOT_S + LATE_S),
+            &sums,
+            &reference,
+            &rule,
+        );
+        let first = watch.ended.front().expect("it has ended");
+        assert_eq!(first.1.0.predictions(), expect, "{ended}");
+        let before = watch.clone();
+        watch.take(UnixSeconds(slot + SLOT_S - 1), &sums, &reference, &rule);
+        assert_eq!(watch, before, "too late");
+    };
+    check(BEGIN * SLOT_S + 5, 600);
+    check(BEGIN * SLOT_S + SLOT_S, 300);
+}
+
+/// Days of nothing new, of which 14 were learnt: how often one of the next twenty is found so low.
+fn chance(level: f64, fewer: f64) -> f64 {
+    let mut random = Random(11);
+    let (cohorts, days) = (10_000, 20);
+    let mut low = 0;
+    for _ in 0..cohorts {
+        let mut usual = Usual::default();
+        for _ in 0..14 {
+            usual.learn(Some(0.9 + 0.01 * normal(&mut random)), 1000, 14);
+        }
+        for _ in 0..days {
+            let day = 0.9 + 0.01 * fewer.sqrt() * normal(&mut random);
+            let below = usual.below(day, (1000.0 / fewer) as u64);
+            low += u32::from(below.p <= level);
+        }
+    }
+    f64::from(low) / f64::from(cohorts * days)
+}
+
+#[test]
+fn chance_finds_as_many_as_are_allowed() {
+    for (level, fewer) in [(0.01, 1.0), (0.001, 1.0), (0.001, 4.0)] {
+        let found = chance(level, fewer) / level;
+        assert!((0.8..1.2).contains(&found), "{level} {fewer}: {found}");
+    }
+    let rule = QualityRule::default();
+    let a_year = rule.level() * 4.0 * 365.25 * 4.0;
+    assert!((a_year - 0.1).abs() < 1e-12, "{a_year}");
+    // What docs/quality.md says of it.
+    let mut usual = Usual::default();
+    (0..14).for_each(|day| usual.learn(Some(0.9 + 0.01 * f64::from(day % 2)), 1000, 14));
+    let deviation = 0.005 * (14.0_f64 / 13.0).sqrt();
+    let chance = |deviations: f64| usual.below(0.905 - deviations * deviation, 1000).p;
+    assert!(chance(6.3) > rule.level() && chance(6.5) < rule.level());
+    assert!((58_000.0..59_000.0).contains(&(1.0 / rule.level())));
+}
+
+#[test]
+fn no_input_panics_and_days_that_never_vary_have_no_chance() {
+    let mut still = Usual::default();
+    (0..14).for_each(|_| still.learn(Some(0.9), u64::MAX, 14));
+    assert_eq!((still.below(0.8, 1).p, still.below(0.9, 0).p), (0.0, 0.5));
+    let nothing = Usual::default();
+    assert!(nothing.below(0.5, 0).p > 0.4);
+    let mut watch = QualityWatch::default();
+    let (reference, rule) = (reference(), QualityRule::default());
+    let mut sums = ScoreSums::default();
+    sums.bins = [u64::MAX; 20];
+    sums.steps = [u64::MAX; 20];
+    for ended in [0, u64::MAX, 5, u64::MAX - 1, SLOT_S * 9] {
+        watch.take(UnixSeconds(ended), &sums, &reference, &rule);
+    }
+}
