@@ -22,8 +22,8 @@ pub use person::{BadPerson, Person};
 pub use place::{BadPlace, finding_digest, place, read_place};
 pub use precision::{Precision, Share};
 pub use retrain::{
-    Cohort, Day, FeatureDay, RetrainCommand, RetrainRecord, RetrainRule, RetrainState, Verdict,
-    dispersion, judge,
+    Cohort, Day, FeatureDay, QualityDay, QualitySpan, RetrainCommand, RetrainRecord, RetrainRule,
+    RetrainState, Verdict, dispersion, judge,
 };
 pub use rules::{AppliedRules, Budget, Route, Rules, RulesError, RulesName, Webhooks};
 pub use schedule::{GIVEN_UP_AFTER_S, Next, Tries, next};

@@ -7,15 +7,16 @@ mod document;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use muster_fleet::incident::{Day, FeatureDay, RetrainRule, dispersion};
+use muster_fleet::incident::{Day, FeatureDay, QualityDay, RetrainRule, dispersion};
+use muster_fleet::quality::ScoreSums;
 use muster_fleet::statistics::two_sample::pearson;
 use muster_protocol::stats::comparison::{self, Comparison, SAMPLES_MIN};
 use muster_protocol::stats::{FeatureSum, Measures};
 
 use crate::drift::{BundleReference, ReferenceFeature};
-use crate::store::FeatureHour;
+use crate::store::{FeatureHour, ScoreHour};
 
 pub(crate) use document::{RetrainFile, seal, verify};
 
@@ -31,6 +32,8 @@ pub(crate) struct CohortCounts<'r> {
     incident: u64,
     days: BTreeMap<u64, BTreeMap<String, Vec<FeatureSum>>>,
     hours: BTreeMap<u64, Vec<FeatureSum>>,
+    /// By day.
+    scores: BTreeMap<u64, ScoreSums>,
 }
 
 impl<'r> CohortCounts<'r> {
@@ -49,6 +52,7 @@ impl<'r> CohortCounts<'r> {
             incident,
             days: BTreeMap::new(),
             hours: BTreeMap::new(),
+            scores: BTreeMap::new(),
         }
     }
 
@@ -70,10 +74,21 @@ impl<'r> CohortCounts<'r> {
         }
     }
 
+    /// Adds what a classifier did on one device in one hour. What names no reference is labels alone, of
+    /// this bundle.
+    pub(crate) fn add_scores(&mut self, hour: u64, counted: &ScoreHour) {
+        let named = counted.reference;
+        let is_ours = named.is_none_or(|named| named == self.reference.digest);
+        if is_ours && hour >= self.from {
+            let day = self.scores.entry(hour / HOURS).or_default();
+            day.merge(&counted.sums);
+        }
+    }
+
     /// How many devices the days are of.
     pub(crate) fn devices(&self) -> u64 {
         let names = self.days.values().flat_map(BTreeMap::keys);
-        names.collect::<std::collections::BTreeSet<_>>().len() as u64
+        names.collect::<BTreeSet<_>>().len() as u64
     }
 
     /// The days, the oldest first.
@@ -81,16 +96,30 @@ impl<'r> CohortCounts<'r> {
         let factors: Vec<_> = (0..self.reference.features.len())
             .map(|at| self.dispersion(at))
             .collect();
-        let day = |(day, devices): (&u64, &BTreeMap<String, Vec<FeatureSum>>)| {
+        let none = BTreeMap::new();
+        let all: BTreeSet<u64> = self
+            .days
+            .keys()
+            .chain(self.scores.keys())
+            .copied()
+            .collect();
+        let day = |day: u64| {
+            let devices = self.days.get(&day).unwrap_or(&none);
             let features = self.reference.features.iter().enumerate();
             Day {
-                day: *day,
+                day,
                 features: features
                     .filter_map(|(at, feature)| self.feature_day(at, feature, devices, factors[at]))
                     .collect(),
+                quality: self.quality_day(day),
             }
         };
-        self.days.iter().map(day).collect()
+        all.into_iter().map(day).collect()
+    }
+
+    fn quality_day(&self, day: u64) -> Option<QualityDay> {
+        let (reference, sums) = (self.reference.scores.as_ref()?, self.scores.get(&day)?);
+        Some(QualityDay::of(reference, sums))
     }
 
     /// From the hours before the incident: as many together as it takes to compare them.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use muster_fleet::finding::Scope;
 use muster_fleet::incident::{
-    Cohort, Day, Desk, Event, EventType, Person, RetrainCommand, RetrainRecord, RetrainRule,
-    RetrainState, Verdict, judge, place,
+    Cohort, Day, Desk, Event, EventType, Person, QualitySpan, RetrainCommand, RetrainRecord,
+    RetrainRule, RetrainState, Verdict, judge, place,
 };
 use muster_protocol::digest::Digest;
 use muster_protocol::id::ModelId;
@@ -211,7 +211,8 @@ fn wish(
         return Ok(None);
     }
     let (days, cohort) = counted(tx, rule, first, reference, now)?;
-    let verdict = judge(rule, &days, now);
+    let span = quality(reference, &judged(days.clone(), rule, &[], now));
+    let verdict = judge(rule, &days, span.as_ref(), now);
     let (features, because) = match verdict {
         Verdict::Request { features, because } => (features, because),
         Verdict::Wait { because } => {
@@ -224,6 +225,7 @@ fn wish(
     let record = RetrainRecord {
         features,
         days,
+        quality: span,
         because,
         ..record(tx, desk, incidents, reference, cohort, now)?
     };
@@ -267,10 +269,12 @@ fn wish_of(
     let rule = &desk.applied.rules.retrain;
     let (days, cohort) = counted(tx, rule, &found, reference, now)?;
     let (model, bundle) = (found.model.clone(), found.bundle);
+    let days = days_from(days, rule, now);
     let record = RetrainRecord {
+        quality: quality(reference, &days),
         windows_until: now.0 / HOUR_S * HOUR_S + HOUR_S,
         features,
-        days: days_from(days, rule, now),
+        days,
         because: format!("{} asks for it: {}", person.name(), person.reason()),
         ..record(tx, desk, &[found], reference, cohort, now)?
     };
@@ -310,10 +314,16 @@ fn record(
         incidents: incidents.iter().map(|incident| incident.incident).collect(),
         features: Vec::new(),
         days: Vec::new(),
+        quality: None,
         rules: desk.applied.name(),
         rule: rule.clone(),
         because: String::new(),
     })
+}
+
+/// How well a classifier did on these days together.
+fn quality(reference: &BundleReference, days: &[Day]) -> Option<QualitySpan> {
+    QualitySpan::of(reference.scores.as_ref()?, days)
 }
 
 /// The days that the rule looks at, and today.
@@ -361,6 +371,11 @@ fn counted(
             }
         },
     )?;
+    tx.each_score_hour_of_bundle(&incident.model, &incident.bundle, from, |hour, counted| {
+        if members.contains(&counted.device) && !faulty.contains(&counted.device) {
+            counts.add_scores(hour, &counted);
+        }
+    })?;
     let cohort = Cohort {
         place: place(&incident.scope),
         devices: counts.devices(),

@@ -3,11 +3,14 @@
 //! A request is a record for a pipeline to pick up. It deploys nothing and trains nothing: counts
 //! of days come in, a verdict with its reasons goes out.
 
+mod quality;
+
 use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::rules::RulesName;
+pub use quality::{QualityDay, QualitySpan};
 
 const DAY_S: u64 = 86_400;
 /// Stretches of time before an incident from which it is learnt how much counts differ anyway.
@@ -31,6 +34,19 @@ pub struct RetrainRule {
     pub days: u32,
     /// Days until the next request for the same model.
     pub cooldown_days: u32,
+    /// Least fall of the estimated AUC below that of the reference which asks for one without any
+    /// feature; none where it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_auc_drop: Option<f64>,
+    /// The same of the estimated accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_accuracy_drop: Option<f64>,
+    /// The same of the measured AUC, over all days together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_auc_drop: Option<f64>,
+    /// The same of the measured accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_accuracy_drop: Option<f64>,
 }
 
 /// One whole day (UTC) of a cohort.
@@ -40,6 +56,9 @@ pub struct Day {
     pub day: u64,
     /// Its features, in the order of the reference.
     pub features: Vec<FeatureDay>,
+    /// How well a classifier did; none of other models, and where no score or label came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityDay>,
 }
 
 /// One feature on one day, of all devices of a cohort together.
@@ -67,7 +86,7 @@ pub struct FeatureDay {
 pub enum Verdict {
     /// It is.
     Request {
-        /// The features that moved on every day.
+        /// The features that moved on every day; none where quality alone asks.
         features: Vec<String>,
         /// A sentence.
         because: String,
@@ -144,6 +163,9 @@ pub struct RetrainRecord {
     pub features: Vec<String>,
     /// The counts of each day.
     pub days: Vec<Day>,
+    /// How well a classifier did on all of these days together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualitySpan>,
     /// The version of the rules.
     pub rules: RulesName,
     /// What of them was judged by.
@@ -228,9 +250,14 @@ fn median_chi_squared(df: f64) -> f64 {
 }
 
 /// Whether what was counted asks for a retrain at `now`. `days` are those that have ended, the newest
-/// last.
+/// last; `span` is how well a classifier did on those that the rule looks at.
 #[must_use]
-pub fn judge(rule: &RetrainRule, days: &[Day], now: UnixSeconds) -> Verdict {
+pub fn judge(
+    rule: &RetrainRule,
+    days: &[Day],
+    span: Option<&QualitySpan>,
+    now: UnixSeconds,
+) -> Verdict {
     let wait = |because: String| Verdict::Wait { because };
     let Some(days) = last_in_a_row(rule.days, days, now) else {
         let wanted = rule.days;
@@ -247,17 +274,20 @@ pub fn judge(rule: &RetrainRule, days: &[Day], now: UnixSeconds) -> Verdict {
         let today = moved(day);
         always.retain(|feature| today.contains(feature));
     }
-    if always.is_empty() {
+    let fell = rule.fell(days, span);
+    if always.is_empty() && fell.is_empty() {
         return wait(format!(
-            "no feature fulfils the rule on each of {} days: {}",
+            "neither a feature nor quality fulfils the rule on each of {} days: {}{}",
             rule.days,
-            days.last().map(|day| rule.nearest(day)).unwrap_or_default()
+            days.last().map(|day| rule.nearest(day)).unwrap_or_default(),
+            days.last().map(Day::nearest_quality).unwrap_or_default()
         ));
     }
-    let because = rule.because(&always, days);
+    let moved = (!always.is_empty()).then(|| rule.because(&always, days));
+    let because: Vec<String> = moved.into_iter().chain(fell).collect();
     Verdict::Request {
         features: always,
-        because,
+        because: because.join("; "),
     }
 }
 

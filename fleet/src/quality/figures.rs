@@ -5,10 +5,10 @@
 use crate::statistics::quality::{self, Labelled, Scored, accuracy_interval, auc_interval};
 use crate::statistics::{Confidence, Interval};
 use muster_protocol::stats::ScoreScale;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Figures of one kind, all estimated or all measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Predictions that were estimated, or labels that were measured with.
     pub n: u64,
@@ -21,7 +21,7 @@ pub struct Figures {
 }
 
 /// A share from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The figure.
     pub value: f64,
@@ -37,7 +37,7 @@ pub struct Figure {
 }
 
 /// How far a figure fell: above 0, it was better before.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Drop {
     /// The difference.
     pub value: f64,

@@ -3,12 +3,13 @@
 
 use minicbor::{Decode, Encode};
 use muster_fleet::quality::ScoreSums;
+use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::message::Window;
 use muster_protocol::time::UnixSeconds;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::column;
+use super::column::{self, bits};
 use super::hours::{self, Asked, Hour};
 use super::{StoreError, Tx};
 
@@ -62,6 +63,27 @@ impl Tx<'_> {
             now,
         };
         self.each_hour(select, asked, read, take)
+    }
+}
+
+impl Tx<'_> {
+    /// Hands out the hours of one bundle from the hour `from` on, with their number.
+    pub(crate) fn each_score_hour_of_bundle(
+        &self,
+        model: &ModelId,
+        bundle: &Digest,
+        from: u64,
+        mut take: impl FnMut(u64, ScoreHour),
+    ) -> Result<(), StoreError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT hour, device, bundle, reference, sums FROM score_hours
+             WHERE model = ? AND hour >= ? AND bundle = ?",
+        )?;
+        let mut rows = statement.query(params![model.as_str(), bits(from), bundle.0])?;
+        while let Some(row) = rows.next()? {
+            take(column::number(row, 0)?, Hour::read(row, 1, read(row, 4)?)?);
+        }
+        Ok(())
     }
 }
 
@@ -124,6 +146,25 @@ fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<ScoreSums> {
             .for_each(|(into, from)| *into = from);
     }
     Ok(sums)
+}
+
+#[cfg(test)]
+impl Tx<'_> {
+    /// For tests: what a classifier did on one device in one hour.
+    pub(crate) fn put_score_hour(&self, model: &ModelId, hour: u64, counted: &ScoreHour) {
+        let reference = counted.reference.map_or(Vec::new(), |of| of.0.to_vec());
+        let values = params![
+            model.as_str(),
+            counted.device,
+            bits(hour),
+            counted.bundle.0,
+            reference,
+            write(&counted.sums)
+        ];
+        let sql = "INSERT INTO score_hours (model, device, hour, bundle, reference, sums)
+                   VALUES (?, ?, ?, ?, ?, ?)";
+        self.0.execute(sql, values).expect("added");
+    }
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use muster_fleet::finding::{Cause, Finding};
 use muster_fleet::incident::{AppliedRules, Command, Kind, Listener, Listens, Silence, State};
+use muster_fleet::quality::{ReferenceScores, ScoreSums};
 use muster_protocol::id::DeviceId;
 use muster_protocol::key::PublicKey;
-use muster_protocol::stats::FeatureSum;
+use muster_protocol::stats::{FeatureSum, ScoreScale};
 use serde_json::Value;
 
 use super::*;
 use crate::drift::{ReferenceFeature, Side};
 use crate::retraining::verify;
-use crate::store::{self, FeatureHour, InMemory, WindowSums};
+use crate::store::{self, FeatureHour, InMemory, ScoreHour, WindowSums};
 
 const TODAY: u64 = 20_000;
 const NOW: UnixSeconds = UnixSeconds(TODAY * DAY_S + 600);
@@ -342,4 +343,72 @@ fn a_declined_request_is_not_asked_for_again_within_a_week() {
         (row.state.as_str(), row.orders[0].command.as_str()),
         ("declined", "decline")
     );
+}
+
+/// Fifty predictions, half of them this sure of one class and half of the other, and a label of each.
+fn scores(p: f64) -> ScoreSums {
+    let mut sums = ScoreSums::default();
+    for p in [p, 1.0 - p] {
+        let steps = (p * 65_536.0) as u64;
+        let bin = (steps * 20 / 65_536) as usize;
+        sums.bins[bin] = 25;
+        sums.steps[bin] = 25 * steps;
+        sums.positive[bin] = u64::from(p > 0.5);
+        sums.negative[bin] = u64::from(p < 0.5);
+    }
+    sums
+}
+
+#[test]
+fn a_classifier_whose_scores_become_unsure_asks_with_figures_and_without_any_feature() {
+    // No feature moves.
+    let mut bench = Bench::new(0);
+    bench.reference.scores = Some(ReferenceScores {
+        scale: ScoreScale::even(1, None).expect("valid"),
+        sums: scores(0.95),
+    });
+    let devices = ["press-0", "press-1", "press-2", "press-3", "far-away"];
+    for (device, hour) in devices
+        .iter()
+        .flat_map(|d| (BEGAN..TODAY * 24).map(move |h| (d, h)))
+    {
+        // A device that is broken is sure of everything, and one elsewhere does not count.
+        let unsure = ["press-0", "press-1", "press-2"].contains(device);
+        let counted = ScoreHour {
+            device: (*device).to_owned(),
+            bundle: Digest([1; 32]),
+            reference: Some(bench.reference.digest),
+            sums: scores(if unsure { 0.85 } else { 0.99 }),
+        };
+        bench.tx().put_score_hour(&model(), hour, &counted);
+    }
+    assert_eq!(bench.ask(NOW), [0; 0], "without an incident");
+    bench.find(Cause::EstimatedQualityDrop, site("a"));
+    let broken = Scope::Device("press-3".parse().expect("valid"));
+    bench.find(Cause::Stuck, broken);
+    assert_eq!(bench.ask(NOW), [1]);
+    let row = bench.tx().request(1).expect("read").expect("there");
+    assert!(
+        row.because.contains("the estimated accuracy"),
+        "{}",
+        row.because
+    );
+    let file = RetrainFile::of(&row.document).expect("whole");
+    let keys: Vec<PublicKey> = vec![bench.key.verifying_key().into()];
+    let text = serde_json::to_string(&file).expect("JSON");
+    let record = verify(&text, &keys).expect("it holds");
+    assert_eq!((record.features.len(), record.days.len()), (0, 3));
+    let day = record.days[0].quality.as_ref().expect("a classifier");
+    assert_eq!(day.bins.iter().sum::<u64>(), 3 * 24 * 50);
+    let span = record.quality.expect("a classifier");
+    assert_eq!((span.positive, span.negative), (3 * 72, 3 * 72));
+    let estimated = span.estimated.expect("enough").accuracy.expect("known");
+    let drop = estimated.drop.expect("beside the reference");
+    assert!(
+        (drop.value - 0.1).abs() < 1e-3 && drop.low < 0.1,
+        "{drop:?}"
+    );
+    let measured = span.measured.expect("labels").accuracy.expect("known");
+    // Labels say that all of them were right: what is measured is named apart.
+    assert_eq!((measured.value, measured.reference), (1.0, Some(1.0)));
 }

@@ -193,7 +193,17 @@ impl Rules {
                 "one cause at least, as [\"real_drift\"]",
             ),
         ];
-        for (is_wrong, field, hint) in wrong {
+        let drops = [
+            (rule.estimated_auc_drop, "estimated_auc_drop"),
+            (rule.estimated_accuracy_drop, "estimated_accuracy_drop"),
+            (rule.measured_auc_drop, "measured_auc_drop"),
+            (rule.measured_accuracy_drop, "measured_accuracy_drop"),
+        ];
+        let drops = drops.map(|(drop, field)| {
+            let is_wrong = drop.is_some_and(|drop| !(drop > 0.0 && drop < 1.0));
+            (is_wrong, field, "above 0, below 1; 0.03 is usual")
+        });
+        for (is_wrong, field, hint) in wrong.into_iter().chain(drops) {
             let field = format!("retrain.{field}");
             let because = "a retrain would be asked for always or never";
             refuse(is_wrong, &field, because, &format!("write {hint}"))?;
@@ -249,6 +259,8 @@ mod tests {
         assert_eq!(usual, Some(crate::watch::QualityRule::default()));
     }
 
+    const CAUSES: &str = "[\"real_drift\", \"estimated_quality_drop\", \"measured_quality_drop\"]";
+
     fn check_refused(line: &str, instead: &str, says: &[&str]) {
         let text = Rules::default_text();
         assert!(text.contains(line), "{line}");
@@ -279,9 +291,14 @@ mod tests {
         check_refused("\"stuck\"", "\"stock\"", &["line ", "stock", "real_drift"]);
         check_refused("webhooks = \"all\"", "webhooks = \"ops\"", &["\"all\""]);
         check_refused("webhooks = \"all\"", "webhooks = 5", &["\"all\""]);
-        check_refused("[\"real_drift\"]", "[]", &["retrain.causes"]);
+        check_refused(CAUSES, "[]", &["retrain.causes"]);
         check_refused("psi_min = 0.2", "psi_min = -1.0", &["retrain.psi_min"]);
         check_refused("samples_min = 1000", "samples_min = 0", &["200 or more"]);
+        check_refused(
+            "auc_drop = 0.03",
+            "auc_drop = 1.0",
+            &["retrain.estimated_auc_drop"],
+        );
         check_refused("days = 3", "days = 0", &["retrain.days"]);
         check_refused("p_max = 1e-6", "p_max = 2.0", &["retrain.p_max"]);
     }
