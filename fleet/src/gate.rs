@@ -11,6 +11,7 @@ mod budget;
 mod compared;
 mod comparison;
 mod counting;
+mod drifted;
 mod evidence;
 mod gap;
 mod mix;
@@ -27,7 +28,7 @@ mod wilson;
 
 pub use budget::{Alpha, Budget, BudgetError};
 pub use compared::{Compared, Pair};
-pub use evidence::{DeviceCounts, Evidence, EvidenceError};
+pub use evidence::{DeviceCounts, Evidence, EvidenceError, Promised};
 pub use gap::{Gap, GapError};
 pub use policy::{Gate, PolicyError, Tolerance};
 pub use ratio::{Ratio, RatioError};
@@ -79,7 +80,8 @@ pub fn judge(gate: &Gate, facts: Facts<'_>, alpha: Alpha) -> Verdict {
         Gate::ErrorRate(tolerance) => rate::errors(facts, tolerance, alpha),
         Gate::LatencyMisses(tolerance) => rate::latency_misses(facts, tolerance, alpha),
         Gate::EstimatedAccuracyDrop(tolerance) => rate::estimated_wrong(facts, tolerance, alpha),
-        Gate::Drift { limit } => counting::drifted(canary, *limit, alpha),
+        Gate::EstimatedAucDrop(tolerance) => rate::estimated_misranked(facts, tolerance, alpha),
+        Gate::Drift { margin, limit } => drifted::judge(facts, *margin, *limit, alpha),
         Gate::PredictionMix { margin } => mix::judge(facts, *margin, alpha),
         Gate::Disagreement { limit } => shadow::disagreement(canary, *limit, alpha),
         Gate::ScoreDifference { over, limit } => {

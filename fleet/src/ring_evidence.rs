@@ -8,7 +8,9 @@ use std::num::NonZeroU32;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
 
-use crate::gate::{self, Approval, Budget, DeviceCounts, Evidence, Gate, Ground, Outcome};
+use crate::gate::{
+    self, Approval, Budget, DeviceCounts, Evidence, Gate, Ground, Outcome, Promised,
+};
 use crate::planner::{
     DeviceFacts, Failure, GateVerdict, Inventory, Plan, Policy, Progress, RingEvidence, Role,
     Signed, Verdict,
@@ -81,19 +83,28 @@ fn fits(gate: Gate, role: Role) -> Result<Gate, String> {
             "the gate {name} never judges: because only a shadow is compared with what serves: \
              hint: write role = \"shadow\" into a policy of its own"
         )),
-        Role::Shadow if gate.has_control() => Err(format!(
-            "the gate {name} compares devices: because a shadow answers only a sample, that would \
-             not be fair: hint: give it a limit and no margin, or write the gate disagreement"
-        )),
         Role::Shadow if matches!(gate, Gate::Drift { .. }) => Err(format!(
             "the gate {name} never judges: because what a shadow sees is what serves sees, and only \
              that is watched: hint: leave it away, or write the gate disagreement"
+        )),
+        Role::Shadow if gate.has_control() => Err(format!(
+            "the gate {name} compares devices: because a shadow answers only a sample, that would \
+             not be fair: hint: give it a limit and no margin, or write the gate disagreement"
         )),
         Role::Serve | Role::Shadow => Ok(gate),
     }
 }
 
-/// What is known of one ring of a rollout that brings `bundle`.
+/// What a rollout brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Brought {
+    /// The bundle.
+    pub bundle: Digest,
+    /// What its reference promises.
+    pub promised: Promised,
+}
+
+/// What is known of one ring of a rollout that brings a bundle.
 ///
 /// # Errors
 /// Gates that share no allowance of false stops.
@@ -101,11 +112,11 @@ pub fn of_ring(
     plan: &Plan,
     ring: u32,
     gates: &[Gate],
-    bundle: Digest,
+    brought: Brought,
     inventory: &Inventory,
     rows: &[Counted],
 ) -> Result<RingEvidence, String> {
-    let canary = canary(plan, ring, bundle, inventory, rows);
+    let canary = canary(plan, ring, brought.bundle, inventory, rows).promising(brought.promised);
     let control = control(rows);
     let verdicts = judged(gates, &canary, control.as_ref(), plan.rings_len())?;
     Ok(RingEvidence {
@@ -247,5 +258,8 @@ mod tests {
             "or write the gate disagreement",
         );
         check("serve", "{ gate = 'manual_approval' }", "approval =");
+        let drift = "{ gate = 'drift', margin = 0.1 }";
+        check("shadow", drift, "what a shadow sees");
+        check("serve", drift, "");
     }
 }

@@ -58,7 +58,7 @@ mod writer;
 
 pub(crate) use alerts::{AlertRow, DueAlert, Replay, Replayed};
 pub(crate) use assignments::StoredAssignment;
-pub(crate) use countable::{Classes, Compares, Countable, ScoresOf};
+pub(crate) use countable::{Classes, Compares, Countable, ScoreLayout, ScoresOf};
 pub(crate) use devices::{DeviceRow, HelloRecord};
 pub(crate) use documents::Known;
 pub(crate) use enrolment::{EnrolmentRow, IssuedCertificate, NewestSerial, TokenRow};
@@ -77,7 +77,7 @@ pub(crate) use receipts::{ReceiptRow, ReceiptToStore, SignedReceipt, step_name};
 pub(crate) use releases::ReleaseRow;
 pub(crate) use restores::RestoreRow;
 pub(crate) use retraining::{DriftingCohort, NewRequest, RetrainRow};
-pub(crate) use ring_counts::{RingCounts, RingCountsRow};
+pub(crate) use ring_counts::{Released, RingCounts};
 pub(crate) use rollouts::{RolloutRow, RolloutToStore};
 pub(crate) use rules::RulesRow;
 pub(crate) use said::Said;

@@ -115,6 +115,21 @@ fn figure(figure: &Value) -> [String; 3] {
     ]
 }
 
+/// Figures of one kind in a line, for records; none where there are none.
+pub(super) fn said(figures: &Value) -> Option<String> {
+    let named = [("accuracy", "accuracy"), ("AUC", "auc")];
+    let known = named
+        .into_iter()
+        .filter(|(_, field)| figures[field].is_object());
+    let words = known.map(|(name, field)| {
+        let [value, interval, fell] = figure(&figures[field]);
+        format!("{name} {value} ({interval}), fell by {fell}")
+    });
+    let words: Vec<String> = words.collect();
+    let n = figures["n"].as_u64()?;
+    Some(format!("{}, n {n}", words.join(", ")))
+}
+
 /// What the table does not say.
 pub(super) fn notes(rows: &[Value], model: &ModelId, span: &str) -> Vec<String> {
     let mut notes = Vec::new();

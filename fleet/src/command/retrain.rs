@@ -8,7 +8,7 @@ use muster_protocol::id::ModelId;
 use serde_json::{Value, json};
 
 use super::by::By;
-use super::show;
+use super::{quality, show};
 use crate::cli::Context;
 use crate::error::{Exit, OperatorError};
 use crate::home;
@@ -133,6 +133,11 @@ fn text(shown: &Value) -> String {
         for name in ["version", "features", "incidents", "cohort", "reference"] {
             fields.insert(name.to_owned(), record[name].clone());
         }
+        for kind in ["estimated", "measured"] {
+            if let Some(said) = quality::said(&record["quality"][kind]) {
+                fields.insert(format!("{kind} quality"), json!(said));
+            }
+        }
     }
     let orders = orders.as_array().cloned().unwrap_or_default();
     let columns = ["said_at", "operator", "command", "reason"];
@@ -251,5 +256,27 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         assert!(!text.contains("1800000000"), "{text}");
+        assert!(!text.contains("quality"), "{text}");
+    }
+
+    #[test]
+    fn what_is_estimated_and_what_is_measured_are_shown_apart() {
+        let figure = |value: f64, drop: f64| {
+            let drop = json!({ "value": drop, "low": drop - 0.01, "high": drop + 0.01 });
+            json!({ "value": value, "low": value - 0.01, "high": value + 0.01, "drop": drop })
+        };
+        let shown = json!({ "request": 7, "state": "requested", "orders": [], "record": {
+            "quality": { "estimated": { "n": 900, "accuracy": figure(0.85, 0.1), "auc": null },
+                "measured": { "n": 40, "accuracy": figure(0.95, 0.0), "auc": figure(0.9, 0.05) } } } });
+        let text = text(&shown);
+        for part in [
+            "estimated quality",
+            "accuracy 0.850 (0.840..0.860), fell by +0.100 (0.090..0.110), n 900",
+            "measured quality",
+            "accuracy 0.950 (0.940..0.960), fell by +0.000 (-0.010..0.010), \
+             AUC 0.900 (0.890..0.910), fell by +0.050 (0.040..0.060), n 40",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
     }
 }

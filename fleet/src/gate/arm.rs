@@ -3,11 +3,14 @@
 //! A device is one observation, however much it predicts: what its inferences have in common never
 //! counts as evidence twice. Knows nothing of limits.
 
+use muster_protocol::stats::score::STEPS_PER_ONE;
+
 /// Successes of trials on one device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Trials {
-    pub(super) hits: u64,
-    pub(super) of: u64,
+    /// Need not be whole: shares may be estimated.
+    hits: f64,
+    of: u64,
 }
 
 /// A share in one arm.
@@ -55,8 +58,19 @@ impl Arm {
 }
 
 impl Trials {
+    pub(super) const fn new(hits: u64, of: u64) -> Self {
+        let hits = hits as f64;
+        Self { hits, of }
+    }
+
+    /// So many steps of 2^-16.
+    pub(super) const fn of_steps(steps: u64, of: u64) -> Self {
+        let hits = steps as f64 / STEPS_PER_ONE as f64;
+        Self { hits, of }
+    }
+
     fn share(self) -> f64 {
-        self.hits.min(self.of) as f64 / self.of as f64
+        (self.hits / self.of as f64).min(1.0)
     }
 
     fn weight(self, cap: f64) -> f64 {
@@ -94,7 +108,7 @@ mod tests {
 
     fn arm(devices: &[(u64, u64)]) -> Option<Arm> {
         let devices = devices.iter();
-        Arm::of(devices.map(|&(hits, of)| Trials { hits, of }))
+        Arm::of(devices.map(|&(hits, of)| Trials::new(hits, of)))
     }
 
     #[test]

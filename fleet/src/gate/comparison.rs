@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn arm(hits: &[u64]) -> Arm {
-        let devices = hits.iter().map(|&hits| Trials { hits, of: 1000 });
+        let devices = hits.iter().map(|&hits| Trials::new(hits, 1000));
         Arm::of(devices).expect("an arm")
     }
 

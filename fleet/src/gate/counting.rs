@@ -42,13 +42,6 @@ pub(super) fn crashes(canary: &Evidence, limit: Share, alpha: Alpha) -> Verdict 
     failures(contacted(canary, broke), did, limit, alpha)
 }
 
-/// Devices on which something has moved, of those that have sent a window.
-pub(super) fn drifted(canary: &Evidence, limit: Share, alpha: Alpha) -> Verdict {
-    let moved = canary.count(|counts| counts.drifted > 0);
-    let watched = canary.count(|counts| counts.closed_windows > 0).max(moved);
-    failures((moved, watched, watched), "have drifted", limit, alpha)
-}
-
 /// Enough devices have run it for `min_s` by their own clocks.
 pub(super) fn soak(canary: &Evidence, min_s: u64, share: Share) -> Verdict {
     let min_ms = min_s.saturating_mul(1000);

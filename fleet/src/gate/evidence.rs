@@ -9,12 +9,23 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
 
 use super::compared::Compared;
+use super::share::Share;
 
 /// One arm: the ring itself, or the devices that run the version before in the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     bundle: Digest,
+    promised: Promised,
     devices: BTreeMap<DeviceId, (EpochGeneration, DeviceCounts)>,
+}
+
+/// What the scores of a bundle's own reference promise; none of what is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Promised {
+    /// Predictions that they call wrong.
+    pub wrong: Option<Share>,
+    /// Pairs of both classes that they call ranked wrongly: what the AUC lacks of 1.
+    pub misranked: Option<Share>,
 }
 
 /// What one device told in signed documents, summed since its entry last changed. All zero is a
@@ -47,6 +58,10 @@ pub struct DeviceCounts {
     pub scored: u64,
     /// Of those, as many as their own probabilities call wrong, rounded.
     pub estimated_wrong: u64,
+    /// Predictions of the rarer of two classes, as scores expect them.
+    pub ranked: u64,
+    /// What the estimated AUC lacks of 1, as often as there are these, in steps of 2^-16.
+    pub misranked_steps: u64,
     /// Findings that something has moved on it, or one for all of them.
     pub drifted: u64,
     /// Predictions by class.
@@ -71,8 +86,25 @@ impl Evidence {
     pub const fn of(bundle: Digest) -> Self {
         Self {
             bundle,
+            promised: Promised {
+                wrong: None,
+                misranked: None,
+            },
             devices: BTreeMap::new(),
         }
+    }
+
+    /// The same, with what its reference promises.
+    #[must_use]
+    pub const fn promising(mut self, promised: Promised) -> Self {
+        self.promised = promised;
+        self
+    }
+
+    /// What its reference promises.
+    #[must_use]
+    pub const fn promised(&self) -> Promised {
+        self.promised
     }
 
     /// Adds what `device` counted under the entry that last changed at `since`. What it counted
@@ -157,6 +189,8 @@ impl DeviceCounts {
             latency_misses,
             scored,
             estimated_wrong,
+            ranked,
+            misranked_steps,
             drifted,
             classes,
             shadow,
@@ -174,6 +208,8 @@ impl DeviceCounts {
             (latency_misses, other.latency_misses),
             (scored, other.scored),
             (estimated_wrong, other.estimated_wrong),
+            (ranked, other.ranked),
+            (misranked_steps, other.misranked_steps),
             (drifted, other.drifted),
         ] {
             *mine = mine.saturating_add(theirs);

@@ -82,10 +82,9 @@ fn devices(evidence: &Evidence) -> Vec<Predicted<'_>> {
 }
 
 fn arm(devices: &[Predicted<'_>], class: u32) -> Option<Arm> {
-    Arm::of(devices.iter().map(|(of, classes)| Trials {
-        hits: classes.get(&class).copied().unwrap_or(0),
-        of: *of,
-    }))
+    let hits = |classes: &BTreeMap<u32, u64>| classes.get(&class).copied().unwrap_or(0);
+    let devices = devices.iter();
+    Arm::of(devices.map(|(of, classes)| Trials::new(hits(classes), *of)))
 }
 
 impl Class {

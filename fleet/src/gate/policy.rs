@@ -37,10 +37,14 @@ pub enum Gate {
     LatencyMisses(Tolerance),
     /// Predictions that are wrong as scores estimate them, without labels.
     EstimatedAccuracyDrop(Tolerance),
-    /// On at most this share of the devices an input or an output has moved.
+    /// What the AUC lacks of 1 as scores estimate it, without labels.
+    EstimatedAucDrop(Tolerance),
+    /// Devices on which an input or an output has moved.
     Drift {
-        /// Of the devices that have sent a window; at zero the first one stops.
-        limit: Share,
+        /// Of the devices that have sent a window: how many more than of the control.
+        margin: Option<Share>,
+        /// How many at most; at zero the first one stops.
+        limit: Option<Share>,
     },
     /// How often each class is predicted, against the control.
     PredictionMix {
@@ -136,6 +140,7 @@ impl Gate {
             Self::ErrorRate(_) => "error_rate",
             Self::LatencyMisses(_) => "latency_misses",
             Self::EstimatedAccuracyDrop(_) => "estimated_accuracy_drop",
+            Self::EstimatedAucDrop(_) => "estimated_auc_drop",
             Self::Drift { .. } => "drift",
             Self::PredictionMix { .. } => "prediction_mix",
             Self::Disagreement { .. } => "disagreement",
@@ -158,6 +163,7 @@ impl Gate {
                 | Self::ErrorRate(_)
                 | Self::LatencyMisses(_)
                 | Self::EstimatedAccuracyDrop(_)
+                | Self::EstimatedAucDrop(_)
                 | Self::Drift { .. }
                 | Self::PredictionMix { .. }
                 | Self::Disagreement { .. }
@@ -183,7 +189,9 @@ impl Gate {
         match self {
             Self::ErrorRate(tolerance)
             | Self::LatencyMisses(tolerance)
-            | Self::EstimatedAccuracyDrop(tolerance) => tolerance.margin.is_some(),
+            | Self::EstimatedAccuracyDrop(tolerance)
+            | Self::EstimatedAucDrop(tolerance) => tolerance.margin.is_some(),
+            Self::Drift { margin, .. } => margin.is_some(),
             Self::PredictionMix { .. } => true,
             _ => false,
         }
@@ -197,12 +205,19 @@ impl Gate {
         let gate = self.name();
         match self {
             Self::InstalledShare { min } => above_zero(gate, "min", min)?,
-            Self::SelfTestRefusals { limit }
-            | Self::CrashesAndReverts { limit }
-            | Self::Drift { limit } => below_one(gate, "limit", limit)?,
+            Self::SelfTestRefusals { limit } | Self::CrashesAndReverts { limit } => {
+                below_one(gate, "limit", limit)?;
+            }
+            Self::Drift { margin, limit } => {
+                let nothing = PolicyError::NothingToCompareWith { gate };
+                margin.or(limit).ok_or(nothing)?;
+                margin.map_or(Ok(()), |share| between(gate, "margin", share))?;
+                limit.map_or(Ok(()), |share| below_one(gate, "limit", share))?;
+            }
             Self::ErrorRate(tolerance)
             | Self::LatencyMisses(tolerance)
-            | Self::EstimatedAccuracyDrop(tolerance) => {
+            | Self::EstimatedAccuracyDrop(tolerance)
+            | Self::EstimatedAucDrop(tolerance) => {
                 Tolerance::new(gate, tolerance.margin, tolerance.limit)?;
             }
             Self::PredictionMix { margin } => between(gate, "margin", margin)?,
@@ -294,9 +309,8 @@ enum Written {
     ErrorRate(WrittenTolerance),
     LatencyMisses(WrittenTolerance),
     EstimatedAccuracyDrop(WrittenTolerance),
-    Drift {
-        limit: Share,
-    },
+    EstimatedAucDrop(WrittenTolerance),
+    Drift(WrittenTolerance),
     PredictionMix {
         margin: Share,
     },
@@ -353,7 +367,10 @@ impl TryFrom<Written> for Gate {
             Written::EstimatedAccuracyDrop(t) => {
                 Self::EstimatedAccuracyDrop(tolerance("estimated_accuracy_drop", t)?)
             }
-            Written::Drift { limit } => Self::Drift { limit },
+            Written::EstimatedAucDrop(t) => {
+                Self::EstimatedAucDrop(tolerance("estimated_auc_drop", t)?)
+            }
+            Written::Drift(WrittenTolerance { margin, limit }) => Self::Drift { margin, limit },
             Written::PredictionMix { margin } => Self::PredictionMix { margin },
             Written::Disagreement { limit } => Self::Disagreement { limit },
             Written::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
@@ -377,7 +394,8 @@ impl From<Gate> for Written {
             Gate::ErrorRate(t) => Self::ErrorRate(tolerance(t)),
             Gate::LatencyMisses(t) => Self::LatencyMisses(tolerance(t)),
             Gate::EstimatedAccuracyDrop(t) => Self::EstimatedAccuracyDrop(tolerance(t)),
-            Gate::Drift { limit } => Self::Drift { limit },
+            Gate::EstimatedAucDrop(t) => Self::EstimatedAucDrop(tolerance(t)),
+            Gate::Drift { margin, limit } => Self::Drift(WrittenTolerance { margin, limit }),
             Gate::PredictionMix { margin } => Self::PredictionMix { margin },
             Gate::Disagreement { limit } => Self::Disagreement { limit },
             Gate::ScoreDifference { over, limit } => Self::ScoreDifference { over, limit },
@@ -439,7 +457,18 @@ mod tests {
             ),
             ("gate = 'drift'\nlimit = 0.2", Ok("drift")),
             ("gate = 'drift'\nlimit = 1", Err("never exceeded")),
-            ("gate = 'drift'\nmargin = 0.2", Err("unknown field")),
+            ("gate = 'drift'\nmargin = 0.2", Ok("drift")),
+            ("gate = 'drift'\nmargin = 0.2\nlimit = 0", Ok("drift")),
+            ("gate = 'drift'\nmargin = 0", Err("above 0")),
+            ("gate = 'drift'", Err("neither margin nor limit")),
+            (
+                "gate = 'estimated_auc_drop'\nmargin = 0.03\nlimit = 0.1",
+                Ok("estimated_auc_drop"),
+            ),
+            (
+                "gate = 'estimated_auc_drop'",
+                Err("neither margin nor limit"),
+            ),
             ("gate = 'disagreement'\nlimit = 0.02", Ok("disagreement")),
             (
                 "gate = 'score_difference'\nover = 0.25\nlimit = 0.1",

@@ -1,5 +1,5 @@
 //! Failed requests, requests over the latency objective, and predictions that are estimated to be
-//! wrong: shares of what each device did.
+//! wrong or ranked wrongly: shares of what each device did.
 //!
 //! Worse than the control, or than a limit, stops, judged sequentially; to pass, the ring is shown
 //! to lie within the margin, and Wilson's bound of it below the limit.
@@ -16,36 +16,42 @@ use super::wilson;
 
 /// Failed requests of all requests.
 pub(super) fn errors(facts: Facts<'_>, tolerance: &Tolerance, alpha: Alpha) -> Verdict {
-    let of = |counts: &DeviceCounts| Trials {
-        hits: counts.failed(),
-        of: counts.inferences(),
-    };
-    judge("error rate", facts, of, tolerance, alpha)
+    let of = |counts: &DeviceCounts| Trials::new(counts.failed(), counts.inferences());
+    judge("error rate", facts, of, None, tolerance, alpha)
 }
 
 /// Requests over the objective of all that were measured.
 pub(super) fn latency_misses(facts: Facts<'_>, tolerance: &Tolerance, alpha: Alpha) -> Verdict {
-    let of = |counts: &DeviceCounts| Trials {
-        hits: counts.latency_misses,
-        of: counts.latencies,
-    };
-    judge("latency misses", facts, of, tolerance, alpha)
+    let of = |counts: &DeviceCounts| Trials::new(counts.latency_misses, counts.latencies);
+    judge("latency misses", facts, of, None, tolerance, alpha)
 }
 
 /// Predictions that their own probabilities call wrong, of all that have some. An estimate: it
 /// holds if scores are calibrated.
 pub(super) fn estimated_wrong(facts: Facts<'_>, tolerance: &Tolerance, alpha: Alpha) -> Verdict {
-    let of = |counts: &DeviceCounts| Trials {
-        hits: counts.estimated_wrong,
-        of: counts.scored,
-    };
-    judge("estimated wrong predictions", facts, of, tolerance, alpha)
+    let of = |counts: &DeviceCounts| Trials::new(counts.estimated_wrong, counts.scored);
+    let (what, promised) = ("estimated wrong predictions", facts.canary.promised().wrong);
+    judge(what, facts, of, promised, tolerance, alpha)
+}
+
+/// Pairs of a positive and a negative prediction that are ranked wrongly as their probabilities estimate it:
+/// what the AUC lacks of 1. A device has as many independent ones as predictions of its rarer class:
+/// the variance of an AUC is at most that of so many (Birnbaum and Klose 1957).
+pub(super) fn estimated_misranked(
+    facts: Facts<'_>,
+    tolerance: &Tolerance,
+    alpha: Alpha,
+) -> Verdict {
+    let of = |counts: &DeviceCounts| Trials::of_steps(counts.misranked_steps, counts.ranked);
+    let (what, promised) = ("estimated 1 - AUC", facts.canary.promised().misranked);
+    judge(what, facts, of, promised, tolerance, alpha)
 }
 
 fn judge(
     what: &str,
     facts: Facts<'_>,
     of: fn(&DeviceCounts) -> Trials,
+    promised: Option<Share>,
     tolerance: &Tolerance,
     alpha: Alpha,
 ) -> Verdict {
@@ -60,13 +66,21 @@ fn judge(
             against_control(what, &canary, control, margin, limit, alpha)
         }
         (_, _, Some(limit)) => against_limit(what, &canary, limit, alpha),
-        (_, None, None) => Verdict::missing(format!(
-            "{what} {} of {}: no control to compare with, for fewer than two devices of it have any",
-            percent(canary.mean),
-            size(&canary)
-        )),
+        (Some(margin), None, None) => match promised {
+            Some(promised) => against_reference(what, &canary, promised, margin),
+            None => no_control(what, &canary),
+        },
+        (None, None, None) => no_control(what, &canary),
         (None, Some(_), None) => Verdict::missing(format!("{what}: nothing to compare with")),
     }
+}
+
+fn no_control(what: &str, canary: &Arm) -> Verdict {
+    Verdict::missing(format!(
+        "{what} {} of {}: no control to compare with, for fewer than two devices of it have any",
+        percent(canary.mean),
+        size(canary)
+    ))
 }
 
 fn against_control(
@@ -100,6 +114,28 @@ fn against_control(
     }
 }
 
+/// What the reference promises passes, or holds. It never stops: devices may do worse because the world
+/// has changed, and without a control nobody can tell.
+fn against_reference(what: &str, canary: &Arm, promised: Share, margin: Share) -> Verdict {
+    let most = promised.get() + margin.get();
+    let seen = format!(
+        "{what} {} of {}, in its reference {promised}, may be {margin} worse, and there is no control",
+        percent(canary.mean),
+        size(canary)
+    );
+    let bound = wilson::upper(canary.mean, 1.0 / canary.dispersion);
+    if bound <= most {
+        Verdict::pass(format!("{seen}: surely below {}", percent(bound)))
+    } else if canary.mean <= most {
+        Verdict::undecided(format!("{seen}: perhaps up to {}", percent(bound)))
+    } else {
+        Verdict::undecided(format!(
+            "{seen}: more than that, but without a control the world may have changed: only a limit \
+             stops then"
+        ))
+    }
+}
+
 pub(super) fn against_limit(what: &str, canary: &Arm, limit: Share, alpha: Alpha) -> Verdict {
     let seen = format!("{what} {} of {}", percent(canary.mean), size(canary));
     if canary.mean > limit.get() {
@@ -112,7 +148,7 @@ pub(super) fn against_limit(what: &str, canary: &Arm, limit: Share, alpha: Alpha
     below(&seen, canary, limit)
 }
 
-fn worse(seen: String, ln_evidence: f64, alpha: Alpha) -> Verdict {
+pub(super) fn worse(seen: String, ln_evidence: f64, alpha: Alpha) -> Verdict {
     if ln_evidence >= alpha.ln_threshold() {
         let chance = percent(alpha.get());
         Verdict::fail(format!(

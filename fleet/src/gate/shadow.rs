@@ -55,7 +55,7 @@ fn rows(
     alpha: Alpha,
 ) -> Verdict {
     let devices = canary.devices().map(|(_, counts)| of(&counts.shadow));
-    match Arm::of(devices.map(|(of, hits)| Trials { hits, of })) {
+    match Arm::of(devices.map(|(of, hits)| Trials::new(hits, of))) {
         Some(arm) => against_limit(what, &arm, limit, alpha),
         None => Verdict::missing(format!(
             "{what}: fewer than two devices of the ring have compared any"

@@ -6,6 +6,7 @@ use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, Epoch, EpochGeneration, Generation};
 
 use super::*;
+use crate::random::Random;
 
 mod properties;
 mod shadow;
@@ -132,9 +133,152 @@ fn check(gate: &Gate, canary: &Evidence, control: Option<&Evidence>, expect: Exp
     );
 }
 
+fn auc(margin: Option<f64>, limit: Option<f64>) -> Gate {
+    let tolerance = Tolerance::new("estimated_auc_drop", margin.map(share), limit.map(share));
+    Gate::EstimatedAucDrop(tolerance.expect("a tolerance"))
+}
+
+fn drift(margin: Option<f64>, limit: Option<f64>) -> Gate {
+    Gate::Drift {
+        margin: margin.map(share),
+        limit: limit.map(share),
+    }
+}
+
+/// So many devices that have moved, and so many that were watched and have not.
+fn watched(moved: usize, sound: usize) -> Evidence {
+    let of = |drifted| DeviceCounts {
+        drifted,
+        closed_windows: 3,
+        ..DeviceCounts::default()
+    };
+    let moved = std::iter::repeat_n(of(1), moved);
+    arm(moved.chain(std::iter::repeat_n(of(0), sound)))
+}
+
+#[test]
+fn a_world_that_drifts_for_all_stops_no_version_and_one_that_drifts_alone_is_stopped() {
+    let expect = |(outcome, ground), because| (outcome, ground, because);
+    let margin = drift(Some(0.2), None);
+    let both = drift(Some(0.2), Some(0.5));
+    let seen = |moved, others| {
+        format!("{moved} of 30 devices have drifted, on the control {others} of 60")
+    };
+    for (gate, moved, others, outcome) in [
+        (&margin, 0, 0, PASS),
+        (&margin, 27, 54, PASS),
+        (&margin, 27, 6, FAIL),
+        (&margin, 8, 0, FAIL),
+        // Worse, but the margin allows it.
+        (&margin, 6, 0, PASS),
+        (&margin, 9, 6, PASS),
+        (&margin, 10, 6, UNDECIDED),
+        (&both, 27, 54, UNDECIDED),
+        (&both, 9, 6, PASS),
+    ] {
+        let because = seen(moved, others);
+        let control = watched(others, 60 - others);
+        let canary = watched(moved, 30 - moved);
+        check(
+            gate,
+            &canary,
+            Some(&control),
+            (outcome.0, outcome.1, because.as_str()),
+        );
+    }
+    let alone = expect(MISSING, "25 of 30 devices have drifted: no control");
+    check(&margin, &watched(25, 5), None, alone);
+    check(
+        &margin,
+        &watched(25, 5),
+        Some(&arm(some(DeviceCounts::default(), 5))),
+        alone,
+    );
+    let limit = expect(FAIL, "25 of 30 devices have drifted, at most");
+    check(&both, &watched(25, 5), None, limit);
+    let one = expect(
+        MISSING,
+        "1 of 1 devices have drifted, on the control 0 of 60",
+    );
+    check(&margin, &watched(1, 0), Some(&watched(0, 60)), one);
+}
+
+/// Rings of twenty beside forty others of the same world, in which a device drifts in one window of so
+/// many: how often a ring is ever stopped in a hundred windows.
+fn stopped(one_in: u64) -> f64 {
+    let (rollouts, gate) = (400, drift(Some(0.1), None));
+    let mut random = Random(5);
+    let mut stopped = 0;
+    for _ in 0..rollouts {
+        let (mut ring, mut others) = (0, 0);
+        let fails = (0..100).any(|_| {
+            let mut more = |sound: usize| {
+                let drifts = |_: &usize| random.below(one_in) == 0;
+                (0..sound).filter(drifts).count()
+            };
+            ring += more(20 - ring);
+            others += more(40 - others);
+            let (canary, control) = (watched(ring, 20 - ring), watched(others, 40 - others));
+            verdict(&gate, &canary, Some(&control)).outcome == Outcome::Fail
+        });
+        stopped += u32::from(fails);
+    }
+    f64::from(stopped) / f64::from(rollouts)
+}
+
+#[test]
+fn a_world_in_which_devices_drift_by_and_by_stops_few_good_rings() {
+    for one_in in [50, 200, 1000] {
+        let stopped = stopped(one_in);
+        // One gate of three rings is allowed a third of a twentieth.
+        assert!(stopped <= 0.05 / 3.0, "one in {one_in}: {stopped}");
+    }
+}
+
+#[test]
+fn an_estimated_auc_is_held_against_the_control_a_limit_or_what_its_reference_promises() {
+    // The AUC lacks so much of 1, over 4000 predictions of the rarer class.
+    let scoring = |lacks: f64, n| {
+        let counts = DeviceCounts {
+            ranked: 4000,
+            misranked_steps: (lacks * 4000.0 * 65_536.0) as u64,
+            ..serving(100, 200)
+        };
+        arm(some(counts, n))
+    };
+    let promising = |lacks, promised| {
+        scoring(lacks, 30).promising(Promised {
+            misranked: Some(share(promised)),
+            wrong: None,
+        })
+    };
+    let expect = |(outcome, ground), because| (outcome, ground, because);
+    let (margin, limit) = (auc(Some(0.03), None), auc(None, Some(0.1)));
+    let control = scoring(0.05, 30);
+    let five = expect(PASS, "estimated 1 - AUC 5.0 % of 120000 on 30 devices");
+    let fifteen = expect(FAIL, "estimated 1 - AUC 15.0 % of");
+    check(&margin, &scoring(0.05, 30), Some(&control), five);
+    check(&margin, &scoring(0.15, 30), Some(&control), fifteen);
+    check(&margin, &promising(0.15, 0.15), Some(&control), fifteen);
+    check(&limit, &scoring(0.05, 30), None, five);
+    check(&limit, &scoring(0.15, 30), None, fifteen);
+    // Without a control the reference passes or holds, and stops nothing.
+    check(&margin, &promising(0.05, 0.04), None, five);
+    let holds = expect(UNDECIDED, "estimated 1 - AUC 15.0 % of");
+    check(&margin, &promising(0.15, 0.04), None, holds);
+    let near = expect(UNDECIDED, "estimated 1 - AUC 6.9 % of");
+    check(&margin, &promising(0.069, 0.04), None, near);
+    let unknown = expect(MISSING, "estimated 1 - AUC 5.0 % of");
+    check(&margin, &scoring(0.05, 30), None, unknown);
+    let none = arm(some(serving(100, 200), 30));
+    let missing = expect(MISSING, "estimated 1 - AUC: fewer than two");
+    check(&margin, &none, Some(&control), missing);
+    assert!(margin.has_control() && margin.is_statistical());
+}
+
 #[test]
 fn devices_that_have_drifted_are_counted_of_those_that_sent_a_window() {
-    let gate = Gate::Drift { limit: share(0.2) };
+    let gate = drift(None, Some(0.2));
     let arm_of = |moved: usize, sound: usize| {
         let drifted = DeviceCounts {
             drifted: 2,

@@ -2,10 +2,11 @@
 //!
 //! Never refuses a release: what cannot be read is not counted, and the log says why.
 
+use muster_fleet::quality::ScoreSums;
 use muster_protocol::bundle::card::CardTensor;
 use muster_protocol::bundle::manifest::{LayerKind, Manifest};
 use muster_protocol::bundle::reference::Source;
-use muster_protocol::bundle::{Card, FeatureReference, Reference};
+use muster_protocol::bundle::{Card, FeatureReference, Probabilities, Reference};
 use muster_protocol::cbor;
 use muster_protocol::digest::Digest;
 use muster_protocol::limits::{SHADOW_CLASSES_MAX, WHOLE_BYTES_MAX};
@@ -13,7 +14,7 @@ use muster_protocol::limits::{SHADOW_CLASSES_MAX, WHOLE_BYTES_MAX};
 use super::card::{card, read};
 use crate::blobs::Blobs;
 use crate::bundle::unpacked;
-use crate::store::{Classes, Compares, Countable, ScoresOf};
+use crate::store::{Classes, Compares, Countable, ScoreLayout, ScoresOf};
 
 /// What the windows of a bundle count.
 pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
@@ -32,6 +33,7 @@ pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
         classes,
         first,
         scores,
+        layout,
     } = reference.unwrap_or_default();
     Countable {
         latency_objective_us: card.as_ref().and_then(Card::latency_objective_us),
@@ -39,6 +41,7 @@ pub(super) fn countable(blobs: &Blobs, manifest: &Manifest) -> Countable {
         compares: card.map(|card| compares(&card.outputs, first)),
         scores,
         features: Some(features),
+        layout,
     }
 }
 
@@ -49,6 +52,7 @@ struct OfReference {
     classes: Option<Classes>,
     first: FirstOutput,
     scores: Option<ScoresOf>,
+    layout: Option<ScoreLayout>,
 }
 
 /// Whether the reference counts the first element of the first output.
@@ -102,18 +106,22 @@ fn of_reference(digest: Digest, bytes: &[u8]) -> Result<OfReference, String> {
         true => FirstOutput::Counted,
         false => FirstOutput::NotCounted,
     };
-    let scale = reference.probabilities.map(|scores| scores.scale());
+    let probabilities = reference.probabilities;
+    let scale = probabilities.as_ref().map(Probabilities::scale);
     let scale = scale.transpose();
     let scale = scale.map_err(|bad| format!("its probabilities cannot be counted: {bad:?}"))?;
     let scores = scale.map(|scale| match scale.positive() {
         Some(_) => ScoresOf::TwoClasses,
         None => ScoresOf::ManyClasses,
     });
+    let counts = probabilities.map(|known| ScoreSums::of(Some(&known.counts), None));
+    let layout = scale.zip(counts);
     let mut found = OfReference {
         features: reference.features.len() as u16,
         classes: None,
         first,
         scores,
+        layout: layout.and_then(|(scale, counts)| ScoreLayout::of(scale, &counts)),
     };
     let mut features = (0_u8..).zip(reference.features.iter());
     let output = features.find(|(_, feature)| feature.source == Source::Output);

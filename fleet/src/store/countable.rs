@@ -3,9 +3,16 @@
 //! Never compares what was counted differently: another objective, another output, other bins.
 
 use minicbor::{Decode, Encode};
+use muster_fleet::gate::{Promised, Share};
+use muster_fleet::quality::ScoreSums;
+use muster_fleet::statistics::quality::estimated;
 use muster_protocol::digest::Digest;
+use muster_protocol::limits::SCORE_EDGES_MAX;
 use muster_protocol::message::{FeatureWindow, Window};
+use muster_protocol::stats::ScoreScale;
 use muster_protocol::stats::score::STEPS_PER_ONE;
+
+const PPM: f64 = 1e6;
 
 /// What the windows of one release count beside calls and errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
@@ -26,6 +33,25 @@ pub(crate) struct Countable {
     /// Features of its reference; none when it was published before that was known.
     #[n(4)]
     pub(crate) features: Option<u16>,
+    /// How its scores are read; none when they are not counted, or it was published before that was
+    /// known.
+    #[n(5)]
+    pub(crate) layout: Option<ScoreLayout>,
+}
+
+/// Where the bins of a score end, and what the reference's own scores promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct ScoreLayout {
+    /// Ascending, in steps; zeros at the end are none.
+    #[n(0)]
+    pub(crate) edges: [u32; SCORE_EDGES_MAX],
+    /// Predictions that are estimated to be wrong, in millionths.
+    #[n(1)]
+    pub(crate) wrong_ppm: u32,
+    /// What the estimated AUC of two classes lacks of 1, in millionths.
+    #[n(2)]
+    pub(crate) misranked_ppm: Option<u32>,
 }
 
 /// Whose probabilities are counted.
@@ -78,6 +104,43 @@ pub(super) struct Latencies {
     pub(super) misses: u64,
 }
 
+impl ScoreLayout {
+    /// Of a reference.
+    pub(crate) fn of(scale: ScoreScale, sums: &ScoreSums) -> Option<Self> {
+        let mut edges = [0; SCORE_EDGES_MAX];
+        let known = edges.iter_mut().zip(scale.edges());
+        known.for_each(|(into, edge)| *into = *edge);
+        let found = estimated(&sums.scored(scale), scale.positive_from());
+        let lacks = |figure: f64| ((1.0 - figure).clamp(0.0, 1.0) * PPM).round() as u32;
+        let auc = found.auc.filter(|_| scale.positive().is_some());
+        Some(Self {
+            edges,
+            wrong_ppm: lacks(found.accuracy?),
+            misranked_ppm: auc.map(lacks),
+        })
+    }
+
+    /// Predictions of the rarer of two classes, as scores expect them, and what the estimated AUC lacks
+    /// of 1, as often as there are these, in steps.
+    pub(crate) fn ranked(&self, sums: &ScoreSums) -> (u64, u64) {
+        let edges = self.edges.into_iter().filter(|edge| *edge > 0);
+        let Ok(scale) = ScoreScale::new(1, None, edges) else {
+            return (0, 0);
+        };
+        let bins = sums.scored(scale);
+        let (positive, all) = bins.iter().fold((0.0, 0.0), |(positive, all), bin| {
+            let count = bin.count as f64;
+            (positive + bin.sum_p.clamp(0.0, count), all + count)
+        });
+        let ranked = f64::min(positive, all - positive).round();
+        let auc = estimated(&bins, scale.positive_from()).auc;
+        auc.map_or((0, 0), |auc| {
+            let steps = (1.0 - auc) * ranked * f64::from(STEPS_PER_ONE);
+            (ranked as u64, steps.round() as u64)
+        })
+    }
+}
+
 impl Countable {
     /// What of the windows of `other` can be compared with those of this release.
     pub(super) fn shared_with(&self, other: &Self) -> Self {
@@ -89,7 +152,30 @@ impl Countable {
             compares: self.compares,
             scores: other.scores.filter(|scores| Some(*scores) == self.scores),
             features: self.features,
+            layout: self.layout,
         }
+    }
+
+    /// What the scores of its reference promise.
+    pub(crate) fn promised(&self) -> Promised {
+        let share = |ppm: u32| Share::try_from(f64::from(ppm) / PPM).ok();
+        Promised {
+            wrong: self.layout.and_then(|layout| share(layout.wrong_ppm)),
+            misranked: self.layout.and_then(|layout| share(layout.misranked_ppm?)),
+        }
+    }
+
+    /// The scores of a window, where two releases of two classes are compared by their AUC.
+    pub(super) fn ranked(&self, window: &Window<'_>) -> Option<ScoreSums> {
+        let is_ours = self.scores == Some(ScoresOf::TwoClasses);
+        let scores = window.scores.as_ref().filter(|_| is_ours)?;
+        let sums = ScoreSums::of(Some(scores), None);
+        Some(ScoreSums {
+            bins: sums.bins,
+            steps: sums.steps,
+            squares: sums.squares,
+            ..ScoreSums::default()
+        })
     }
 
     /// Rows of a window that have a score, and the sum of the probabilities that they are predicted
@@ -205,6 +291,7 @@ mod tests {
                 features: None,
                 compares: None,
                 scores: None,
+                layout: None,
                 latency_objective_us: objective,
                 classes: None,
             };
@@ -229,6 +316,7 @@ mod tests {
                 features: None,
                 compares: None,
                 scores: None,
+                layout: None,
                 latency_objective_us: None,
                 classes,
             };
@@ -249,6 +337,7 @@ mod tests {
                 features: None,
                 compares: None,
                 scores: None,
+                layout: None,
                 latency_objective_us: Some(objective),
                 classes,
             };
@@ -302,5 +391,55 @@ mod tests {
         );
         // Whatever a device says, no row is more than certain.
         check(Some(ScoresOf::ManyClasses), &[(2, 9 * one)], (2, 0));
+    }
+
+    #[test]
+    fn an_estimated_auc_is_that_of_the_device_over_its_rarer_class() {
+        let scale = ScoreScale::even(1, None).expect("valid");
+        let sums = |positive: u64, negative: u64| {
+            let mut sums = ScoreSums::default();
+            for (bin, count, steps) in [(1, negative, 6_553), (18, positive, 58_982)] {
+                (sums.bins[bin], sums.steps[bin]) = (count, count * steps);
+            }
+            sums
+        };
+        let layout = ScoreLayout::of(scale, &sums(500, 500)).expect("known");
+        // By hand: nine of ten right; of pairs that differ in class, 0.81 in order and 0.18 in one bin.
+        let percent = |ppm: u32| (ppm + 5000) / 10_000;
+        assert_eq!(percent(layout.wrong_ppm), 10);
+        assert_eq!(layout.misranked_ppm.map(percent), Some(10));
+        let check = |positive, negative, expect: (u64, f64)| {
+            let (ranked, steps) = layout.ranked(&sums(positive, negative));
+            let lacks = steps as f64 / f64::from(STEPS_PER_ONE) / ranked.max(1) as f64;
+            assert_eq!(ranked, expect.0);
+            assert!(
+                (lacks - expect.1).abs() < 0.005,
+                "{positive} {negative}: {lacks}"
+            );
+        };
+        check(500, 500, (500, 0.1));
+        check(1000, 1000, (1000, 0.1));
+        check(100, 900, (180, 0.256));
+        check(0, 0, (0, 0.0));
+        let one_class = ScoreLayout {
+            edges: [0; SCORE_EDGES_MAX],
+            ..layout
+        };
+        assert_eq!(one_class.ranked(&sums(5, 5)), (0, 0), "edges that are none");
+        let countable = Countable {
+            layout: Some(layout),
+            scores: Some(ScoresOf::TwoClasses),
+            ..Countable::default()
+        };
+        let bytes = minicbor::to_vec(countable).expect("written");
+        assert_eq!(
+            minicbor::decode::<Countable>(&bytes).expect("read"),
+            countable
+        );
+        let promised = countable.promised();
+        let percent = |share: Option<Share>| share.map(|share| (share.get() * 100.0).round());
+        assert_eq!(percent(promised.wrong), Some(10.0));
+        assert_eq!(percent(promised.misranked), Some(10.0));
+        assert_eq!(Countable::default().promised(), Promised::default());
     }
 }

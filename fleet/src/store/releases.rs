@@ -101,7 +101,7 @@ impl Tx<'_> {
     }
 
     /// The same of the release that brought a bundle.
-    pub(super) fn countable_of_bundle(
+    pub(crate) fn countable_of_bundle(
         &self,
         model: &ModelId,
         bundle: &Digest,

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 
 use muster_fleet::gate::Compared;
 use muster_fleet::planner::State;
+use muster_fleet::quality::ScoreSums;
 use muster_fleet::ring_evidence::Arm;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, EpochGeneration};
 use muster_protocol::message::{Role, Window};
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::column::{self, bits};
+use super::score_hours;
 use super::{Countable, StoreError, Tx};
 
 /// As the column has it.
@@ -44,6 +47,8 @@ pub(crate) struct RingCounts {
     pub(crate) scored: u64,
     /// The sum of the probabilities that they are predicted wrongly, in steps of 2^-16.
     pub(crate) estimated_wrong_steps: u64,
+    /// Scores, of releases of two classes.
+    pub(crate) scores: ScoreSums,
     /// Predictions by bin of the release's first output, of bundles whose bins mean the same.
     pub(crate) classes: BTreeMap<u32, u64>,
     /// How it compared with what serves, where it is a shadow.
@@ -159,7 +164,7 @@ impl Tx<'_> {
         let key = params![rollout, ring, number(arm), device.as_str(), window.bundle.0];
         let mut select = self.0.prepare_cached(
             "SELECT since_epoch, since_generation, closed_windows, soaked_ms, calls, errors, latencies,
-             latency_misses, classes, shadow, scored, estimated_wrong_steps FROM ring_counts
+             latency_misses, classes, shadow, scored, estimated_wrong_steps, scores FROM ring_counts
              WHERE rollout = ? AND ring = ? AND arm = ? AND device = ? AND bundle = ?",
         )?;
         let before = select.query_row(key, |row| Ok((column::pair(row, 0)?, read(row, 2)?)));
@@ -173,8 +178,8 @@ impl Tx<'_> {
         let mut upsert = self.0.prepare_cached(
             "INSERT OR REPLACE INTO ring_counts (rollout, ring, arm, device, bundle, since_epoch,
              since_generation, closed_windows, soaked_ms, calls, errors, latencies, latency_misses,
-             classes, shadow, scored, estimated_wrong_steps)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             classes, shadow, scored, estimated_wrong_steps, scores)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         upsert.execute(params![
             rollout,
@@ -197,6 +202,7 @@ impl Tx<'_> {
             },
             bits(sums.scored),
             bits(sums.estimated_wrong_steps),
+            (sums.scores != ScoreSums::default()).then(|| score_hours::write(&sums.scores)),
         ])?;
         Ok(())
     }
@@ -210,7 +216,7 @@ impl Tx<'_> {
         let mut statement = self.0.prepare_cached(
             "SELECT arm, device, bundle, since_epoch, since_generation, closed_windows, soaked_ms,
              calls, errors, latencies, latency_misses, classes, shadow, scored,
-             estimated_wrong_steps FROM ring_counts WHERE rollout = ? AND ring = ?
+             estimated_wrong_steps, scores FROM ring_counts WHERE rollout = ? AND ring = ?
              ORDER BY arm, device, bundle",
         )?;
         let rows = statement.query_map(params![rollout, ring], |row| {
@@ -242,6 +248,7 @@ impl RingCounts {
             latency_misses: latencies.misses,
             scored,
             estimated_wrong_steps,
+            scores: countable.ranked(window).unwrap_or_default(),
             ..Self::default()
         };
         for error in window.errors.iter() {
@@ -275,6 +282,7 @@ impl RingCounts {
         for (bin, count) in &more.classes {
             add(&mut self.classes, *bin, *count);
         }
+        self.scores.merge(&more.scores);
         self.shadow.add(&more.shadow);
     }
 }
@@ -302,6 +310,10 @@ fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<RingCounts> {
         },
         scored: column::number(row, first + 8)?,
         estimated_wrong_steps: column::number(row, first + 9)?,
+        scores: match row.get_ref(first + 10)? {
+            ValueRef::Null => ScoreSums::default(),
+            _ => score_hours::read(row, first + 10)?,
+        },
     })
 }
 

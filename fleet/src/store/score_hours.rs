@@ -111,7 +111,7 @@ struct Stored {
     squares: Vec<u64>,
 }
 
-fn write(sums: &ScoreSums) -> Vec<u8> {
+pub(super) fn write(sums: &ScoreSums) -> Vec<u8> {
     column::to_cbor(&Stored {
         bins: sums.bins.to_vec(),
         steps: sums.steps.to_vec(),
@@ -125,7 +125,7 @@ fn write(sums: &ScoreSums) -> Vec<u8> {
     })
 }
 
-fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<ScoreSums> {
+pub(super) fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<ScoreSums> {
     let stored: Stored = column::from_cbor(row, index)?;
     let mut sums = ScoreSums {
         improper: stored.improper,

@@ -2,57 +2,75 @@
 //!
 //! Never judges.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_fleet::gate::{DeviceCounts, Gate};
 use muster_fleet::planner::{Inventory, Plan, RingEvidence};
-use muster_fleet::ring_evidence::{self, Counted};
+use muster_fleet::ring_evidence::{self, Brought, Counted};
 use muster_protocol::digest::Digest;
-use muster_protocol::id::DeviceId;
 use muster_protocol::stats::score::{HALF, STEPS_PER_ONE};
 
 use crate::controller::Error;
-use crate::store::{RingCounts, RingCountsRow, Tx};
+use crate::store::{Released, RingCounts, Tx};
 
 /// What is known of each ring.
 pub(super) fn of_rings(
     tx: &Tx<'_>,
     plan: &Plan,
-    bundle: Digest,
+    released: &Released,
     inventory: &Inventory,
 ) -> Result<Vec<RingEvidence>, Error> {
+    let brought = Brought {
+        bundle: released.bundle,
+        promised: released.countable.promised(),
+    };
     let refused = |why: String| Error::Refused { why };
     let gates = ring_evidence::gates(&plan.policy).map_err(refused)?;
     let mut all = Vec::new();
     for (ring, gates) in (0_u32..).zip(&gates) {
-        let rows = tx.ring_counts(plan.rollout.0.cast_signed(), ring)?;
-        let mut rows: Vec<Counted> = rows.into_iter().map(counted).collect();
-        if gates.iter().any(|gate| matches!(gate, Gate::Drift { .. })) {
-            let moved = tx.drifted(plan.rollout.0.cast_signed(), bundle)?;
-            mark_drifted(&mut rows, bundle, &moved);
-        }
-        let known = ring_evidence::of_ring(plan, ring, gates, bundle, inventory, &rows);
+        let rows = counted(tx, plan, ring, gates)?;
+        let known = ring_evidence::of_ring(plan, ring, gates, brought, inventory, &rows);
         all.push(known.map_err(refused)?);
     }
     Ok(all)
 }
 
-/// Marks the rows of devices on which something has moved with the bundle.
-fn mark_drifted(rows: &mut [Counted], bundle: Digest, moved: &BTreeSet<DeviceId>) {
-    let ours = rows.iter_mut().filter(|row| row.bundle == bundle);
-    for row in ours.filter(|row| moved.contains(&row.device)) {
-        row.counts.drifted = 1;
+/// What devices counted, with what these gates need to know beside it.
+fn counted(tx: &Tx<'_>, plan: &Plan, ring: u32, gates: &[Gate]) -> Result<Vec<Counted>, Error> {
+    let rollout = plan.rollout.0.cast_signed();
+    let has = |of: fn(&Gate) -> bool| gates.iter().any(of);
+    let drift = has(|gate| matches!(gate, Gate::Drift { .. }));
+    let auc = has(|gate| matches!(gate, Gate::EstimatedAucDrop(_)));
+    let rows = tx.ring_counts(rollout, ring)?;
+    let bundles: BTreeSet<Digest> = rows.iter().map(|row| row.bundle).collect();
+    let mut known = BTreeMap::new();
+    for bundle in bundles {
+        let moved = match drift {
+            true => tx.drifted(rollout, bundle)?,
+            false => BTreeSet::new(),
+        };
+        let countable = match auc {
+            true => tx.countable_of_bundle(&plan.policy.model, &bundle)?,
+            false => None,
+        };
+        known.insert(bundle, (moved, countable.and_then(|of| of.layout)));
     }
-}
-
-fn counted(row: RingCountsRow) -> Counted {
-    Counted {
-        arm: row.arm,
-        device: row.device,
-        bundle: row.bundle,
-        since: row.since,
-        counts: of_counts(&row.counts),
-    }
+    let rows = rows.into_iter().map(|row| {
+        let mut counts = of_counts(&row.counts);
+        if let Some((moved, layout)) = known.get(&row.bundle) {
+            counts.drifted = u64::from(moved.contains(&row.device));
+            let ranked = layout.map(|layout| layout.ranked(&row.counts.scores));
+            (counts.ranked, counts.misranked_steps) = ranked.unwrap_or_default();
+        }
+        Counted {
+            arm: row.arm,
+            device: row.device,
+            bundle: row.bundle,
+            since: row.since,
+            counts,
+        }
+    });
+    Ok(rows.collect())
 }
 
 fn of_counts(counts: &RingCounts) -> DeviceCounts {

@@ -101,7 +101,7 @@ pub(super) fn sight(tx: &Tx<'_>, rollout: i64, now: UnixSeconds) -> Result<Sight
     let inventory = inventory(tx, plan.rollout, policy)?;
     let plan = plan.amended(&standing, &inventory, now).unwrap_or(plan);
     let evidence = match tx.released_by(rollout)? {
-        Some(released) => evidence::of_rings(tx, &plan, released.bundle, &inventory)?,
+        Some(released) => evidence::of_rings(tx, &plan, &released, &inventory)?,
         None => Vec::new(),
     };
     let situation = Situation::of(&plan, &standing, &inventory, &evidence, now);

@@ -10,7 +10,7 @@ use muster_fleet::planner::{DeviceFacts, Inventory, Policy, Role};
 use muster_protocol::id::Version;
 
 use crate::controller::Error;
-use crate::store::{Compares, Countable, Tx};
+use crate::store::{Compares, Countable, ScoresOf, Tx};
 
 /// What the version that a policy brings counts, and the one before it.
 struct Versions<'a> {
@@ -88,6 +88,7 @@ impl Versions<'_> {
         match gate {
             Gate::LatencyMisses(tolerance) => self.check_latency(tolerance),
             Gate::EstimatedAccuracyDrop(tolerance) => self.check_scores(tolerance),
+            Gate::EstimatedAucDrop(tolerance) => self.check_auc(tolerance),
             Gate::Drift { .. } => self.check_reference(),
             Gate::PredictionMix { .. } => self.check_mix(),
             Gate::Disagreement { .. } => self.check_compares("classes", |c| c.classes),
@@ -149,17 +150,61 @@ impl Versions<'_> {
                  with --probabilities, or leave the gate estimated_accuracy_drop away"
             ));
         };
-        let of = |counts: Option<Countable>| counts.and_then(|counts| counts.scores);
-        match self.before {
-            Some((before, counts)) if tolerance.limit().is_none() && of(counts) != Some(scores) => {
-                Err(format!(
-                    "the estimated accuracy of {model} {new} cannot be compared with that of \
-                     {before}: because that names no such output: hint: give the gate \
-                     estimated_accuracy_drop a limit"
-                ))
-            }
-            Some(_) | None => Ok(()),
+        let is_promised = self.counts.promised().wrong.is_some();
+        match self
+            .incomparable(scores, tolerance)
+            .filter(|_| !is_promised)
+        {
+            Some(before) => Err(format!(
+                "the estimated accuracy of {model} {new} cannot be compared with that of {before}: \
+                 because that names no such output: hint: give the gate estimated_accuracy_drop a \
+                 limit"
+            )),
+            None => Ok(()),
         }
+    }
+
+    fn check_auc(&self, tolerance: &Tolerance) -> Result<(), String> {
+        let Self { model, new, .. } = self;
+        let hint = "hint: leave the gate estimated_auc_drop away, or write estimated_accuracy_drop";
+        match self.counts.scores {
+            Some(ScoresOf::TwoClasses) => {}
+            Some(ScoresOf::ManyClasses) => {
+                return Err(format!(
+                    "the AUC of {model} {new} cannot be estimated: because it has more than two \
+                     classes: {hint}"
+                ));
+            }
+            None => {
+                return Err(format!(
+                    "the AUC of {model} {new} cannot be estimated: because its reference names no \
+                     output of probabilities, or it was published before that was known: hint: build \
+                     it with --probabilities, or leave the gate estimated_auc_drop away"
+                ));
+            }
+        }
+        let Some(layout) = self.counts.layout else {
+            return Err(format!(
+                "the AUC of {model} {new} cannot be estimated: because it was published before bins \
+                 of scores were known: {hint}"
+            ));
+        };
+        let incomparable = self.incomparable(ScoresOf::TwoClasses, tolerance);
+        match incomparable.filter(|_| layout.misranked_ppm.is_none()) {
+            Some(before) => Err(format!(
+                "the estimated AUC of {model} {new} cannot be compared with that of {before}: because \
+                 that names no such output: hint: give the gate estimated_auc_drop a limit"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The version before, when a margin alone is to be held against it and its scores are others.
+    fn incomparable(&self, scores: ScoresOf, tolerance: &Tolerance) -> Option<&Version> {
+        let (before, counts) = self.before?;
+        let theirs = counts.and_then(|counts| counts.scores);
+        let apart = tolerance.limit().is_none() && theirs != Some(scores);
+        apart.then_some(before)
     }
 
     /// A shadow gives just what its own outputs are; those of what serves are paired on the device.
@@ -204,7 +249,7 @@ mod tests {
     use muster_protocol::id::{DeviceId, ModelId};
 
     use super::*;
-    use crate::store::{Classes, ScoresOf};
+    use crate::store::{Classes, ScoreLayout};
 
     fn version(text: &str) -> Version {
         Version::parse(text).expect("valid")
@@ -216,6 +261,7 @@ mod tests {
             latency_objective_us,
             compares: None,
             scores: None,
+            layout: None,
             classes: meaning.map(|meaning| Classes {
                 reference: Digest([1; 32]),
                 feature: 0,
@@ -291,6 +337,57 @@ mod tests {
             check(limit, two, Some(before), "");
             check(margin, two, Some(before), "with that of 1.0.0");
         }
+    }
+
+    #[test]
+    fn what_the_reference_promises_stands_for_a_control_that_counts_otherwise() {
+        let layout = |misranked_ppm| {
+            Some(ScoreLayout {
+                edges: [0; 19],
+                wrong_ppm: 100_000,
+                misranked_ppm,
+            })
+        };
+        let of = |scores, layout| Countable {
+            scores,
+            layout,
+            ..counts(None, None)
+        };
+        let accuracy = r#"{ "gate": "estimated_accuracy_drop", "margin": 0.03 }"#;
+        let (limit, margin) = (
+            r#"{ "gate": "estimated_auc_drop", "limit": 0.2 }"#,
+            r#"{ "gate": "estimated_auc_drop", "margin": 0.03 }"#,
+        );
+        let (two, many) = (Some(ScoresOf::TwoClasses), Some(ScoresOf::ManyClasses));
+        let known = of(two, layout(Some(50_000)));
+        for before in [None, Some(of(None, None)), Some(of(many, layout(None)))] {
+            check(accuracy, known, Some(before), "");
+            check(margin, known, Some(before), "");
+            check(
+                margin,
+                of(two, layout(None)),
+                Some(before),
+                "with that of 1.0.0",
+            );
+        }
+        for gate in [limit, margin] {
+            check(gate, known, Some(Some(known)), "");
+            check(gate, known, None, "");
+            check(
+                gate,
+                of(None, None),
+                None,
+                "names no output of probabilities",
+            );
+            check(gate, of(many, layout(None)), None, "more than two classes");
+            check(
+                gate,
+                of(two, None),
+                None,
+                "before bins of scores were known",
+            );
+        }
+        check(limit, of(two, layout(None)), Some(None), "");
     }
 
     #[test]

@@ -30,6 +30,8 @@ fn counts() -> impl Strategy<Value = DeviceCounts> {
             scored: a[9],
             drifted: b[0],
             estimated_wrong: b[1].min(a[9]),
+            ranked: a[3],
+            misranked_steps: b[2],
             classes,
             shadow: Compared {
                 served: b[2],
@@ -74,6 +76,10 @@ fn gates() -> Vec<Gate> {
         Gate::PredictionMix {
             margin: share(0.05),
         },
+        auc(Some(0.000_001), None),
+        auc(Some(0.01), Some(0.05)),
+        drift(Some(0.000_001), None),
+        drift(Some(0.2), Some(0.0)),
         Gate::Disagreement {
             limit: share(0.000_001),
         },

@@ -7,11 +7,11 @@ use muster_protocol::cbor::List;
 use muster_protocol::id::{ModelId, Rank, TargetClass, Version};
 use muster_protocol::message::{
     AgreementCount, Bins, DifferenceCount, FeatureWindow, LatencyCount, LatencyMisses,
-    Requirements, Settings, Shadow, Statement,
+    Requirements, ScoreCount, Scores, Settings, Shadow, Statement,
 };
 use muster_protocol::time::{Millis, UnixSeconds};
 
-use super::super::{self as store, Classes, InMemory, RolloutToStore};
+use super::super::{self as store, Classes, InMemory, RolloutToStore, ScoresOf};
 use super::*;
 use muster_fleet::planner::Told;
 
@@ -56,7 +56,8 @@ fn release(tx: &Tx<'_>, rank: u32, version: &str, meaning: u8) {
         .expect("a store");
     let countable = Countable {
         features: None,
-        scores: None,
+        layout: None,
+        scores: (meaning == 5).then_some(ScoresOf::TwoClasses),
         latency_objective_us: Some(OBJECTIVE_US),
         classes: Some(Classes {
             reference: reference(version),
@@ -121,6 +122,7 @@ struct Said<'s> {
     bins: &'s [u32],
     /// Rows of each pair of classes, where it is a shadow.
     agreement: Option<&'s [AgreementCount]>,
+    scores: &'s [ScoreCount],
 }
 
 fn count(tx: &Tx<'_>, said: Said<'_>) {
@@ -155,7 +157,11 @@ fn count(tx: &Tx<'_>, said: Said<'_>) {
             objective_us,
             count: 4,
         }),
-        scores: None,
+        scores: (!said.scores.is_empty()).then(|| Scores {
+            bins: List::of(said.scores),
+            classes: List::default(),
+            improper: 0,
+        }),
         labels: None,
         shadow: said.agreement.map(|agreement| Shadow {
             beside: bundle("1.0.0"),
@@ -207,6 +213,7 @@ const NEW: Said<'static> = Said {
     objective_us: Some(OBJECTIVE_US),
     bins: &[3, 6],
     agreement: None,
+    scores: &[],
 };
 const OLD: Said<'static> = Said {
     device: "old",
@@ -338,4 +345,42 @@ fn a_shadow_counts_for_the_rollout_of_a_shadow_and_for_no_other() {
     };
     let counted = rows.first().map(|row| &row.counts.shadow);
     assert_eq!(counted, Some(&expect));
+}
+
+#[test]
+fn scores_of_two_classes_are_kept_by_bin_and_those_of_others_are_not() {
+    let bin = |bin, count, sum| ScoreCount {
+        bin,
+        count,
+        sum,
+        squares: 7,
+    };
+    let (low, high) = (bin(2, 30, 30 * 6000), bin(18, 10, 10 * 60_000));
+    let scored = |said: Said<'static>, scores: &'static [ScoreCount]| Said { scores, ..said };
+    let both: &'static [ScoreCount] = Box::leak(Box::new([low, high]));
+    let connection = rollout_as(Role::Serve);
+    let tx = Tx::of(&connection);
+    let other = Said {
+        version: "0.9.0",
+        ..OLD
+    };
+    for said in [NEW, NEW, OLD, other] {
+        count(&tx, scored(said, both));
+    }
+    let rows = tx.ring_counts(1, 0).expect("a store");
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let sums = &row.counts.scores;
+            (row.arm, sums.bins[2], sums.steps[18], sums.squares[2])
+        })
+        .collect();
+    let expect = [
+        (Arm::Ring, 60, 1_200_000, 14),
+        (Arm::Control, 0, 0, 0),
+        (Arm::Control, 30, 600_000, 7),
+    ];
+    let mut found = found;
+    found.sort();
+    assert_eq!(found, expect);
 }

@@ -3,8 +3,9 @@
 //!
 //! Never judges.
 
+use muster_fleet::gate::Promised;
 use muster_fleet::planner::{Inventory, Plan, RingEvidence, Rollout, RolloutId, State};
-use muster_fleet::ring_evidence::{self, Arm, Counted};
+use muster_fleet::ring_evidence::{self, Arm, Brought, Counted};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId, Version};
 
@@ -30,7 +31,10 @@ impl Controller {
     /// What is known of each ring.
     pub(super) fn evidence(&self, plan: &Plan, inventory: &Inventory) -> Vec<RingEvidence> {
         let gates = ring_evidence::gates(&plan.policy).unwrap_or_default();
-        let released = bundle(&plan.policy.model, &plan.policy.version);
+        let released = Brought {
+            bundle: bundle(&plan.policy.model, &plan.policy.version),
+            promised: Promised::default(),
+        };
         let rings = (0_u32..).zip(&gates);
         let known = rings.map(|(ring, gates)| {
             let rows = self.counted(plan.rollout, ring);
