@@ -27,6 +27,7 @@ mod page;
 mod power;
 mod power_cuts;
 mod quality;
+mod quality_judged;
 mod renewal;
 mod replaced_controller;
 mod restore;

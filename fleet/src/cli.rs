@@ -364,6 +364,8 @@ mod tests {
             ("muster drift", false),
             ("muster drift charts --model m --device press-07", true),
             ("muster drift charts", false),
+            ("muster drift quality --model m", true),
+            ("muster drift quality", false),
             ("muster drift alarms", true),
             ("muster drift recompute", true),
             ("muster drift recompute --model m", false),

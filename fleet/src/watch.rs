@@ -40,7 +40,9 @@ pub use feature::{
     Alarm, LOOKS_MIN, LearningState, Rule, SPAN_MIN_S, SizingState, Stage, Watch, WatchingState,
 };
 pub use limited::{Beyond, Limited};
-pub use quality::{Against, Fell, FellFigure, How, QualityRule, QualityStands, QualityWatch};
+pub use quality::{
+    Against, Fell, FellFigure, How, QualityRule, QualityStands, QualityWatch, UsualFigure,
+};
 pub use rate::RateWatched;
 pub use series::{Baseline, Excursion, Watched};
 pub use service::{ServiceMoved, ServiceWatch};

@@ -19,10 +19,10 @@ const HELD_MAX: u64 = 19;
 const ROWS_OF_REQUEST: usize = 500;
 
 /// Rows of the occupancy data: what the model takes, and the right class.
-type Rows = Vec<([f32; 4], u32)>;
+pub(super) type Rows = Vec<([f32; 4], u32)>;
 
 /// The model, its reference data and later rows; none where they are not there.
-fn occupancy() -> Option<(PathBuf, Rows, Rows)> {
+pub(super) fn occupancy() -> Option<(PathBuf, Rows, Rows)> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let rows = |name: &str| -> Option<Rows> {
         let path = data.join("datasets/occupancy").join(name);
@@ -50,7 +50,7 @@ fn row(line: &str) -> ([f32; 4], u32) {
     (features, cells[0].parse().expect("a class"))
 }
 
-fn reference(rows: &Rows, folder: &Path) -> PathBuf {
+pub(super) fn reference(rows: &Rows, folder: &Path) -> PathBuf {
     let line = |([a, b, c, d], class): &([f32; 4], u32)| format!("{a},{b},{c},{d},{class}\n");
     let lines: String = rows.iter().map(line).collect();
     let path = folder.join("reference.csv");
@@ -60,7 +60,7 @@ fn reference(rows: &Rows, folder: &Path) -> PathBuf {
 }
 
 /// Asks about rows under the ids `later-0`, `later-1`, …; gives the probabilities.
-fn predict(device: &Device, rows: &Rows) -> Vec<f64> {
+pub(super) fn predict(device: &Device, rows: &Rows) -> Vec<f64> {
     let mut scores = Vec::new();
     for (request, rows) in rows.chunks(ROWS_OF_REQUEST).enumerate() {
         let features: Vec<[f32; 4]> = rows.iter().map(|row| row.0).collect();
@@ -82,7 +82,7 @@ fn predict(device: &Device, rows: &Rows) -> Vec<f64> {
 }
 
 /// Sends the labels of all rows; how many count, and how many did before.
-fn feed_back(device: &Device, rows: &Rows) -> (u64, u64) {
+pub(super) fn feed_back(device: &Device, rows: &Rows) -> (u64, u64) {
     let (mut counted, mut duplicates) = (0, 0);
     for (request, rows) in rows.chunks(ROWS_OF_REQUEST).enumerate() {
         let id = format!("later-{request}");

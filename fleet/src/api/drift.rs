@@ -38,6 +38,7 @@ pub(super) fn routes() -> Router<Arc<Controller>> {
     Router::new()
         .route("/api/v1/drift", get(measured))
         .route("/api/v1/drift/charts", get(charts))
+        .route("/api/v1/drift/quality", get(quality))
         .route("/api/v1/drift/alarms", get(alarms))
         .route("/api/v1/drift/placings", get(placings))
         .route("/api/v1/drift/recomputations", post(recompute))
@@ -81,6 +82,14 @@ async fn charts(State(controller): State<Arc<Controller>>, filter: Filter) -> An
             .charts(model, filter.get("device")?, page)
             .await?,
     )
+}
+
+/// How well a classifier does in each cohort, beside what is usual there.
+async fn quality(State(controller): State<Arc<Controller>>, filter: Filter) -> Answer<Json<Value>> {
+    filter.page(&["model"])?;
+    let model: Option<ModelId> = filter.get("model")?;
+    let model = model.ok_or_else(|| parse::bad("model: name one, as ?model=MODEL"))?;
+    parse::json(&controller.quality_stands(model).await?)
 }
 
 /// What alarmed, the newest last.

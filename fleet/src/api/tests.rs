@@ -141,6 +141,18 @@ async fn what_does_not_exist_or_cannot_be_understood_is_a_problem_with_a_reason(
         ),
         (
             Method::GET,
+            "/api/v1/drift/quality",
+            "",
+            (400, "bad-request"),
+        ),
+        (
+            Method::GET,
+            "/api/v1/drift/quality?model=nobody",
+            "",
+            (404, "not-found"),
+        ),
+        (
+            Method::GET,
             "/api/v1/windows?device=_",
             "",
             (400, "bad-request"),

@@ -34,6 +34,8 @@ pub(crate) struct Args {
 enum Command {
     /// What is known of each feature: whether its normal is still learnt, or charts run.
     Charts(watch::Charts),
+    /// How well a classifier does in each cohort, beside what its days there usually give.
+    Quality(watch::Quality),
     /// What alarmed.
     Alarms(watch::Alarms),
     /// Compute every alarm again from the windows that are stored, and compare.
@@ -68,6 +70,7 @@ struct Measure {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), OperatorError> {
     match (args.command, args.measure) {
         (Some(Command::Charts(args)), _) => watch::charts(args, context).await,
+        (Some(Command::Quality(args)), _) => watch::quality(args, context).await,
         (Some(Command::Alarms(args)), _) => watch::alarms(args, context).await,
         (Some(Command::Recompute), _) => watch::recompute(context).await,
         (Some(Command::Rebaseline(args)), _) => watch::rebaseline(args, context).await,

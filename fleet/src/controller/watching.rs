@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use muster_fleet::finding::Finding;
 use muster_fleet::incident::Rules;
-use muster_fleet::watch::{IncidentsPerYear, Stage, Subject, WatchEvent, WatchRule, What};
+use muster_fleet::watch::{
+    IncidentsPerYear, QualityStands, Stage, Subject, UsualFigure, WatchEvent, WatchRule, What,
+};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use serde::Serialize;
@@ -80,6 +82,27 @@ pub(crate) struct ChartView {
     pub(crate) stage: Stage,
 }
 
+/// How well the classifier of a bundle does in a cohort, beside what is usual there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct QualityView {
+    /// `all`, or a label and its value.
+    pub(crate) cohort: String,
+    /// The bundle.
+    pub(crate) bundle: String,
+    /// Its version, when it was released here.
+    pub(crate) version: Option<String>,
+    /// `unknown`, `usual` or `fallen`, as the newest slot of six hours ended.
+    pub(crate) stands: QualityStands,
+    /// Days that are learnt from.
+    pub(crate) days: u32,
+    /// Days that it takes; none where the rules judge no quality.
+    pub(crate) days_min: Option<u32>,
+    /// What the estimated accuracy usually is.
+    pub(crate) accuracy: Option<UsualFigure>,
+    /// What the estimated AUC usually is, of two classes.
+    pub(crate) auc: Option<UsualFigure>,
+}
+
 impl AlarmView {
     fn of(row: AlarmRow, sources: &Sources) -> Self {
         let reference = sources.references.get(&sources.blobs, row.bundle);
@@ -144,6 +167,28 @@ fn charts_of(
         version: release.map(|release| release.version.clone()),
         feature: feature.name.clone(),
         stage: watch.stage(),
+    });
+    Ok(views.collect())
+}
+
+fn quality_of(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<QualityView>, StoreError> {
+    let rule = tx.applied_rules()?.rules.quality;
+    let releases = tx.releases(Some(&subject.model))?;
+    let bundle = subject.bundle.to_string();
+    let release = releases.iter().find(|release| release.bundle == bundle);
+    let watches = tx.quality_watches(Kept::Now, subject)?.into_iter();
+    let views = watches.map(|(cohort, watch)| {
+        let [accuracy, auc] = watch.usual();
+        QualityView {
+            cohort: cohort.to_string(),
+            bundle: bundle.clone(),
+            version: release.map(|release| release.version.clone()),
+            stands: watch.stands(),
+            days: accuracy.map_or(0, |accuracy| accuracy.days),
+            days_min: rule.map(|rule| rule.baseline_days),
+            accuracy,
+            auc,
+        }
     });
     Ok(views.collect())
 }
@@ -296,6 +341,25 @@ impl Controller {
             })
         };
         self.store.survey(work).await
+    }
+
+    /// How well a classifier does in each cohort, beside what is usual there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a model that is not watched.
+    pub(crate) async fn quality_stands(&self, model: ModelId) -> Result<Paged<QualityView>, Error> {
+        let work = move |tx: &Tx<'_>| {
+            let mut items = Vec::new();
+            for bundle in watched(tx, &model, None)? {
+                let subject = Subject {
+                    model: model.clone(),
+                    bundle,
+                };
+                items.extend(quality_of(tx, &subject)?);
+            }
+            Ok(Paged { items, next: None })
+        };
+        self.store.read(work).await
     }
 
     pub(super) fn sources(&self) -> Sources {

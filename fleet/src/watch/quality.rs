@@ -23,6 +23,7 @@ use crate::quality::{ReferenceScores, ScoreSums};
 pub use fell::{Against, Fell, FellFigure, How};
 pub use rule::QualityRule;
 use usual::Usual;
+pub use usual::UsualFigure;
 
 /// Length of a slot, seconds.
 const SLOT_S: u64 = 6 * 3600;
@@ -105,6 +106,12 @@ impl QualityWatch {
     #[must_use]
     pub const fn stands(&self) -> QualityStands {
         self.stands
+    }
+
+    /// What the estimated accuracy and AUC usually are, as far as they are learnt.
+    #[must_use]
+    pub fn usual(&self) -> [Option<UsualFigure>; 2] {
+        [self.accuracy.shown(), self.auc.shown()]
     }
 
     fn end_slot(

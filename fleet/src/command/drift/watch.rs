@@ -1,4 +1,4 @@
-//! `muster drift charts | alarms | recompute | rebaseline`: what watches windows, what alarmed, the
+//! `muster drift charts | quality | alarms | recompute | rebaseline`: what watches windows, what alarmed, the
 //! same once more, and learning anew.
 
 use clap::Args as ClapArgs;
@@ -20,6 +20,14 @@ pub(crate) struct Charts {
     /// Only those of this device.
     #[arg(long)]
     device: Option<DeviceId>,
+}
+
+/// Of which classifier.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Quality {
+    /// The model.
+    #[arg(long)]
+    model: ModelId,
 }
 
 /// Which alarms.
@@ -63,6 +71,38 @@ pub(super) async fn charts(args: Charts, context: &Context) -> Result<(), Operat
     ];
     let (what, path) = ("list charts", "/api/v1/drift/charts");
     show::list(context, what, path, &filters, &COLUMNS).await
+}
+
+/// Shows how quality stands in each cohort, and what is usual there.
+pub(super) async fn quality(args: Quality, context: &Context) -> Result<(), OperatorError> {
+    const COLUMNS: [&str; 7] = [
+        "cohort", "version", "stands", "days", "days_min", "accuracy", "auc",
+    ];
+    let what = format!("show the quality of {}", args.model);
+    let path = format!("/api/v1/drift/quality?model={}", args.model);
+    let shown = context.client()?.get(&what, &path).await?;
+    let rows = shown["items"].as_array().cloned().unwrap_or_default();
+    context.output.print(&rows, |rows| {
+        let rows: Vec<Value> = rows.iter().map(usual).collect();
+        match rows.is_empty() {
+            true => "nothing is known yet: it takes scores and six hours".to_owned(),
+            false => show::table(&rows, &COLUMNS),
+        }
+    });
+    Ok(())
+}
+
+/// A row for people: figures in a word, what is learnt of them.
+fn usual(row: &Value) -> Value {
+    let mut row = row.clone();
+    for name in ["accuracy", "auc"] {
+        let (mean, deviation) = (&row[name]["mean"], &row[name]["deviation"]);
+        let known = mean.as_f64().zip(deviation.as_f64());
+        row[name] = known.map_or(Value::Null, |(mean, deviation)| {
+            json!(format!("{mean:.4} ± {deviation:.4}"))
+        });
+    }
+    row
 }
 
 /// Shows what alarmed, and what it was found to be.

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::statistics::tail;
 use crate::watch::look::Spread;
 
+/// What a figure usually is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct UsualFigure {
+    /// The mean of the days.
+    pub mean: f64,
+    /// The standard deviation of a day.
+    pub deviation: f64,
+    /// Days that both are of.
+    pub days: u32,
+}
+
 /// One figure.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Usual {
@@ -36,6 +47,15 @@ impl Usual {
             self.spread.add(figure);
             self.predictions = self.predictions.saturating_add(predictions);
         }
+    }
+
+    /// As people see it; none before the first day.
+    pub(super) fn shown(&self) -> Option<UsualFigure> {
+        (self.spread.n > 0).then(|| UsualFigure {
+            mean: self.spread.mean,
+            deviation: self.spread.variance().sqrt(),
+            days: self.spread.n,
+        })
     }
 
     pub(super) const fn days(&self) -> u32 {

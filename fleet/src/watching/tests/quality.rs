@@ -2,12 +2,15 @@
 //! comes out again bit for bit.
 
 use muster_fleet::finding::{Cause, Scope};
+use muster_fleet::place::Quality;
 use muster_fleet::quality::{ReferenceScores, ScoreSums};
 use muster_fleet::watch::QualityRule;
 use muster_protocol::message::window::{LabelLists, ScoreLists};
 use muster_protocol::stats::{LabelCounts, Outcome, ScoreCounts, ScoreScale};
 
 use super::*;
+use crate::watching::quality::stands;
+use crate::watching::run::Run;
 
 /// Windows between two that are sent: six hours.
 const PAUSE: u64 = 72;
@@ -85,6 +88,13 @@ impl Bench {
     }
 }
 
+fn subject() -> Subject {
+    Subject {
+        model: model(),
+        bundle: BUNDLE,
+    }
+}
+
 fn site(value: &str) -> Scope {
     Scope::Cohort {
         label: "site".to_owned(),
@@ -109,6 +119,18 @@ fn an_estimated_fall_of_one_site_is_told_for_it_and_comes_out_again() {
     assert!(again.findings > 0, "{again:?}");
     // Two devices, the quality of two sites and of all, the rule.
     assert_eq!(again.states, 6);
+    let (tx, subject) = (bench.tx(), subject());
+    let mut run = Run::begin(&tx, Kept::Now, &bench.sources).expect("begun");
+    run.load_all(&subject).expect("read");
+    let (all, sites) = stands(&run, &subject);
+    let of = |value: &str| sites.get(&("site".to_owned(), value.to_owned()));
+    assert_eq!(
+        all,
+        Quality::Unchanged,
+        "less than three points of the fleet"
+    );
+    assert_eq!(of("north"), Some(&Quality::Unchanged));
+    assert_eq!(of("south"), Some(&Quality::Changed));
 }
 
 #[test]
