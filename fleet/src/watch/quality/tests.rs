@@ -272,9 +272,11 @@ fn no_input_panics_and_days_that_never_vary_have_no_chance() {
     assert!(nothing.below(0.5, 0).p > 0.4);
     let mut watch = QualityWatch::default();
     let (reference, rule) = (reference(), QualityRule::default());
-    let mut sums = ScoreSums::default();
-    sums.bins = [u64::MAX; 20];
-    sums.steps = [u64::MAX; 20];
+    let sums = ScoreSums {
+        bins: [u64::MAX; 20],
+        steps: [u64::MAX; 20],
+        ..ScoreSums::default()
+    };
     for ended in [0, u64::MAX, 5, u64::MAX - 1, SLOT_S * 9] {
         watch.take(UnixSeconds(ended), &sums, &reference, &rule);
     }
