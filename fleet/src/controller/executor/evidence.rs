@@ -89,3 +89,6 @@ fn of_counts(counts: &RingCounts) -> DeviceCounts {
         ..DeviceCounts::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
