@@ -24,7 +24,7 @@ use crate::drift::References;
 use crate::endpoint::MqttUrl;
 use crate::error::OperatorError;
 use crate::home::Home;
-use crate::ingest::Rates;
+use crate::ingest::{KnownKeys, Rates};
 use crate::renew::Offers;
 use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
@@ -109,6 +109,7 @@ pub(crate) struct Controller {
     /// Of renewals.
     offers: Mutex<Offers>,
     rates: Mutex<Rates>,
+    known_keys: Arc<KnownKeys>,
     outgoing: OnceLock<mpsc::Sender<Outgoing>>,
     publishing: tokio::sync::Mutex<()>,
     references: Arc<References>,
@@ -179,6 +180,10 @@ impl Controller {
     /// Held while one publication is verified and stored.
     pub(crate) fn publishing(&self) -> &tokio::sync::Mutex<()> {
         &self.publishing
+    }
+
+    pub(crate) fn known_keys(&self) -> Arc<KnownKeys> {
+        Arc::clone(&self.known_keys)
     }
 
     pub(crate) fn rates_lock(&self) -> &Mutex<Rates> {

@@ -5,7 +5,6 @@
 //! is not is dropped without an answer.
 
 use muster_protocol::id::{DeviceId, Nonce};
-use muster_protocol::key::PublicKey;
 use muster_protocol::time::UnixSeconds;
 use muster_protocol::topic::{Down, Up};
 
@@ -21,6 +20,7 @@ mod document;
 mod fetch;
 mod held;
 mod hello;
+mod known_keys;
 mod model_state;
 mod rate;
 mod stream;
@@ -31,6 +31,7 @@ use acknowledge::Stored;
 pub(crate) use carried::Carried;
 use document::Opened;
 use held::Question;
+pub(crate) use known_keys::KnownKeys;
 pub(crate) use rate::Rates;
 
 impl Controller {
@@ -78,15 +79,14 @@ impl Controller {
     }
 
     async fn document(&self, device: DeviceId, bytes: Vec<u8>, now: UnixSeconds) -> Verdict {
-        let of = device.clone();
-        let keys = self.store().read(move |tx| tx.document_keys(&of)).await;
-        // The writer looks again when there are none, or others by then.
-        let opened = keys.map(|keys: Vec<PublicKey>| Opened::by(keys, &bytes));
-        let opened = opened.map_err(|_: StoreError| ()).ok();
-        let of = device.clone();
-        let taken = self
-            .store()
-            .write(move |tx| document::take(tx, &of, &bytes, opened, now));
+        let keys = self.known_keys().of(&device);
+        let before = keys.map(|keys| Opened::by(keys, &bytes));
+        let (of, known) = (device.clone(), self.known_keys());
+        let taken = self.store().write(move |tx| {
+            let opened = Opened::now(tx, &of, &bytes, before)?;
+            known.note(&of, opened.keys());
+            document::take(tx, &of, &bytes, opened, now)
+        });
         match taken.await {
             Ok(document::Taken::Stored(stored)) => self.send_ack(&device, &stored).await,
             Ok(document::Taken::Dropped(because)) => {

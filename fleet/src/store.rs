@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
@@ -243,7 +244,7 @@ where
 fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reader = Connection::open_with_flags(path, flags)?;
-    reader.busy_timeout(BUSY_TIMEOUT)?;
+    configure_any(&reader)?;
     Ok(reader)
 }
 
@@ -261,9 +262,17 @@ const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 /// longer than to run them.
 const STATEMENTS_MAX: usize = 256;
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
+/// What holds for those that read, too.
+fn configure_any(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Otherwise some are read anew with every value that is bound: where an index is for some rows
+    // only, plans might depend on it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.busy_timeout(BUSY_TIMEOUT)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    configure_any(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")

@@ -35,5 +35,5 @@ pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
         format!("--quiet-years={}", args.quiet_years),
     ];
     words.extend(args.tell.then(|| "--tell".to_owned()));
-    program(root, "drift_cases", &words)
+    program(root, "drift_cases", &[], &words)
 }

@@ -31,5 +31,5 @@ pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
         format!("--seed={}", args.seed),
         format!("--only={}", args.only),
     ];
-    program(root, "drift_curves", &words)
+    program(root, "drift_curves", &[], &words)
 }

@@ -108,7 +108,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench {
             name: Bench::Planner,
             ..
-        } => return Ok(run::program(&root, "planner", &[])),
+        } => return Ok(run::program(&root, "planner", &[], &[])),
         Task::Bench {
             name: Bench::WindowSpeed,
             ..
@@ -116,11 +116,11 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench {
             name: Bench::Ingest,
             ..
-        } => return Ok(run::program(&root, "ingest", &[])),
+        } => return Ok(run::program(&root, "ingest", &["muster", "muster-agent"], &[])),
         Task::Bench {
             name: Bench::WindowSize,
             ..
-        } => return Ok(run::program(&root, "window_size", &[])),
+        } => return Ok(run::program(&root, "window_size", &[], &[])),
         Task::Check(args) => check::run(&args, &root, &mut report)?,
         Task::Cross { task } => cross::run(task, &root, &mut report),
         Task::Conformance(args) => return conformance::run(&args, &root),

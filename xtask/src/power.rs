@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::run::cargo;
+use crate::run::{OPTIMISED, cargo};
 
 /// What `cargo xtask power` may be told.
 #[derive(clap::Args)]
@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
     // The whole workspace has one set of features: another selection would build it anew.
     let mut build = cargo(root);
     build.args(["build", "--quiet", "--workspace", "--bin", "power"]);
+    build.args(OPTIMISED);
     if !ended_well(&mut build, "build the simulated rollouts") {
         return ExitCode::FAILURE;
     }

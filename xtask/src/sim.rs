@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 /// Builds and runs it; its exit code is ours.
 pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
-    run::program(root, "sim", &words(args))
+    run::program(root, "sim", &[], &words(args))
 }
 
 fn words(args: &Args) -> Vec<String> {

@@ -74,6 +74,7 @@ pub(super) fn open(home: &Home, keys: &Home, config: &Config) -> Result<Controll
         ),
         offers: Mutex::new(Offers::default()),
         rates: Mutex::new(Rates::default()),
+        known_keys: Arc::default(),
         outgoing: OnceLock::new(),
         publishing: tokio::sync::Mutex::new(()),
         references: Arc::new(References::default()),

@@ -62,9 +62,10 @@ impl Controller {
         }
         for bytes in carried.documents {
             let device = of.clone();
-            let taken = self
-                .store()
-                .write(move |tx| document::take(tx, &device, &bytes, None, now));
+            let taken = self.store().write(move |tx| {
+                let opened = document::Opened::now(tx, &device, &bytes, None)?;
+                document::take(tx, &device, &bytes, opened, now)
+            });
             match taken.await? {
                 document::Taken::Stored(_) => taken_in.taken += 1,
                 document::Taken::Dropped(because) => taken_in.dropped.push(because),

@@ -49,6 +49,26 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// By the keys that the store has; what was looked at before only while they are still those.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) fn now(
+        tx: &Tx<'_>,
+        device: &DeviceId,
+        bytes: &[u8],
+        before: Option<Self>,
+    ) -> Result<Self, StoreError> {
+        let keys = tx.document_keys(device)?;
+        let before = before.filter(|before| before.keys == keys);
+        Ok(before.unwrap_or_else(|| Self::by(keys, bytes)))
+    }
+
+    /// The keys that it was looked at by.
+    pub(super) fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+
     /// Looks at the signature by these keys of the device.
     pub(super) fn by(keys: Vec<PublicKey>, bytes: &[u8]) -> Self {
         let set = KeySet {
@@ -60,7 +80,7 @@ impl Opened {
     }
 }
 
-/// Takes one document of a device; what was opened before only while the keys are still those.
+/// Takes one document of a device, opened by the keys that the store has.
 ///
 /// # Errors
 /// The store failed; nothing is kept.
@@ -68,12 +88,9 @@ pub(super) fn take(
     tx: &Tx<'_>,
     device: &DeviceId,
     bytes: &[u8],
-    opened: Option<Opened>,
+    opened: Opened,
     now: UnixSeconds,
 ) -> Result<Taken, StoreError> {
-    let keys = tx.document_keys(device)?;
-    let opened = opened.filter(|opened| opened.keys == keys);
-    let opened = opened.unwrap_or_else(|| Opened::by(keys, bytes));
     let numbered = match opened.numbered {
         Ok(numbered) if numbered.device == *device => numbered,
         Ok(_) => return Ok(Taken::Dropped("it names another device".to_owned())),

@@ -1,13 +1,15 @@
 //! Windows of a few devices, day after day: what moved is written down once, and comes out again
 //! bit for bit whatever happened in between.
 
+use std::collections::BTreeSet;
+
 use ed25519_dalek::SigningKey;
 use muster_fleet::watch::{IncidentsPerYear, Subject, WatchEvent, WatchRule};
 use muster_protocol::cbor::List;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{BootId, DeviceId, EpochGeneration, ModelId, Sequence, StreamId};
-use muster_protocol::message::{Document, FeatureWindow, Labels, Scores, Window};
+use muster_protocol::message::{Document, FeatureWindow, Labels, Role, Scores, Settings, Window};
 use muster_protocol::stats::FeatureCounts;
 use muster_protocol::time::{Millis, UnixSeconds};
 
@@ -15,7 +17,7 @@ use super::*;
 use crate::blobs::Blobs;
 use crate::config::Retention;
 use crate::drift::{BundleReference, ReferenceFeature, References, Side};
-use crate::store::{self, InMemory, Kept, Page, Tampering, Tx, WindowToStore};
+use crate::store::{self, InMemory, Kept, Page, RolloutToStore, Tampering, Tx, WindowToStore};
 
 mod quality;
 
@@ -40,6 +42,17 @@ fn id(device: &str) -> DeviceId {
 
 fn model() -> ModelId {
     ModelId::parse("bearing").expect("valid")
+}
+
+fn rollout() -> RolloutToStore {
+    RolloutToStore {
+        model: model(),
+        version: "1.0.0".parse().expect("valid"),
+        role: Role::Serve,
+        selector: String::new(),
+        percent: 100,
+        settings: Settings::default(),
+    }
 }
 
 impl Bench {
@@ -89,6 +102,28 @@ impl Bench {
             sum += (self.random >> 11) as f64 / (1_u64 << 53) as f64;
         }
         sum
+    }
+
+    /// Whom findings from `at` on name, as a gate of a rollout would ask: only those of its bundle,
+    /// and only since it was made.
+    fn check_drifted(&self, at: u64, expect: &[&str]) {
+        let all: BTreeSet<_> = expect.iter().map(|device| id(device)).collect();
+        let (none, other) = (BTreeSet::new(), Digest([7; 32]));
+        let tx = self.tx();
+        let before = tx.add_rollout(&rollout(), UnixSeconds(at)).expect("kept");
+        let newest = tx.placings(None, &Page::default()).expect("a list").items;
+        let newest = newest.last().map_or(at, |placing| placing.at);
+        let after = tx.add_rollout(&rollout(), UnixSeconds(newest + 1));
+        let after = after.expect("kept");
+        for (rollout, bundle, expect) in [
+            (before, BUNDLE, &all),
+            (before, other, &none),
+            (after, BUNDLE, &none),
+            (after + 1, BUNDLE, &none),
+        ] {
+            let drifted = tx.drifted(rollout, bundle).expect("read");
+            assert_eq!(drifted, *expect, "rollout {rollout}, bundle {bundle}");
+        }
     }
 
     /// 300 values of each feature on each device, whose second feature lies `shift` off.
@@ -276,8 +311,7 @@ fn what_no_chart_has_seen_yet_is_placed_as_slots_begin() {
     assert!(!devices.is_empty(), "{told:?}");
     assert!(devices.iter().all(|of| *of == ["d-4"]), "{placings:?}");
     nothing_differs(&bench.again());
-    let moved = bench.tx().drifted(1, BUNDLE).expect("read");
-    assert_eq!(moved.len(), 0, "there is no rollout");
+    bench.check_drifted(placings[0].at, &["d-4"]);
 }
 
 #[test]

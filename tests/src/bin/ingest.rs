@@ -30,9 +30,9 @@ use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 
 /// Documents a second, at least.
 const DOCUMENTS_PER_S_MIN: f64 = 5000.0;
-const DEVICES: usize = 128;
+const DEVICES: usize = 256;
 /// Of each device in a run: a broker keeps at most 20,000 for a client that is slow.
-const DOCUMENTS: usize = 125;
+const DOCUMENTS: usize = 64;
 const RUNS: usize = 3;
 /// Connections that the load comes over.
 const CONNECTIONS: usize = 4;
@@ -60,7 +60,7 @@ fn main() -> io::Result<ExitCode> {
     eprintln!("enrolling {DEVICES} devices");
     let devices: Vec<(String, SigningKey)> = (0..DEVICES)
         .map(|n| {
-            let device = Device::enroll(&fleet, &format!("press-{n:02}"), &Settings::default());
+            let device = Device::enroll(&fleet, &format!("press-{n:03}"), &Settings::default());
             (device.id.clone(), document::key(device.state()))
         })
         .collect();

@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 
 use super::{ExternalConfig, Handlers, Incoming, Presence, Verdict};
 
-/// Devices that are heard at the same time: as many as the writer of the store takes into one commit.
-const LANES: usize = 256;
+/// Devices that are heard at the same time: four times what the writer of the store takes into one
+/// commit, so that signatures of the next are looked at meanwhile.
+const LANES: usize = 1024;
 /// What may wait to be acknowledged, with [`MESSAGE_OVERHEAD_BYTES`] for each: all that our
 /// configuration of mosquitto lets it keep for us, and a third more. Its limit of messages in flight is
 /// no bound: mosquitto 2.0.11 sends thousands beyond it while acknowledgements come in bursts.

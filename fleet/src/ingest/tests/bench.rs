@@ -246,7 +246,10 @@ impl Bench {
     }
 
     pub(super) fn document(&self, say: &Say) -> document::Taken {
-        document::take(&self.tx(), &self.device, &say.bytes(), None, NOW).expect("a store")
+        let bytes = say.bytes();
+        let opened = document::Opened::now(&self.tx(), &self.device, &bytes, None);
+        let opened = opened.expect("a store");
+        document::take(&self.tx(), &self.device, &bytes, opened, NOW).expect("a store")
     }
 
     pub(super) fn hello(&self, change: impl FnOnce(&mut HelloSaid)) -> hello::Heard {
