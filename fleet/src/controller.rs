@@ -24,7 +24,7 @@ use crate::drift::References;
 use crate::endpoint::MqttUrl;
 use crate::error::OperatorError;
 use crate::home::Home;
-use crate::ingest::{KnownKeys, Rates};
+use crate::ingest::{KnownKeys, Rates, UnsentAcks};
 use crate::renew::Offers;
 use crate::store::{NewestSerial, Store, StoredAssignment, Tx};
 
@@ -110,6 +110,7 @@ pub(crate) struct Controller {
     offers: Mutex<Offers>,
     rates: Mutex<Rates>,
     known_keys: Arc<KnownKeys>,
+    unsent_acks: UnsentAcks,
     outgoing: OnceLock<mpsc::Sender<Outgoing>>,
     publishing: tokio::sync::Mutex<()>,
     references: Arc<References>,
@@ -184,6 +185,10 @@ impl Controller {
 
     pub(crate) fn known_keys(&self) -> Arc<KnownKeys> {
         Arc::clone(&self.known_keys)
+    }
+
+    pub(crate) fn unsent_acks(&self) -> &UnsentAcks {
+        &self.unsent_acks
     }
 
     pub(crate) fn rates_lock(&self) -> &Mutex<Rates> {

@@ -26,6 +26,7 @@ mod rate;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unsent_acks;
 
 use acknowledge::Stored;
 pub(crate) use carried::Carried;
@@ -33,6 +34,7 @@ use document::Opened;
 use held::Question;
 pub(crate) use known_keys::KnownKeys;
 pub(crate) use rate::Rates;
+pub(crate) use unsent_acks::UnsentAcks;
 
 impl Controller {
     /// Takes one message of a device. Quick: what it waits for is one commit.
@@ -72,8 +74,8 @@ impl Controller {
             self.send(&device, Down::Assignment, assignment, Retain::Yes)
                 .await;
         }
-        for stored in &heard.stored {
-            self.send_ack(&device, stored).await;
+        for stored in heard.stored {
+            self.unsent_acks().add(&device, stored);
         }
         Verdict::Accepted
     }
@@ -88,7 +90,7 @@ impl Controller {
             document::take(tx, &of, &bytes, opened, now)
         });
         match taken.await {
-            Ok(document::Taken::Stored(stored)) => self.send_ack(&device, &stored).await,
+            Ok(document::Taken::Stored(stored)) => self.unsent_acks().add(&device, stored),
             Ok(document::Taken::Dropped(because)) => {
                 return dropped(&device, "document", &because);
             }

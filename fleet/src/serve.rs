@@ -72,6 +72,7 @@ pub(crate) async fn run(config: Config, home: Home) -> Result<(), OperatorError>
 
     let background = [
         tokio::spawn(brokers::publish_all(started.clone(), outgoing)),
+        tokio::spawn(send_acks(Arc::clone(&controller))),
         tokio::spawn(keep_fresh(Arc::clone(&controller))),
         tokio::spawn(keep_rolling(Arc::clone(&controller))),
         tokio::spawn(keep_watching(Arc::clone(&controller))),
@@ -131,6 +132,11 @@ fn warn_of_another_broker(config: &Config, controller: &Controller, port: u16) {
              `muster fleet set --mqtt` changes fleet.json"
         );
     }
+}
+
+/// What was stored is acknowledged.
+async fn send_acks(controller: Arc<Controller>) {
+    controller.send_acks().await;
 }
 
 /// What is older than it is kept goes.

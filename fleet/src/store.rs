@@ -262,6 +262,13 @@ const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 /// longer than to run them.
 const STATEMENTS_MAX: usize = 256;
 
+/// What the writer keeps of the file in memory: where it does not hold what a commit changes, pages are
+/// written and read again before it.
+const CACHE_KIB: i64 = 32 * 1024;
+
+/// Changed pages of 4 KiB that wait beside the file: what is written to it once has often changed many times.
+const CHECKPOINT_PAGES: i64 = 8192;
+
 /// What holds for those that read, too.
 fn configure_any(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -273,6 +280,8 @@ fn configure_any(connection: &Connection) -> rusqlite::Result<()> {
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     configure_any(connection)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")

@@ -116,7 +116,14 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench {
             name: Bench::Ingest,
             ..
-        } => return Ok(run::program(&root, "ingest", &["muster", "muster-agent"], &[])),
+        } => {
+            return Ok(run::program(
+                &root,
+                "ingest",
+                &["muster", "muster-agent"],
+                &[],
+            ));
+        }
         Task::Bench {
             name: Bench::WindowSize,
             ..

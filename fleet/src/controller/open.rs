@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::drift::References;
 use crate::error::{Exit, OperatorError};
 use crate::home::{self, Home};
-use crate::ingest::Rates;
+use crate::ingest::{Rates, UnsentAcks};
 use crate::renew::Offers;
 use crate::store::{Store, StoreError};
 
@@ -75,6 +75,7 @@ pub(super) fn open(home: &Home, keys: &Home, config: &Config) -> Result<Controll
         offers: Mutex::new(Offers::default()),
         rates: Mutex::new(Rates::default()),
         known_keys: Arc::default(),
+        unsent_acks: UnsentAcks::default(),
         outgoing: OnceLock::new(),
         publishing: tokio::sync::Mutex::new(()),
         references: Arc::new(References::default()),

@@ -72,11 +72,11 @@ impl Controller {
             }
         }
         for stored in self.stored(of, now).await? {
-            self.send_ack(of, &stored).await;
             taken_in.acknowledged.push(Acknowledged {
                 stream: stored.stream.to_string(),
                 through: stored.through.0,
             });
+            self.unsent_acks().add(of, stored);
         }
         Ok(taken_in)
     }
