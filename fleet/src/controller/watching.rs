@@ -260,7 +260,7 @@ impl Controller {
                 operator,
                 reason,
             };
-            let after = tx.watching(Kept::Now)?.window;
+            let after = tx.watching(Kept::Now)?.looked_at();
             tx.add_watch_event(after, &event, now)?;
             Ok(())
         };

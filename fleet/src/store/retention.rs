@@ -7,6 +7,7 @@ use muster_protocol::time::UnixSeconds;
 use rusqlite::params;
 
 use super::column::bits;
+use super::watches::FORMAT;
 use super::{StoreError, Tx};
 use crate::config::{Days, Retention};
 
@@ -18,7 +19,7 @@ const HOUR_S: u64 = 3600;
 
 /// Events that the states before the oldest window have heeded, and that a later one of the same kind
 /// and device has made void for whoever computes from those windows alone. So the newest always stays,
-/// and numbers only grow.
+/// and numbers only grow. States of another format have heeded none: they are computed again.
 const SUPERSEDED_EVENTS: &str = "DELETE FROM watch_events WHERE at < ?1 AND event IN
      (SELECT event FROM
       (SELECT event, row_number() OVER (PARTITION BY
@@ -26,7 +27,8 @@ const SUPERSEDED_EVENTS: &str = "DELETE FROM watch_events WHERE at < ?1 AND even
               WHEN json_type(what, '$.rebaseline') IS NOT NULL THEN 'rebaseline'
               ELSE 'labels ' || json_extract(what, '$.labels.device') END
          ORDER BY event DESC) AS place
-       FROM watch_events WHERE event <= (SELECT event FROM watching WHERE kept = 1))
+       FROM watch_events WHERE event <=
+         (SELECT event FROM watching WHERE kept = 1 AND format = ?3))
       WHERE place > 1 ORDER BY event LIMIT ?2)";
 
 impl Tx<'_> {
@@ -101,7 +103,10 @@ impl Tx<'_> {
             );
             gone += self.forget_by(days, &sql, now)?;
         }
-        gone += self.forget_by(days, SUPERSEDED_EVENTS, now)?;
+        if let Some(oldest) = oldest_s(days, now) {
+            let named = params![bits(oldest), ROWS_MAX, FORMAT];
+            gone += self.0.execute(SUPERSEDED_EVENTS, named)?;
+        }
         let sql = format!(
             "DELETE FROM watches WHERE (model, bundle, kind, name) IN
              (SELECT model, bundle, kind, name FROM watches WHERE kept = 0 AND window <= {base})"
@@ -160,7 +165,7 @@ fn oldest_s(days: Days, now: UnixSeconds) -> Option<u64> {
 mod tests {
     use muster_fleet::watch::{Labels, WatchEvent, WatchRule};
 
-    use super::super::{Kept, Position, Store, in_memory};
+    use super::super::{Kept, Position, Store, Tampering, in_memory};
     use super::*;
 
     #[tokio::test]
@@ -244,7 +249,14 @@ mod tests {
                 ..Position::default()
             };
             tx.set_watching(Kept::Base, &base).expect("kept");
-            tx.forget(&Retention::default(), now).expect("forgotten");
+            let forget = || tx.forget(&Retention::default(), now).expect("forgotten");
+            // What another program heeded, this one has to heed again.
+            tx.tamper(Tampering::OtherFormat).expect("changed");
+            forget();
+            let all = tx.watch_events(0).expect("read");
+            assert_eq!(all.len(), events.len(), "{events:?}");
+            tx.set_watching(Kept::Base, &base).expect("kept");
+            forget();
             let left = tx.watch_events(0).expect("read");
             let left: Vec<_> = left.iter().map(|event| event.event).collect();
             assert_eq!(left, expect, "{heeded} {events:?}");

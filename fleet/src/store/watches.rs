@@ -54,6 +54,14 @@ pub(crate) struct TakenWindow {
     pub(crate) document: Vec<u8>,
 }
 
+impl Position {
+    /// The newest window that was ever looked at: states of another format are computed again from
+    /// older ones, of which the log of events says all that happened.
+    pub(crate) fn looked_at(&self) -> i64 {
+        self.window.max(self.told_window)
+    }
+}
+
 impl Kept {
     const fn number(self) -> i64 {
         match self {

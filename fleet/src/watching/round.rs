@@ -54,10 +54,11 @@ impl Round {
         let mut shown = Vec::new();
         for taken in &windows {
             run.heed_before(taken.window);
-            if run.position.rule != *rule {
-                events.add(&mut run, taken.window, WatchEvent::Rule(rule.clone()));
+            // Of windows that were looked at before, by states of another format, the log says what
+            // held: rules and labels of today held for none of them.
+            if taken.window > before.told_window {
+                follow(&mut run, taken, rule, &mut events)?;
             }
-            label(&mut run, taken, &mut events)?;
             shown.extend(show(&mut run, taken)?);
         }
         Ok(Self {
@@ -130,12 +131,16 @@ impl Events {
     }
 }
 
-/// Follows the labels of the device.
-fn label(
+/// Follows the rule, and the labels of the device.
+fn follow(
     run: &mut Run<'_, '_>,
     taken: &TakenWindow,
+    rule: &WatchRule,
     events: &mut Events,
 ) -> Result<(), StoreError> {
+    if run.position.rule != *rule {
+        events.add(run, taken.window, WatchEvent::Rule(rule.clone()));
+    }
     let labels = run.tx.watched_labels(&taken.device)?;
     if *run.labels(&taken.device)? != labels {
         let device = taken.device.clone();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
-use muster_fleet::watch::{IncidentsPerYear, Subject, WatchEvent, WatchRule};
+use muster_fleet::watch::{DeviceWatch, IncidentsPerYear, Subject, WatchEvent, WatchRule};
 use muster_protocol::cbor::List;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
@@ -17,7 +17,9 @@ use super::*;
 use crate::blobs::Blobs;
 use crate::config::Retention;
 use crate::drift::{BundleReference, ReferenceFeature, References, Side};
-use crate::store::{self, InMemory, Kept, Page, RolloutToStore, Tampering, Tx, WindowToStore};
+use crate::store::{
+    self, InMemory, Kept, Page, Position, RolloutToStore, Tampering, Tx, WindowToStore,
+};
 
 mod quality;
 
@@ -247,9 +249,20 @@ impl Bench {
             operator: "ada".to_owned(),
             reason: "the sensor was changed".to_owned(),
         };
-        let after = self.tx().watching(Kept::Now).expect("read").window;
+        let after = self.tx().watching(Kept::Now).expect("read").looked_at();
         let added = self.tx().add_watch_event(after, &event, UnixSeconds(BEGIN));
         added.expect("written");
+    }
+
+    /// How far it has come, and the charts of all devices.
+    fn state(&self) -> (Position, Vec<(DeviceId, DeviceWatch)>) {
+        let subject = Subject {
+            model: model(),
+            bundle: BUNDLE,
+        };
+        let position = self.tx().watching(Kept::Now).expect("read");
+        let watches = self.tx().device_watches(Kept::Now, &subject);
+        (position, watches.expect("read"))
     }
 
     /// Lets the first `windows` go.
@@ -403,6 +416,59 @@ fn states_of_another_program_are_computed_anew_and_nothing_is_told_twice() {
     assert!(!told.is_empty());
     bench.tx().tamper(Tampering::OtherFormat).expect("changed");
     assert_eq!(bench.watch(), [] as [&str; 0]);
+    nothing_differs(&bench.again());
+}
+
+/// What happened long after the windows that are looked at anew waits until then, whatever has become of
+/// rules and labels in between.
+#[test]
+fn what_happened_before_another_program_came_happens_again_where_it_did() {
+    let mut bench = Bench::new();
+    bench.rule.cohort_labels = vec!["site".to_owned()];
+    bench.label("d-1", "north");
+    for at in 0..700 {
+        bench.say(&["d-1", "d-2"], if at % 300 > 290 { 1.0 } else { 0.0 });
+        match at {
+            100 => {
+                bench.rule.incidents_per_device_year =
+                    IncidentsPerYear::try_from(2.0).expect("known")
+            }
+            300 => bench.learn_anew(),
+            600 => bench.label("d-1", "south"),
+            _ => {}
+        }
+        if at % 50 == 0 {
+            bench.watch();
+        }
+    }
+    bench.watch();
+    let (before, watches) = bench.state();
+    bench.tx().tamper(Tampering::OtherFormat).expect("changed");
+    assert_eq!(bench.watch(), [] as [&str; 0]);
+    let (after, again) = bench.state();
+    assert_eq!((&after.rule, after.event), (&before.rule, before.event));
+    assert!(again == watches, "charts are those of before");
+    nothing_differs(&bench.again());
+}
+
+#[test]
+fn an_order_holds_for_what_comes_next_also_while_old_windows_are_looked_at_anew() {
+    let mut bench = Bench::new();
+    for _ in 0..600 {
+        bench.say(&["d-1"], 0.0);
+    }
+    bench.watch();
+    bench.tx().tamper(Tampering::OtherFormat).expect("changed");
+    let round = Round::compute(&bench.tx(), &bench.sources, &bench.rule).expect("computed");
+    let kept = round.keep(&bench.tx(), UnixSeconds(BEGIN)).expect("asked");
+    assert!(kept.is_some());
+    assert_eq!(bench.state().0.window, 500, "a round is no more than that");
+    bench.learn_anew();
+    bench.watch();
+    assert_eq!(bench.state().1[0].1.recent.len(), 3);
+    bench.say(&["d-1"], 0.0);
+    bench.watch();
+    assert_eq!(bench.state().1[0].1.recent.len(), 1, "it has begun anew");
     nothing_differs(&bench.again());
 }
 
