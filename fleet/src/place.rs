@@ -19,7 +19,7 @@ mod symptom;
 mod tests;
 mod verdict;
 
-pub use normal::{Apart, Normal, learn_apart};
+pub use normal::{Apart, Basis, Normal, learn_apart};
 pub use of_limits::Made;
 pub use panel::{Panel, PanelDevice, PanelFeature, Quality, RawScale, Side, Usual};
 pub use rule::{DEVICES_MIN, PlaceRule};

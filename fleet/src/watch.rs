@@ -6,8 +6,10 @@
 //! Values of a sensor depend on each other, and a p that takes them for independent is far too small.
 //! So windows are averaged into *looks* long enough to be nearly independent (`sizing`), what is
 //! normal is learnt from the device's own looks (`series`), and thresholds allow for how little that
-//! is (`threshold`). Decision record 0022; what it does is measured in docs/drift-curves.md.
+//! is (`threshold`). Of a feature that follows the hour of the week the week is taken out before all that
+//! (`season`, decision record 0029). Decision record 0022; what it does is measured in docs/drift-curves.md.
 
+mod batches;
 mod budget;
 mod cohort;
 mod counted;
@@ -18,6 +20,8 @@ mod limited;
 mod look;
 mod quality;
 mod rate;
+mod season;
+mod seasonal;
 mod series;
 mod service;
 mod signal;
@@ -33,7 +37,7 @@ mod words;
 pub(crate) use budget::YEAR_S;
 pub use budget::{BadIncidents, Budget, IncidentsPerYear};
 pub use cohort::{COHORT_SHIFT, CohortRule, CohortWatch};
-pub use counted::Counted;
+pub use counted::{Clock, Counted};
 pub use device::{DeviceRule, DeviceWatch, FeatureRule, Moved, RECENT_MAX};
 pub use event::WatchEvent;
 pub use feature::{
@@ -44,6 +48,8 @@ pub use quality::{
     Against, Fell, FellFigure, How, QualityRule, QualityStands, QualityWatch, UsualFigure,
 };
 pub use rate::RateWatched;
+pub use season::{Moment, Season, Usual};
+pub use seasonal::{Follows, Seasonal};
 pub use series::{Baseline, Excursion, Watched};
 pub use service::{ServiceMoved, ServiceWatch};
 pub(crate) use signal::{DEVIATION_MIN, STEPS_PER_SIGMA, spread_of};
@@ -52,6 +58,6 @@ pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;
 pub use threshold::threshold;
 pub use watches::{
-    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Scored, Seen, Subject, WatchRule, Watches,
-    What,
+    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Scored, SeasonRule, Seen, Subject, WatchRule,
+    Watches, What,
 };

@@ -4,7 +4,8 @@
 //! those are for `cargo xtask drift-curves`.
 
 use muster_tests::drift_curves::{
-    BUDGET, DelayLine, DelayTally, QuietTally, delay_lines, quiet_lines,
+    BUDGET, DelayLine, DelayTally, QuietTally, delay_lines, quiet_lines, season_delay_lines,
+    season_quiet_lines,
 };
 
 const PUBLISHED: &str = include_str!("../../docs/drift-curves.md");
@@ -81,6 +82,15 @@ fn published_tables_are_whole_and_keep_the_promise() {
         let cells = published("mean by 0.2 sd, windows of 60 s", &correlation.to_string());
         let median = minutes(&cells[0]).expect("a duration");
         assert!(median <= within, "ρ {correlation}: {median} min");
+    }
+    for line in season_quiet_lines() {
+        let cells = published(&line.name, &line.correlation.to_string());
+        let years: f64 = cells[0].parse().expect("a number");
+        let is_rare = || cells[2].parse::<f64>().expect("a number") <= 2.0 * BUDGET.get();
+        assert!(years <= 0.0 || is_rare(), "{}: {cells:?}", line.name);
+    }
+    for line in season_delay_lines() {
+        published(&line.name, &line.correlation.to_string());
     }
     for line in quiet_lines() {
         published(&line.name, &line.correlation.to_string());

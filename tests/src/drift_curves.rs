@@ -6,6 +6,7 @@
 mod bound;
 mod cohort;
 mod process;
+mod season;
 mod table;
 
 use std::num::NonZeroU32;
@@ -18,7 +19,11 @@ use process::{REFERENCE, Samples, Windows};
 pub use bound::{Bound, bound};
 pub use cohort::CohortSetting;
 pub use process::Drift;
-pub use table::{DelayLine, DelayTally, QuietLine, QuietTally, delay_lines, quiet_lines};
+pub use season::{Normal as SeasonNormal, SeasonSetting};
+pub use table::{
+    DelayLine, DelayTally, QuietLine, QuietTally, delay_lines, quiet_lines, season_delay_lines,
+    season_quiet_lines,
+};
 
 /// Correlations of neighbouring samples for which curves are published.
 pub const CORRELATIONS: [f64; 6] = [0.0, 0.3, 0.5, 0.7, 0.9, 0.95];

@@ -21,15 +21,21 @@ pub(crate) struct Args {
     /// Only lines whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
+    /// Sensors that follow the hour of the week, in place of all others.
+    #[arg(long)]
+    season: bool,
 }
 
 /// Builds and runs it; its exit code is ours.
 pub(crate) fn run(args: &Args, root: &Path) -> ExitCode {
-    let words = [
+    let mut words = vec![
         format!("--years-percent={}", args.years_percent),
         format!("--drifts={}", args.drifts),
         format!("--seed={}", args.seed),
         format!("--only={}", args.only),
     ];
+    if args.season {
+        words.push("--season".to_owned());
+    }
     program(root, "drift_curves", &[], &words)
 }

@@ -38,6 +38,11 @@ fn watch_rule(rules: &Rules) -> WatchRule {
             .unwrap_or(usual.incidents_per_cohort_year),
         cohort_labels: rules.cohort_labels.clone(),
         quality: rules.quality,
+        seasons: rules
+            .season
+            .iter()
+            .map(|season| season.rule(rules.quiet_s))
+            .collect(),
     }
 }
 
@@ -80,6 +85,10 @@ pub(crate) struct ChartView {
     /// How far.
     #[serde(flatten)]
     pub(crate) stage: Stage,
+    /// Hours of the week that are known, of 168; none where its normal does not follow them.
+    pub(crate) week_hours: Option<u32>,
+    /// How far the chart of what is left without the week has come.
+    pub(crate) week_state: Option<&'static str>,
 }
 
 /// How well the classifier of a bundle does in a cohort, beside what is usual there.
@@ -160,13 +169,19 @@ fn charts_of(
         .find(|release| release.bundle == subject.bundle.to_string());
     let reference = sources.references.get(&sources.blobs, subject.bundle);
     let features = reference.iter().flat_map(|reference| &reference.features);
-    let views = watch.features.iter().zip(features);
-    let views = views.map(|(watch, feature)| ChartView {
-        device: device.to_owned(),
-        bundle: subject.bundle.to_string(),
-        version: release.map(|release| release.version.clone()),
-        feature: feature.name.clone(),
-        stage: watch.stage(),
+    let views = watch.features.iter().zip(&watch.seasonal).zip(features);
+    let views = views.map(|((plain, seasonal), feature)| {
+        let judges = seasonal.as_ref().filter(|seasonal| seasonal.judges());
+        let week = seasonal.as_ref();
+        ChartView {
+            device: device.to_owned(),
+            bundle: subject.bundle.to_string(),
+            version: release.map(|release| release.version.clone()),
+            feature: feature.name.clone(),
+            stage: judges.map_or(plain.stage(), |seasonal| seasonal.watch.stage()),
+            week_hours: week.map(|seasonal| seasonal.season.known()),
+            week_state: week.map(|seasonal| seasonal.watch.stage().as_str()),
+        }
     });
     Ok(views.collect())
 }

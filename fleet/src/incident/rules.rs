@@ -4,6 +4,7 @@
 //! name what judged it.
 
 mod read;
+mod season;
 
 use muster_protocol::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use super::retrain::RetrainRule;
 use crate::watch::QualityRule;
 
 pub use read::RulesError;
+pub use season::{Features, Season};
 
 /// What holds while nobody has applied anything else.
 const DEFAULT: &str = include_str!("rules/default.toml");
@@ -36,6 +38,9 @@ pub struct Rules {
     pub alerts: Vec<Route>,
     /// When a retrain is asked for.
     pub retrain: RetrainRule,
+    /// Features whose normal follows the hour of the week; may be left out: none.
+    #[serde(default)]
+    pub season: Vec<Season>,
 }
 
 /// Incidents by chance that are allowed.
@@ -150,7 +155,11 @@ impl TryFrom<OneOrMany> for Webhooks {
         match written {
             OneOrMany::Many(names) => Ok(Self::Named(names)),
             OneOrMany::One(word) if word == "all" => Ok(Self::All),
-            OneOrMany::One(word) => Err(format!("{word:?} is neither \"all\" nor a list of names")),
+            OneOrMany::One(word) => Err(neither(&word)),
         }
     }
+}
+
+fn neither(word: &str) -> String {
+    format!("{word:?} is neither \"all\" nor a list of names")
 }

@@ -7,7 +7,7 @@ use muster_protocol::stats::FeatureSum;
 
 use super::peers::{PEERS_MIN, median};
 use crate::statistics::Moments;
-use crate::watch::{DEVIATION_MIN, STEPS_PER_SIGMA, Signal, WatchingState, spread_of};
+use crate::watch::{DEVIATION_MIN, STEPS_PER_SIGMA, Signal, Usual, WatchingState, spread_of};
 
 /// The share of absent values, and of values out of range, that is taken for usual at least.
 const SHARE_MIN: f64 = 0.01;
@@ -39,6 +39,17 @@ pub struct Normal {
     pub apart: Option<Apart>,
     /// Windows in a row that are constant only when something is wrong; none when it often is.
     pub constant_run: Option<u32>,
+    /// What it is the normal of.
+    pub basis: Basis,
+}
+
+/// What a normal is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The values.
+    Values,
+    /// What is left of them without the week ([`crate::watch::Usual`]).
+    WithoutWeek,
 }
 
 /// How far the mean of a window usually is from the median of the peers' at the same time, each
@@ -100,7 +111,7 @@ impl Normal {
     /// That of charts which run. A window is taken to vary by √w of what a look of w windows
     /// does: less than that when neighbours depend on each other, so this is cautious.
     #[must_use]
-    pub fn watched(state: &WatchingState) -> Self {
+    pub fn watched(state: &WatchingState, basis: Basis) -> Self {
         let [location, spread, ..] = &state.signals;
         let root = state.windows_per_look.max(1.0).sqrt();
         Self {
@@ -114,7 +125,32 @@ impl Normal {
             absent: state.absent.limit.unwrap_or(1.0),
             apart: None,
             constant_run: state.stuck.run,
+            basis,
         }
+    }
+
+    /// The normal of the values of one window, of whose time this is usual; none where that has to be known
+    /// and is not.
+    #[must_use]
+    pub fn at(&self, usual: Option<&Usual>) -> Option<Self> {
+        if self.basis == Basis::Values {
+            return Some(*self);
+        }
+        let usual = usual?;
+        let mean = usual.mean + self.mean / usual.scale;
+        let of_mean = self.of_mean / usual.scale;
+        // Charts look at the spread within a window; from a centre it is that and what its mean is off.
+        let within = usual.spread_at(self.spread).max(0.0);
+        Some(Self {
+            mean,
+            deviation: self.deviation / usual.scale,
+            of_mean,
+            centre: mean,
+            spread: (within.powi(3) + of_mean.powi(2)).cbrt(),
+            of_spread: usual.spread_at(self.spread + self.of_spread) - usual.spread_at(self.spread),
+            basis: Basis::Values,
+            ..*self
+        })
     }
 
     /// That of windows in which nothing was wrong. None of fewer than five that have values.
@@ -153,6 +189,7 @@ impl Normal {
             absent,
             apart: None,
             constant_run: (!constant).then_some(1),
+            basis: Basis::Values,
         })
     }
 }

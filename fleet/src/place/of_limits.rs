@@ -5,7 +5,7 @@
 
 use muster_protocol::stats::Limits;
 
-use super::normal::Normal;
+use super::normal::{Basis, Normal};
 use crate::statistics::tail::student_quantile;
 
 /// How the limits of a reference were made.
@@ -52,6 +52,7 @@ impl Normal {
             absent: f64::from(limits.absent),
             constant_run: (limits.longest_run < limits.block_rows).then_some(1),
             apart: None,
+            basis: Basis::Values,
         })
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 
-use super::normal::Normal;
-use crate::watch::{Counted, DeviceWatch, Watch};
+use super::normal::{Basis, Normal};
+use crate::watch::{Counted, DeviceWatch, Follows};
 
 /// Devices of one model and one reference.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,9 +100,13 @@ impl PanelDevice {
         labels: BTreeMap<String, String>,
         watch: &DeviceWatch,
     ) -> Self {
-        let normal = watch.features.iter().map(|feature| match feature {
-            Watch::Watching(state) => Some(Normal::watched(state)),
-            Watch::Sizing(_) | Watch::Learning(_) => None,
+        let normal = (0..watch.features.len()).map(|feature| {
+            let (state, follows) = watch.chart(feature)?;
+            let basis = match follows {
+                Follows::Nothing => Basis::Values,
+                Follows::HourOfWeek { .. } => Basis::WithoutWeek,
+            };
+            Some(Normal::watched(state, basis))
         });
         let [errors, misses] = watch.service_limits();
         Self {

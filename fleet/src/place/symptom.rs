@@ -142,7 +142,8 @@ fn compare(panel: &Panel, read: &mut Read, rule: &PlaceRule) {
                 }
                 let counted = last(device, rule).and_then(|last| last.get(window).copied());
                 let counts = counted.and_then(|counted| counted.features.get(feature));
-                if let (None, Some(counts)) = (reading.mode, counts)
+                let normal = normal.at(counted.and_then(|counted| counted.usual_of(feature)));
+                if let (None, Some(counts), Some(normal)) = (reading.mode, counts, normal)
                     && reading.n >= rule.samples_min
                     && let Some(sound) = sound(&standings, &tails, at)
                     && stands_far_out(counts, &normal, sound)
@@ -183,9 +184,9 @@ fn readings(
     }
     let of = |(at, feature): (usize, &super::PanelFeature)| {
         let each = windows.iter().map(|window| {
-            let normal = device.normal[at].as_ref()?;
+            let normal = device.normal[at]?.at(window.usual_of(at))?;
             let counts = &window.features[at];
-            Some(read(counts, normal, feature.scale, rule.samples_min))
+            Some(read(counts, &normal, feature.scale, rule.samples_min))
         });
         each.collect()
     };

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::finding::{Cause, Scope};
 use crate::random::Random;
-use crate::watch::Counted;
+use crate::watch::{Clock, Counted};
 
 const DEVICES: usize = 12;
 const NAMES: [&str; 4] = ["heat", "flow", "noise", "score"];
@@ -54,6 +54,8 @@ fn counted(features: Vec<FeatureSum>, errors: u64, at: u64) -> Counted {
         measured: 300,
         misses: 0,
         ended: UnixSeconds(300 * at),
+        clock: Clock::Trusted,
+        usual: Vec::new(),
     }
 }
 
@@ -366,4 +368,50 @@ proptest! {
             prop_assert!(!finding.because.is_empty());
         }
     }
+}
+
+/// What is usual at nine in the morning is not at three at night.
+#[test]
+fn a_window_is_read_by_what_is_usual_at_its_time() {
+    let normal = Normal {
+        mean: 0.0,
+        deviation: 0.25,
+        of_mean: 0.02,
+        centre: 0.0,
+        spread: 1.0,
+        of_spread: 0.05,
+        looks: 500,
+        absent: 0.01,
+        apart: None,
+        constant_run: Some(1),
+        basis: Basis::WithoutWeek,
+    };
+    let usual = crate::watch::Usual {
+        mean: 2.0,
+        scale: 0.5,
+        spread: 0.0625_f64.cbrt(),
+        skew: 0.0,
+        flanks: 0.0,
+        outside: 0.0,
+    };
+    let at = normal.at(Some(&usual)).expect("known");
+    let check = |mean: f64, location: f64| {
+        let steps = 256.0 * mean;
+        let window = FeatureSum {
+            bins: [150, 150].into_iter().collect(),
+            sum: (300.0 * steps) as i64,
+            sum_of_squares: (300.0 * (steps * steps + 64.0 * 64.0)) as u64,
+            ..FeatureSum::default()
+        };
+        let reading = reading::read(&window, &at, None, 20);
+        assert!((reading.location - location).abs() < 0.1, "{reading:?}");
+        assert!(reading.mode.is_none());
+        reading.spread
+    };
+    assert!(check(2.0, 0.0).abs() < 0.5);
+    // Four hundredths of a distance that counts half are a standard error.
+    check(2.2, 5.0);
+    check(0.0, -50.0);
+    assert_eq!(normal.at(None), None);
+    assert_eq!(at.at(None), Some(at));
 }

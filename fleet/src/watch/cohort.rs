@@ -99,6 +99,7 @@ impl CohortWatch {
             deviation_min: 1e-3 * COHORT_SHIFT,
             worth: WORTH_MIN,
             run_length: YEAR_S / look_s / (0.5 * SPENT * rule.incidents_per_year),
+            long_run: None,
         };
         self.chart = Some(Watched::new(Baseline::of(&self.learnt, wanted)));
     }

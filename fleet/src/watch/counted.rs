@@ -7,6 +7,8 @@ use muster_protocol::stats::FeatureSum;
 use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
+use super::season::Usual;
+
 /// One window of a device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
@@ -28,6 +30,21 @@ pub struct Counted {
     /// When it ended: by trusted time where there is one, and never later than it came.
     #[serde(with = "crate::text::unix")]
     pub ended: UnixSeconds,
+    /// How that is known.
+    pub clock: Clock,
+    /// What is usual of each feature at its time, where charts have taken that out; empty where they
+    /// have of none.
+    pub usual: Vec<Option<Usual>>,
+}
+
+/// How the time of a window is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The device said it, by trusted time.
+    Trusted,
+    /// It is when the window came, which may be days later.
+    Received,
 }
 
 impl Counted {
@@ -54,7 +71,18 @@ impl Counted {
             // Whatever a device says, no more requests miss than there were.
             misses: u64::from(misses).min(measured),
             ended: UnixSeconds(window.unix.unwrap_or(received).0.min(received.0)),
+            clock: match window.unix {
+                Some(_) => Clock::Trusted,
+                None => Clock::Received,
+            },
+            usual: Vec::new(),
         }
+    }
+
+    /// What is usual of a feature at its time, where charts have taken that out.
+    #[must_use]
+    pub fn usual_of(&self, feature: usize) -> Option<&Usual> {
+        self.usual.get(feature)?.as_ref()
     }
 
     /// Bins of each feature.

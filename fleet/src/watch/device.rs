@@ -5,13 +5,15 @@
 
 use std::collections::VecDeque;
 
-use muster_protocol::stats::Limits;
+use muster_protocol::stats::{FeatureSum, Limits};
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
 use super::counted::Counted;
-use super::feature::{Alarm, Rule, Watch};
+use super::feature::{Alarm, Rule, Watch, WatchingState};
 use super::limited::Limited;
+use super::season::{Moment, Usual};
+use super::seasonal::{Follows, Seasonal};
 use super::service::ServiceWatch;
 use super::signal::Shape;
 use super::watches::ExpectedFeature;
@@ -37,6 +39,8 @@ pub struct FeatureRule {
     bins: usize,
     /// Beyond what a block is a breach.
     limits: Option<Limits>,
+    /// What its normal follows.
+    follows: Follows,
 }
 
 impl FeatureRule {
@@ -47,6 +51,7 @@ impl FeatureRule {
             shape: Shape::of(&expected.bins),
             bins: expected.bins.len(),
             limits: expected.limits,
+            follows: expected.follows,
         }
     }
 }
@@ -54,8 +59,10 @@ impl FeatureRule {
 /// A model on a device.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DeviceWatch {
-    /// Each feature, once a window had them.
+    /// Each feature, once a window had them; as yet unknown where its week is taken out.
     pub features: Vec<Watch>,
+    /// Those that follow the hour of the week.
+    pub seasonal: Vec<Option<Box<Seasonal>>>,
     /// Each feature beside the limits of the reference.
     limited: Vec<Limited>,
     service: ServiceWatch,
@@ -89,7 +96,7 @@ impl DeviceWatch {
             window.features.clear();
         }
         let window_s = f64::from(*self.window_s.get_or_insert(window.window_s()));
-        let mut moved = self.features(&window, window_s, rule);
+        let mut moved = self.features(&mut window, window_s, rule);
         let service = self.service.take(&window, window_s, rule.budget);
         moved.extend(service.errors.then_some(Moved::Errors));
         moved.extend(service.misses.then_some(Moved::Latency));
@@ -113,61 +120,118 @@ impl DeviceWatch {
         self.window_s
     }
 
-    /// How far the mean of each feature lies from its normal, as [`super::WatchingState::standing`]
-    /// says; none of what is not known yet.
+    /// How far the mean of each feature of the newest window lies from its normal, as
+    /// [`super::WatchingState::standing`] says; none of what is not known yet.
     #[must_use]
-    pub fn standings(&self, window: &Counted) -> Vec<Option<f64>> {
-        let each = self.features.iter().zip(&window.features);
-        let standing = each.map(|(watch, sum)| match watch {
-            Watch::Watching(state) => state.standing(sum),
+    pub fn standings(&self) -> Vec<Option<f64>> {
+        let Some(newest) = self.recent.back() else {
+            return Vec::new();
+        };
+        let standing = |(at, sum)| {
+            let usual = newest.usual_of(at);
+            match self.chart(at)? {
+                (state, Follows::Nothing) => state.standing(sum, None),
+                (state, Follows::HourOfWeek { .. }) => state.standing(sum, Some(usual?)),
+            }
+        };
+        newest.features.iter().enumerate().map(standing).collect()
+    }
+
+    /// The chart that judges a feature, and what it follows; none while nothing is known.
+    #[must_use]
+    pub fn chart(&self, feature: usize) -> Option<(&WatchingState, Follows)> {
+        if let Some(Some(seasonal)) = self.seasonal.get(feature) {
+            if let Watch::Watching(state) = &seasonal.watch {
+                return Some((state, Follows::HourOfWeek { hold_s: 0 }));
+            }
+        }
+        match self.features.get(feature)? {
+            Watch::Watching(state) => Some((state, Follows::Nothing)),
             Watch::Sizing(_) | Watch::Learning(_) => None,
-        });
-        standing.collect()
+        }
     }
 
     /// Windows of the longest look of any feature; none while nothing is known.
     #[must_use]
     pub fn windows_per_look(&self) -> Option<u32> {
-        let watching = self.features.iter().filter_map(|watch| match watch {
-            Watch::Watching(state) => Some(state.windows_per_look.ceil()),
-            Watch::Sizing(_) | Watch::Learning(_) => None,
-        });
-        let longest = watching.reduce(f64::max)?;
+        let charts = (0..self.features.len()).filter_map(|feature| self.chart(feature));
+        let longest = charts
+            .map(|(state, _)| state.windows_per_look.ceil())
+            .reduce(f64::max)?;
         Some(longest.clamp(1.0, f64::from(u32::MAX)) as u32)
     }
 
-    fn features(&mut self, window: &Counted, window_s: f64, rule: &DeviceRule) -> Vec<Moved> {
+    fn features(&mut self, window: &mut Counted, window_s: f64, rule: &DeviceRule) -> Vec<Moved> {
         if window.features.is_empty() {
             return Vec::new();
         }
-        self.features
-            .resize_with(rule.features.len(), Watch::default);
-        self.limited
-            .resize_with(rule.features.len(), Limited::default);
-        let charts = self.features.iter_mut().zip(&mut self.limited);
-        let sums = window.features.iter().zip(&rule.features);
+        let count = rule.features.len();
+        self.features.resize_with(count, Watch::default);
+        self.limited.resize_with(count, Limited::default);
+        self.seasonal.resize_with(count, Option::default);
+        let moment = Moment::of(window);
         let mut moved = Vec::new();
-        for (feature, ((watch, limited), (sum, of))) in charts.zip(sums).enumerate() {
+        for (feature, of) in rule.features.iter().enumerate() {
+            let sum = &window.features[feature];
             let beyond = of
                 .limits
                 .iter()
-                .flat_map(|limits| limited.take(sum, limits, window.ended));
+                .flat_map(|limits| self.limited[feature].take(sum, limits, window.ended));
             let mut alarms: Vec<Alarm> = beyond.map(Alarm::Beyond).collect();
-            alarms.extend(watch.take(
-                sum,
-                &Rule {
-                    shape: of.shape.clone(),
-                    budget: rule.budget,
-                    window_s,
-                },
-            ));
-            moved.extend(
-                alarms
-                    .into_iter()
-                    .map(|alarm| Moved::Feature(feature, alarm)),
-            );
+            let rule = Rule {
+                shape: of.shape.clone(),
+                budget: rule.budget,
+                window_s,
+            };
+            let usual = self.judge(feature, (sum, moment), (&rule, of.follows), &mut alarms);
+            if usual.is_some() {
+                window.usual.resize(count, None);
+                window.usual[feature] = usual;
+            }
+            let alarms = alarms.into_iter();
+            moved.extend(alarms.map(|alarm| Moved::Feature(feature, alarm)));
         }
         moved
+    }
+
+    /// Lets the charts of one feature judge; what is usual at the moment, if it is taken out.
+    fn judge(
+        &mut self,
+        feature: usize,
+        (sum, moment): (&FeatureSum, Option<Moment>),
+        (rule, follows): (&Rule, Follows),
+        alarms: &mut Vec<Alarm>,
+    ) -> Option<Usual> {
+        let (plain, seasonal) = (&mut self.features[feature], &mut self.seasonal[feature]);
+        let Follows::HourOfWeek { hold_s } = follows else {
+            *seasonal = None;
+            alarms.extend(plain.take(sum, rule));
+            return None;
+        };
+        let seasonal = seasonal.get_or_insert_default();
+        let usual = seasonal.usual(moment);
+        let judged = seasonal.judges();
+        let of_week = seasonal.take(sum, (usual.as_ref(), moment), rule);
+        // A mean that is far from the one normal of all hours says nothing of the week.
+        let is_wrong = |alarm: &Alarm| judged || !matches!(alarm, Alarm::Moved(..));
+        let of_all = if judged {
+            of_week
+        } else {
+            plain.take(sum, rule)
+        };
+        alarms.extend(of_all);
+        if let Some(moment) = moment {
+            if alarms.iter().any(is_wrong) {
+                seasonal.hold(moment, hold_s);
+            }
+            seasonal.learn(sum, moment, rule);
+        }
+        if seasonal.judges() && !judged {
+            // Windows of before stand beside another normal.
+            *plain = Watch::default();
+            self.recent.clear();
+        }
+        usual.filter(|_| seasonal.judges())
     }
 }
 
@@ -175,10 +239,10 @@ impl DeviceWatch {
 mod tests {
     use std::num::NonZeroU32;
 
-    use muster_protocol::stats::FeatureSum;
     use muster_protocol::time::UnixSeconds;
 
     use super::super::budget::IncidentsPerYear;
+    use super::super::counted::Clock;
     use super::*;
     use crate::random::Random;
 
@@ -190,7 +254,7 @@ mod tests {
         let features = NonZeroU32::new(2).expect("two");
         let feature = FeatureRule::of(&ExpectedFeature {
             bins: vec![10; 16],
-            limits: None,
+            ..ExpectedFeature::default()
         });
         DeviceRule {
             features: vec![feature.clone(), feature],
@@ -220,6 +284,8 @@ mod tests {
             measured: 0,
             misses: 0,
             ended: UnixSeconds(7),
+            clock: Clock::Trusted,
+            usual: Vec::new(),
         }
     }
 

@@ -6,12 +6,14 @@
 use muster_protocol::stats::FeatureSum;
 use serde::{Deserialize, Serialize};
 
+use super::batches::{Batches, Quarter};
 use super::budget::{Budget, YEAR_S};
 use super::limited::Beyond;
 use super::look::{Look, Open, Spread};
 use super::rate::{RateWatched, Rates};
+use super::season::Usual;
 use super::series::{Baseline, Excursion, Wanted, Watched};
-use super::signal::{DEVIATION_MIN, STEPS_PER_SIGMA, Shape, Signal, values};
+use super::signal::{DEVIATION_MIN, STEPS_PER_SIGMA, Seen, Shape, Signal};
 use super::sizing::{Length, Sizing};
 use super::stuck::{Constant, StuckWatched};
 use crate::statistics::Moments;
@@ -20,6 +22,8 @@ use crate::statistics::Moments;
 pub const LOOKS_MIN: u32 = 500;
 /// Seconds that it spans at least: what changes over a day is part of what is normal.
 pub const SPAN_MIN_S: f64 = 86_400.0;
+/// The same of what is left without the week: days that differ from each other are few.
+const WEEKS_S: f64 = 28.0 * 86_400.0;
 /// A look that is longer than this many of the calibration, of windows that were merged, says nothing of spread.
 const WEIGHT_MAX: f64 = 2.0;
 
@@ -32,6 +36,15 @@ pub struct Rule {
     pub budget: Budget,
     /// Length of a window, seconds.
     pub window_s: f64,
+}
+
+/// How is learnt what is normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learn {
+    /// From looks, for a day at least.
+    Looks,
+    /// From looks, and from quarters of days and whole ones, for four weeks at least.
+    Days(Quarter),
 }
 
 /// What alarmed.
@@ -79,6 +92,8 @@ pub struct LearningState {
     absent: Rates,
     outside: Rates,
     constant: Constant,
+    /// None where looks alone say what is normal.
+    batches: Option<Batches>,
 }
 
 /// See [`Watch::Watching`].
@@ -105,6 +120,23 @@ pub struct WatchingState {
     pub stuck: StuckWatched,
 }
 
+impl Learn {
+    /// Windows of a look that are enough: days tell what lasts longer.
+    fn look_windows_max(self, rule: &Rule) -> u32 {
+        match self {
+            Self::Looks => u32::MAX,
+            Self::Days(_) => (3600.0 / rule.window_s.max(1.0)) as u32,
+        }
+    }
+
+    const fn span_min_s(self) -> f64 {
+        match self {
+            Self::Looks => SPAN_MIN_S,
+            Self::Days(_) => WEEKS_S,
+        }
+    }
+}
+
 impl Default for Watch {
     fn default() -> Self {
         Self::Sizing(SizingState {
@@ -116,21 +148,26 @@ impl Default for Watch {
 impl Watch {
     /// Takes one more window of counts in; what alarms in it.
     pub fn take(&mut self, window: &FeatureSum, rule: &Rule) -> Vec<Alarm> {
+        self.take_seen(&Seen::of(window, &rule.shape), rule, Learn::Looks)
+    }
+
+    /// The same of a window that was looked at.
+    pub(super) fn take_seen(&mut self, seen: &Seen, rule: &Rule, learn: Learn) -> Vec<Alarm> {
         match self {
             Self::Sizing(state) => {
-                if let Some(length) = state.take(window) {
+                if let Some(length) = state.take(seen, learn.look_windows_max(rule)) {
                     *self = Self::Learning(Box::new(LearningState::new(length)));
                 }
                 Vec::new()
             }
             Self::Learning(state) => {
-                state.take(window, rule);
-                if state.is_enough(rule) {
+                state.take(seen, learn);
+                if state.is_enough(rule, learn.span_min_s()) {
                     *self = Self::Watching(Box::new(state.watching(rule)));
                 }
                 Vec::new()
             }
-            Self::Watching(state) => state.take(window, rule),
+            Self::Watching(state) => state.take(seen),
         }
     }
 }
@@ -155,6 +192,18 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// A word for lists.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sizing => "sizing",
+            Self::Learning { .. } => "learning",
+            Self::Watching { .. } => "watching",
+        }
+    }
+}
+
 impl Watch {
     /// How far it has come.
     #[must_use]
@@ -173,12 +222,12 @@ impl Watch {
 }
 
 impl SizingState {
-    fn take(&mut self, window: &FeatureSum) -> Option<Length> {
-        let moments = Moments::of(window);
+    fn take(&mut self, seen: &Seen, windows_max: u32) -> Option<Length> {
+        let moments = seen.moments;
         let (mean, squares) = (moments.mean()?, moments.squared_deviations()?);
         let variance = squares / moments.n as f64 / STEPS_PER_SIGMA.powi(2);
         self.sizing
-            .take(mean / STEPS_PER_SIGMA, variance, moments.n)
+            .take(mean / STEPS_PER_SIGMA, variance, moments.n, windows_max)
     }
 }
 
@@ -193,26 +242,26 @@ impl LearningState {
             absent: Rates::default(),
             outside: Rates::default(),
             constant: Constant::default(),
+            batches: None,
         }
     }
 
-    fn take(&mut self, window: &FeatureSum, rule: &Rule) {
+    fn take(&mut self, seen: &Seen, learn: Learn) {
         self.windows = self.windows.saturating_add(1);
-        let n = window.n();
-        let absent = absent(window);
+        let (n, absent) = (seen.n, seen.absent);
         let trials_min = self.length.samples_min;
         self.absent
             .take(absent, n.saturating_add(absent), trials_min);
-        self.outside.take(window.out_of_range, n, trials_min);
-        let Some(values) = values(window, &rule.shape, self.length.centre) else {
+        self.outside.take(seen.out_of_range, n, trials_min);
+        let Some(values) = seen.values(self.length.centre) else {
             return;
         };
-        self.constant.add(is_constant(window));
+        self.constant.add(seen.is_constant);
+        if let Learn::Days(at) = learn {
+            self.batches.get_or_insert_default().take(&values, n, at);
+        }
         // Full after more values than any device will ever have: then it stays as it is.
-        self.total = self
-            .total
-            .merged(&Moments::of(window))
-            .unwrap_or(self.total);
+        self.total = self.total.merged(&seen.moments).unwrap_or(self.total);
         if let Some(look) = self.open.take(values, n, trials_min) {
             for (signal, value) in self.signals.iter_mut().zip(look.values) {
                 signal.add(value);
@@ -224,8 +273,8 @@ impl LearningState {
         self.signals[0].n
     }
 
-    fn is_enough(&self, rule: &Rule) -> bool {
-        self.looks() >= LOOKS_MIN && self.windows as f64 * rule.window_s >= SPAN_MIN_S
+    fn is_enough(&self, rule: &Rule, span_min_s: f64) -> bool {
+        self.looks() >= LOOKS_MIN && self.windows as f64 * rule.window_s >= span_min_s
     }
 
     fn watching(&self, rule: &Rule) -> WatchingState {
@@ -242,13 +291,16 @@ impl LearningState {
         let samples = self.total.n as f64 / looks;
         let worth = deviation.max(DEVIATION_MIN).powi(2)
             / self.signals[0].variance().max(f64::MIN_POSITIVE);
-        let mut each = Signal::ALL.iter().zip(&self.signals).map(|(signal, seen)| {
+        let signals = Signal::ALL.iter().zip(&self.signals).enumerate();
+        let mut each = signals.map(|(at, (signal, seen))| {
+            let batches = self.batches.as_ref();
             let shift = signal.shift(seen.mean, deviation);
             let wanted = Wanted {
                 shift,
                 deviation_min: signal.deviation_min(seen.mean, deviation, shift, samples),
                 worth,
                 run_length: looks_a_year / rule.budget.of_side(*signal),
+                long_run: batches.and_then(|batches| batches.long_run(at, samples)),
             };
             Watched::new(Baseline::of(seen, wanted))
         });
@@ -275,11 +327,13 @@ impl LearningState {
 
 impl WatchingState {
     /// How far the mean of a window lies from where it is normally, in the device's own standard
-    /// deviations: what a cohort pools. None without values.
+    /// deviations: what a cohort pools; less what is usual at its time, where that is taken out. None
+    /// without values.
     #[must_use]
-    pub fn standing(&self, window: &FeatureSum) -> Option<f64> {
+    pub fn standing(&self, window: &FeatureSum, usual: Option<&Usual>) -> Option<f64> {
         let mean = Moments::of(window).mean()? / STEPS_PER_SIGMA;
-        Some((mean - self.signals[0].baseline.mean) / self.deviation)
+        let left = usual.map_or(mean, |usual| (mean - usual.mean) * usual.scale);
+        Some((left - self.signals[0].baseline.mean) / self.deviation)
     }
 
     /// Where the mean about was when the length of looks was found, in standard deviations of the
@@ -289,20 +343,20 @@ impl WatchingState {
         self.length.centre
     }
 
-    fn take(&mut self, window: &FeatureSum, rule: &Rule) -> Vec<Alarm> {
+    fn take(&mut self, seen: &Seen) -> Vec<Alarm> {
         let mut alarms = Vec::new();
-        let (n, absent) = (window.n(), absent(window));
+        let (n, absent) = (seen.n, seen.absent);
         let trials_min = self.length.samples_min;
         let lost = self
             .absent
             .take(absent, n.saturating_add(absent), trials_min);
         alarms.extend(lost.then_some(Alarm::Absent));
-        let outside = self.outside.take(window.out_of_range, n, trials_min);
+        let outside = self.outside.take(seen.out_of_range, n, trials_min);
         alarms.extend(outside.then_some(Alarm::OutOfRange));
-        let Some(values) = values(window, &rule.shape, self.length.centre) else {
+        let Some(values) = seen.values(self.length.centre) else {
             return alarms;
         };
-        let stuck = self.stuck.take(is_constant(window));
+        let stuck = self.stuck.take(seen.is_constant);
         alarms.extend(stuck.then_some(Alarm::Stuck));
         if let Some(look) = self.open.take(values, n, trials_min) {
             self.look(&look, &mut alarms);
@@ -322,13 +376,4 @@ impl WatchingState {
             alarms.extend(excursion.map(|excursion| Alarm::Moved(*signal, excursion)));
         }
     }
-}
-
-fn absent(window: &FeatureSum) -> u64 {
-    window.missing.saturating_add(window.non_finite)
-}
-
-/// Two values at least, and all the same to 1/256 of the reference's standard deviation.
-fn is_constant(window: &FeatureSum) -> bool {
-    window.n() > 1 && Moments::of(window).squared_deviations() == Some(0.0)
 }

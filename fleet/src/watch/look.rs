@@ -42,16 +42,21 @@ impl Open {
 }
 
 /// As [`crate::statistics::exact`], for all signals.
-mod bits {
+pub(super) mod bits {
     use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 
     use crate::watch::signal::Values;
 
-    pub(super) fn serialize<S: Serializer>(values: &Values, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::watch) fn serialize<S: Serializer>(
+        values: &Values,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         values.map(f64::to_bits).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Values, D::Error> {
+    pub(in crate::watch) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Values, D::Error> {
         <[u64; 4]>::deserialize(from).map(|bits| bits.map(f64::from_bits))
     }
 }

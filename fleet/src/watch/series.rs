@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::batches::LongRun;
 use super::look::Spread;
-use super::threshold::threshold;
+use super::threshold::threshold_of;
 use crate::statistics::{Chart, TwoSided};
 
 /// Variance that looks of a first-order process have beyond that of independent ones, as a part of one
@@ -41,6 +42,8 @@ pub(super) struct Wanted {
     pub(super) worth: f64,
     /// Looks between two false alarms of one side.
     pub(super) run_length: f64,
+    /// What a look varies by if days are asked, where they are.
+    pub(super) long_run: Option<LongRun>,
 }
 
 /// An alarm of a chart.
@@ -66,9 +69,14 @@ impl Baseline {
     /// From what was seen while nothing was wrong.
     pub(super) fn of(seen: &Spread, wanted: Wanted) -> Self {
         let inflated = seen.variance() * (1.0 + NEIGHBOURS / wanted.worth.max(1.0));
-        let deviation = inflated.sqrt().max(wanted.deviation_min);
+        let (variance, known_from) = match wanted.long_run {
+            Some(of) => (inflated.max(of.variance), of.batches.min(seen.n)),
+            None => (inflated, seen.n),
+        };
+        let deviation = variance.sqrt().max(wanted.deviation_min);
         let allowance = 0.5 * wanted.shift;
-        let threshold = threshold(allowance / deviation, seen.n, wanted.run_length);
+        let known = (known_from, seen.n);
+        let threshold = threshold_of(allowance / deviation, known, wanted.run_length);
         Self {
             mean: seen.mean,
             deviation,

@@ -97,6 +97,7 @@ mod tests {
     use muster_protocol::time::UnixSeconds;
 
     use super::super::budget::IncidentsPerYear;
+    use super::super::counted::Clock;
     use super::*;
 
     fn window(calls: u64, errors: u64, misses: u64) -> Counted {
@@ -109,6 +110,8 @@ mod tests {
             measured: calls,
             misses,
             ended: UnixSeconds(0),
+            clock: Clock::Trusted,
+            usual: Vec::new(),
         }
     }
 

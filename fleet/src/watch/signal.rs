@@ -6,6 +6,7 @@
 use muster_protocol::limits::BINS_MAX;
 use muster_protocol::stats::FeatureSum;
 
+use super::season::Usual;
 use crate::statistics::Moments;
 
 /// Steps of the integer moments to one standard deviation of the reference.
@@ -110,24 +111,96 @@ impl Shape {
     }
 }
 
-/// The numbers of a window; `centre` is where the mean was, in standard deviations of the
-/// reference. None without values.
-pub(super) fn values(window: &FeatureSum, shape: &Shape, centre: f64) -> Option<Values> {
-    let moments = Moments::of(window);
-    let n = moments.n as f64;
-    let location = moments.mean()? / STEPS_PER_SIGMA;
-    let score = |scores: &[f64; BINS_MAX]| {
-        let each = window.bins.iter().zip(scores);
-        each.map(|(count, score)| *count as f64 * score)
-            .sum::<f64>()
-            / n
-    };
-    Some([
-        location,
-        spread_of(&moments, centre)?,
-        score(&shape.skew),
-        score(&shape.flanks),
-    ])
+/// One window of a feature, as charts look at it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    /// Sums over its values.
+    pub(super) moments: Moments,
+    /// The spread, in the usual one of its time, where that is known.
+    spread: Option<f64>,
+    /// Means of the scores of the shape.
+    pub(super) skew: f64,
+    pub(super) flanks: f64,
+    /// Values, whether or not they are looked at.
+    pub(super) n: u64,
+    /// Values that are missing, or not finite.
+    pub(super) absent: u64,
+    /// Values out of range.
+    pub(super) out_of_range: u64,
+    /// Two values at least, and all the same to 1/256 of the reference's standard deviation.
+    pub(super) is_constant: bool,
+}
+
+impl Seen {
+    /// Reads a window.
+    pub(super) fn of(window: &FeatureSum, shape: &Shape) -> Self {
+        let moments = Moments::of(window);
+        let n = moments.n as f64;
+        let score = |scores: &[f64; BINS_MAX]| {
+            let each = window.bins.iter().zip(scores);
+            each.map(|(count, score)| *count as f64 * score)
+                .sum::<f64>()
+                / n
+        };
+        Self {
+            moments,
+            spread: None,
+            skew: score(&shape.skew),
+            flanks: score(&shape.flanks),
+            n: moments.n,
+            absent: window.missing.saturating_add(window.non_finite),
+            out_of_range: window.out_of_range,
+            is_constant: moments.n > 1 && moments.squared_deviations() == Some(0.0),
+        }
+    }
+
+    /// The same, less what is usual at its time: what is left has mean zero and spread one in every hour, and
+    /// varies in none by more than in an ordinary one.
+    pub(super) fn less(self, usual: &Usual) -> Self {
+        let Some((mean, squares)) = self.moments.mean().zip(self.moments.squared_deviations())
+        else {
+            return self;
+        };
+        let n = self.moments.n as f64;
+        let spread = (squares / n / STEPS_PER_SIGMA.powi(2)).cbrt();
+        let mean = (mean - STEPS_PER_SIGMA * usual.mean) * usual.scale;
+        let usually_outside = (usual.outside * n).round() as u64;
+        Self {
+            moments: Moments {
+                n: self.moments.n,
+                sum: (n * mean).round() as i64,
+                sum_of_squares: (usual.scale.powi(2) * squares + n * mean * mean).ceil() as u64,
+            },
+            spread: Some(usual.spread_ratio(spread)),
+            skew: (self.skew - usual.skew) * usual.scale,
+            flanks: (self.flanks - usual.flanks) * usual.scale,
+            out_of_range: self.out_of_range.saturating_sub(usually_outside),
+            ..self
+        }
+    }
+
+    /// The same, of whose values nothing can be said.
+    pub(super) fn without_values(self) -> Self {
+        Self {
+            moments: Moments::default(),
+            ..self
+        }
+    }
+
+    /// The numbers of the window; `centre` is where the mean was, in standard deviations of the
+    /// reference. None without values.
+    pub(super) fn values(&self, centre: f64) -> Option<Values> {
+        let location = self.moments.mean()? / STEPS_PER_SIGMA;
+        Some([
+            location,
+            match self.spread {
+                Some(spread) => spread,
+                None => spread_of(&self.moments, centre)?,
+            },
+            self.skew,
+            self.flanks,
+        ])
+    }
 }
 
 /// [`Signal::Spread`] of these values.
@@ -140,6 +213,10 @@ pub(crate) fn spread_of(moments: &Moments, centre: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn values(window: &FeatureSum, shape: &Shape) -> Option<Values> {
+        Seen::of(window, shape).values(0.0)
+    }
 
     fn window(bins: &[u64], sum: i64, sum_of_squares: u64) -> FeatureSum {
         FeatureSum {
@@ -156,7 +233,7 @@ mod tests {
         let bins = [10; 16];
         let shape = Shape::of(&bins);
         // 160 values, half one σ above and half below.
-        let found = values(&window(&bins, 0, 160 * 256 * 256), &shape, 0.0).expect("values");
+        let found = values(&window(&bins, 0, 160 * 256 * 256), &shape).expect("values");
         for (found, expect) in found.iter().zip([0.0, 1.0, 0.0, 0.0]) {
             assert!((found - expect).abs() < 0.03, "{found}");
         }
@@ -171,11 +248,38 @@ mod tests {
         (flanks[0], flanks[15]) = (40, 40);
         let of = |bins: &[u64], sum| {
             let n: u64 = bins.iter().sum();
-            values(&window(bins, sum, n * 256 * 256), &shape, 0.0).expect("values")
+            values(&window(bins, sum, n * 256 * 256), &shape).expect("values")
         };
         assert!(of(&[10; 16], 160 * 128)[0] > 0.49);
         assert!(of(&leaning, 0)[2].abs() > 0.2);
         assert!(of(&flanks, 0)[3] > 0.5);
-        assert_eq!(values(&window(&[0; 16], 0, 0), &shape, 0.0), None);
+        assert_eq!(values(&window(&[0; 16], 0, 0), &shape), None);
+    }
+
+    /// 100 values at mean 3 and standard deviation 2, in an hour that usually has mean 2.5 and counts
+    /// half.
+    #[test]
+    fn what_is_usual_is_taken_out() {
+        let usual = Usual {
+            mean: 2.5,
+            scale: 0.5,
+            spread: 3.0_f64.cbrt(),
+            skew: 0.25,
+            flanks: 0.5,
+            outside: 0.02,
+        };
+        let mut window = window(&[50, 50], 100 * 3 * 256, 100 * (9 + 4) * 65_536);
+        window.out_of_range = 5;
+        let seen = Seen::of(&window, &Shape::of(&[1, 1]));
+        let left = seen.less(&usual);
+        let [mean, spread, skew, flanks] = left.values(0.0).expect("values");
+        assert!((mean - 0.25).abs() < 1e-9, "{mean}");
+        assert!((spread - usual.spread_ratio(4.0_f64.cbrt())).abs() < 1e-9);
+        assert!((1.0..1.15).contains(&spread), "{spread}");
+        assert!((left.moments.variance().expect("some") / 65_536.0 - 1.0).abs() < 0.02);
+        assert_eq!(skew, 0.5 * (seen.skew - 0.25));
+        assert_eq!(flanks, 0.5 * (seen.flanks - 0.5));
+        assert_eq!((left.n, left.out_of_range), (100, 3));
+        assert_eq!(left.without_values().values(0.0), None);
     }
 }

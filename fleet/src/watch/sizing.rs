@@ -26,6 +26,7 @@ pub(super) struct Sizing {
     doublings: u32,
     open: Open,
     looks: Spread,
+    windows: u32,
     samples: u64,
     #[serde(with = "crate::statistics::exact")]
     sum: f64,
@@ -49,16 +50,25 @@ impl Sizing {
         Self::at(0)
     }
 
-    /// Takes one more window in, its mean, variance and number of values; the length once it is known.
-    pub(super) fn take(&mut self, mean: f64, variance: f64, samples: u64) -> Option<Length> {
+    /// Takes one more window in, its mean, variance and number of values; the length once it is known. Looks
+    /// of so many windows are long enough, whatever they are worth.
+    pub(super) fn take(
+        &mut self,
+        mean: f64,
+        variance: f64,
+        samples: u64,
+        windows_max: u32,
+    ) -> Option<Length> {
         let n = samples as f64;
+        self.windows = self.windows.saturating_add(1);
         self.samples = self.samples.saturating_add(samples);
         self.sum += n * mean;
         self.sum_of_squares += n * (variance + mean * mean);
         let samples_min = self.samples_min();
         let look = self.open.take([mean; 4], samples, samples_min)?;
         self.looks.add(look.values[0]);
-        if self.is_too_short() {
+        let may_grow = self.windows / self.looks.n.max(1) < windows_max;
+        if may_grow && self.is_too_short() {
             *self = Self::at(self.doublings + 1);
             return None;
         }
@@ -73,6 +83,7 @@ impl Sizing {
             doublings,
             open: Open::default(),
             looks: Spread::default(),
+            windows: 0,
             samples: 0,
             sum: 0.0,
             sum_of_squares: 0.0,

@@ -4,7 +4,7 @@
 //! judged when a window of the next but one comes: what is later than that counts for its device and
 //! no longer for the cohort. Never asks what time it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,14 @@ const OPEN_SLOTS: u64 = 2;
 const DEVICES_MAX: usize = 4096;
 
 /// What a cohort is judged by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SlotRule {
     /// Incidents by chance that a feature is allowed in a year; above zero.
     pub incidents_per_year: f64,
     /// Features of the model.
     pub features: usize,
+    /// Those whose week is taken out, by their place.
+    pub by_week: BTreeSet<usize>,
 }
 
 /// Where the devices of one window stand, feature by feature; none of what is not known.
@@ -40,6 +42,8 @@ pub struct CohortSlots {
     /// The newest slot that was judged.
     judged: Option<u64>,
     charts: Vec<CohortWatch>,
+    /// Those whose week was taken out when the newest slot was judged.
+    by_week: BTreeSet<usize>,
 }
 
 /// A feature whose mean over the devices has moved.
@@ -118,6 +122,13 @@ impl CohortSlots {
             windows_per_look: self.windows_per_look.max(1),
         };
         self.charts.resize_with(rule.features, CohortWatch::default);
+        for feature in self.by_week.symmetric_difference(&rule.by_week) {
+            // What is normal with the week in it is another normal.
+            if let Some(chart) = self.charts.get_mut(*feature) {
+                *chart = CohortWatch::default();
+            }
+        }
+        self.by_week.clone_from(&rule.by_week);
         let mut moved = Vec::new();
         for (feature, chart) in self.charts.iter_mut().enumerate() {
             let known = |standings: &Standings| standings.get(feature).copied().flatten();
@@ -141,6 +152,7 @@ mod tests {
     const RULE: SlotRule = SlotRule {
         incidents_per_year: 0.1,
         features: 2,
+        by_week: BTreeSet::new(),
     };
 
     /// Forty devices whose second feature moves by a tenth at the end; what alarmed.
@@ -186,5 +198,28 @@ mod tests {
         assert_eq!(slots, before);
         slots.take("b", UnixSeconds(600), vec![None; 2], (300, 1), &RULE);
         assert_ne!(slots, before);
+    }
+
+    #[test]
+    fn what_is_normal_with_the_week_in_it_is_learnt_anew_without() {
+        let (mut slots, mut rule) = (CohortSlots::default(), RULE);
+        let take = |slots: &mut CohortSlots, rule: &SlotRule, at: u64| {
+            let standings = vec![Some(0.5), Some(0.5)];
+            slots.take("a", UnixSeconds(300 * at), standings, (300, 1), rule);
+        };
+        (0..8).for_each(|at| take(&mut slots, &rule, at));
+        let before = slots.charts().to_vec();
+        assert_eq!(before[0], before[1]);
+        rule.by_week.insert(1);
+        take(&mut slots, &rule, 8);
+        assert_ne!(slots.charts()[0], slots.charts()[1]);
+        let mut fresh = CohortWatch::default();
+        let of_chart = CohortRule {
+            incidents_per_year: 0.1,
+            window_s: 300.0,
+            windows_per_look: 1,
+        };
+        fresh.take(&[0.5], &of_chart);
+        assert_eq!(slots.charts()[1], fresh);
     }
 }

@@ -4,6 +4,7 @@
 use std::num::NonZeroU32;
 
 use muster_protocol::stats::{FeatureCounts, FeatureSum};
+use muster_protocol::time::UnixSeconds;
 use proptest::prelude::*;
 
 use super::*;
@@ -198,6 +199,55 @@ fn a_cohort_shows_what_no_device_does() {
     let mut seen = (0..6).filter_map(|_| cohort.take(&standings(0.05), &rule));
     let excursion = seen.next().expect("it is seen");
     assert!((0.02..0.08).contains(&excursion.shift), "{excursion:?}");
+}
+
+/// Three weeks of windows of an hour, of values that swing with the day.
+fn swinging(follows: Follows, clock: Clock) -> DeviceWatch {
+    let feature = ExpectedFeature {
+        bins: REFERENCE.to_vec(),
+        follows,
+        ..ExpectedFeature::default()
+    };
+    let rule = DeviceRule {
+        features: vec![FeatureRule::of(&feature)],
+        budget: rule().budget,
+    };
+    let (mut random, mut watch) = (Random(3), DeviceWatch::default());
+    for hour in 0..3 * 168_u64 {
+        let world = World {
+            mean: (std::f64::consts::TAU * hour as f64 / 24.0).sin(),
+            ..NORMAL
+        };
+        let window = Counted {
+            features: vec![window(&mut random, world)],
+            closed_windows: 1,
+            span_ms: 3_600_000,
+            calls: WINDOW,
+            errors: 0,
+            measured: 0,
+            misses: 0,
+            ended: UnixSeconds(1_800_000_000 + 3600 * hour),
+            clock,
+            usual: Vec::new(),
+        };
+        assert_eq!(watch.take(window, &rule), []);
+    }
+    watch
+}
+
+/// Until a week is known a feature is judged as any other, and without time none is ever known.
+#[test]
+fn a_week_is_learnt_beside_the_one_normal() {
+    let by_week = Follows::HourOfWeek { hold_s: 86_400 };
+    let plain = swinging(Follows::Nothing, Clock::Trusted);
+    assert!(plain.seasonal[0].is_none());
+    for (clock, known) in [(Clock::Trusted, 168), (Clock::Received, 0)] {
+        let watch = swinging(by_week, clock);
+        assert_eq!(watch.features, plain.features, "{clock:?}");
+        let seasonal = watch.seasonal[0].as_ref().expect("it follows the week");
+        assert_eq!(seasonal.season.known(), known, "{clock:?}");
+        assert!(!seasonal.judges());
+    }
 }
 
 proptest! {

@@ -24,8 +24,13 @@ const REACH: f64 = 7.0;
 /// its inverse (1 + 4kh/ν)^(−ν/2): Student's tail in place of the normal one.
 #[must_use]
 pub fn threshold(allowance: f64, looks: u32, wanted: f64) -> f64 {
+    threshold_of(allowance, (looks, looks), wanted)
+}
+
+/// The same where the variance was found from other looks, or batches of them, than the mean.
+pub(super) fn threshold_of(allowance: f64, (of_variance, of_mean): (u32, u32), wanted: f64) -> f64 {
     let in_range = allowance > 0.0 && allowance.is_finite() && wanted > 1.0;
-    if !in_range || looks < 8 {
+    if !in_range || of_variance.min(of_mean) < 8 {
         return f64::INFINITY;
     }
     let certain = known(allowance, wanted);
@@ -36,7 +41,7 @@ pub fn threshold(allowance: f64, looks: u32, wanted: f64) -> f64 {
     } else {
         1.0
     };
-    let points = points(looks);
+    let points = points(of_variance, of_mean);
     let rate = |h: f64| -> f64 {
         let each = points
             .iter()
@@ -48,14 +53,14 @@ pub fn threshold(allowance: f64, looks: u32, wanted: f64) -> f64 {
 }
 
 /// √r, e and the weight of each.
-fn points(looks: u32) -> Vec<(f64, f64, f64)> {
-    let df = f64::from(looks - 1);
+fn points(of_variance: u32, of_mean: u32) -> Vec<(f64, f64, f64)> {
+    let df = f64::from(of_variance - 1);
     let ratios = ratios(df);
     let step = 2.0 * REACH / (OFFSETS - 1) as f64;
     let offsets: Vec<(f64, f64)> = (0..OFFSETS)
         .map(|i| {
             let z = step * i as f64 - REACH;
-            (z / f64::from(looks).sqrt(), (-0.5 * z * z).exp())
+            (z / f64::from(of_mean).sqrt(), (-0.5 * z * z).exp())
         })
         .collect();
     let total: f64 = offsets.iter().map(|(_, weight)| weight).sum();

@@ -18,6 +18,7 @@ use super::budget::{Budget, IncidentsPerYear};
 use super::counted::Counted;
 use super::device::{DeviceRule, DeviceWatch, FeatureRule, Moved};
 use super::quality::{Fell, QualityRule, QualityWatch};
+use super::seasonal::Follows;
 use super::slots::{CohortMoved, CohortSlots, SlotRule};
 use crate::quality::{ReferenceScores, ScoreSums};
 
@@ -60,6 +61,21 @@ pub struct WatchRule {
     /// When a fall of quality is found; none where nobody looks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityRule>,
+    /// Features whose normal follows the hour of the week; the first that names one holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seasons: Vec<SeasonRule>,
+}
+
+/// Features of a model whose normal follows the hour of the week.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeasonRule {
+    /// The model; any without one.
+    #[serde(with = "crate::text::optional")]
+    pub model: Option<ModelId>,
+    /// Names of features; all without any.
+    pub features: Vec<String>,
+    /// How long nothing is learnt after something was wrong, seconds.
+    pub hold_s: u64,
 }
 
 /// What charts need of a reference.
@@ -70,12 +86,14 @@ pub struct Expected {
 }
 
 /// What charts need of one feature of a reference.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ExpectedFeature {
     /// Its counts, by bin.
     pub bins: Vec<u64>,
     /// Beyond what a block of it is a breach, if the reference says.
     pub limits: Option<Limits>,
+    /// What its normal follows: of the rule, not of the reference.
+    pub follows: Follows,
 }
 
 /// One window as it was taken.
@@ -148,7 +166,23 @@ impl Default for WatchRule {
             incidents_per_cohort_year: IncidentsPerYear::TENTH,
             cohort_labels: Vec::new(),
             quality: None,
+            seasons: Vec::new(),
         }
+    }
+}
+
+impl WatchRule {
+    /// What the normal of a feature follows.
+    #[must_use]
+    pub fn follows(&self, model: &ModelId, feature: &str) -> Follows {
+        let names = |rule: &&SeasonRule| {
+            rule.model.as_ref().is_none_or(|of| of == model)
+                && (rule.features.is_empty() || rule.features.iter().any(|of| of == feature))
+        };
+        let named = self.seasons.iter().find(names);
+        named.map_or(Follows::Nothing, |rule| Follows::HourOfWeek {
+            hold_s: rule.hold_s,
+        })
     }
 }
 
@@ -174,6 +208,28 @@ impl Cohort {
             _ => text.split_once('=').map(of),
         }
     }
+}
+
+impl Expected {
+    /// What the normal of a feature follows.
+    fn follows(&self, feature: usize) -> Follows {
+        let known = self.features.get(feature);
+        known.map_or(Follows::Nothing, |feature| feature.follows)
+    }
+}
+
+/// Where a device stands; in what follows the week not before its week is known, because a cohort
+/// learns one normal.
+fn standings(watch: &DeviceWatch, expected: &Expected) -> Vec<Option<f64>> {
+    let mut standings = watch.standings();
+    for (feature, standing) in standings.iter_mut().enumerate() {
+        let by_week = |follows| follows != Follows::Nothing;
+        let charted = watch.chart(feature).map(|(_, follows)| by_week(follows));
+        if charted != Some(by_week(expected.follows(feature))) {
+            *standing = None;
+        }
+    }
+    standings
 }
 
 impl Watches {
@@ -230,9 +286,9 @@ impl Watches {
         let mut what: Vec<What> = of_device
             .map(|moved| What::Device(seen.device.clone(), moved))
             .collect();
-        let standings = watch.standings(&seen.counted);
+        let standings = standings(watch, expected);
         if let Some(lengths) = watch.window_s().zip(watch.windows_per_look()) {
-            what.extend(self.beside_others(seen, &standings, lengths));
+            what.extend(self.beside_others(seen, (&standings, expected), lengths));
         }
         let alarmed = what.into_iter().map(|what| Alarmed {
             window: seen.window,
@@ -274,13 +330,15 @@ impl Watches {
     fn beside_others(
         &mut self,
         seen: &Seen,
-        standings: &[Option<f64>],
+        (standings, expected): (&[Option<f64>], &Expected),
         lengths: (u32, u32),
     ) -> Vec<What> {
+        let by_week = |feature| expected.follows(feature) != Follows::Nothing;
         let rule = SlotRule {
             incidents_per_year: self.rule.incidents_per_cohort_year.get()
                 / standings.len().max(1) as f64,
             features: standings.len(),
+            by_week: (0..standings.len()).filter(|at| by_week(*at)).collect(),
         };
         let mut what = Vec::new();
         for cohort in self.cohorts_of(&seen.device) {

@@ -304,9 +304,11 @@ impl<'t, 'c> Run<'t, 'c> {
         let is_ours = window.reference.is_none() || window.reference == known;
         let scores = ScoreSums::of_window(&window).filter(|_| is_ours);
         let features = reference.iter().flat_map(|reference| &reference.features);
+        let rule = &self.position.rule;
         let features = features.map(|feature| ExpectedFeature {
             bins: feature.counts.clone(),
             limits: feature.limits,
+            follows: rule.follows(&window.model, &feature.name),
         });
         let expected = Expected {
             features: features.collect(),

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
-use muster_fleet::watch::{DeviceWatch, IncidentsPerYear, Subject, WatchEvent, WatchRule};
+use muster_fleet::watch::{
+    DeviceWatch, IncidentsPerYear, SeasonRule, Subject, WatchEvent, WatchRule,
+};
 use muster_protocol::cbor::List;
 use muster_protocol::cose;
 use muster_protocol::digest::Digest;
@@ -33,6 +35,7 @@ struct Bench {
     store: InMemory,
     sources: Sources,
     rule: WatchRule,
+    window_s: u64,
     next: u64,
     random: u64,
     _folder: tempfile::TempDir,
@@ -83,6 +86,7 @@ impl Bench {
                 blobs: Blobs::open(&folder.path().join("blobs")).expect("a folder"),
             },
             rule: WatchRule::default(),
+            window_s: WINDOW_S,
             next: 0,
             random: 9,
             _folder: folder,
@@ -169,15 +173,15 @@ impl Bench {
     ) {
         let (device, stream, boot) = (id(device), StreamId([2; 8]), BootId([4; 8]));
         let sequence = Sequence(self.next + 1);
-        let at_ms = self.next * WINDOW_S * 1000;
-        let received = UnixSeconds(BEGIN + self.next * WINDOW_S);
+        let at_ms = self.next * self.window_s * 1000;
+        let received = UnixSeconds(BEGIN + self.next * self.window_s);
         let window = Window {
             model: model(),
             bundle: BUNDLE,
             since: EpochGeneration::new(1, 1),
             reference: Some(REFERENCE),
             started: Millis(at_ms),
-            ended: Millis(at_ms + WINDOW_S * 1000),
+            ended: Millis(at_ms + self.window_s * 1000),
             unix: Some(received),
             closed_windows: 1,
             calls: 300,
@@ -470,6 +474,55 @@ fn an_order_holds_for_what_comes_next_also_while_old_windows_are_looked_at_anew(
     bench.watch();
     assert_eq!(bench.state().1[0].1.recent.len(), 1, "it has begun anew");
     nothing_differs(&bench.again());
+}
+
+/// A sensor that swings by two standard deviations every day, and moves by a fraction of one.
+#[test]
+fn what_follows_the_hour_of_the_week_is_judged_without_it_and_comes_out_again() {
+    let mut bench = Bench::new();
+    bench.window_s = 3600;
+    bench.rule.cohort_labels = vec!["site".to_owned()];
+    let day = |at: u64| 2.0 * (std::f64::consts::TAU * at as f64 / 24.0).sin();
+    for at in 0..1300 {
+        if at == 50 {
+            bench.rule.seasons = vec![SeasonRule {
+                model: Some(model()),
+                features: vec!["wear".to_owned()],
+                hold_s: 86_400,
+            }];
+        }
+        bench.say(&["d-1", "d-2"], day(at));
+        if at % 400 == 0 {
+            bench.watch();
+        }
+    }
+    assert_eq!(bench.watch(), [] as [&str; 0]);
+    let watches = bench.state().1;
+    for (_, watch) in &watches {
+        let seasonal = watch.seasonal[1].as_ref().expect("it follows the week");
+        assert_eq!((seasonal.season.known(), seasonal.judges()), (168, true));
+        assert!(watch.seasonal[0].is_none());
+        assert!(watch.recent[0].usual_of(1).is_some());
+    }
+    for at in 1300..1300 + 48 {
+        let each = [("d-1", day(at), 0), ("d-2", day(at) + 0.4, 0)];
+        bench.say_each(&each);
+    }
+    let told = bench.watch();
+    assert!(
+        !told.is_empty() && told.iter().all(|of| of == "wear"),
+        "{told:?}"
+    );
+    let again = bench.again();
+    nothing_differs(&again);
+    assert!(again.alarms > 0);
+    let before = bench.state().1;
+    bench.tx().tamper(Tampering::OtherFormat).expect("changed");
+    assert_eq!(bench.watch(), [] as [&str; 0]);
+    assert!(
+        bench.state().1 == before,
+        "the week is learnt from windows alone"
+    );
 }
 
 #[test]

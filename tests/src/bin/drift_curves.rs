@@ -33,21 +33,26 @@ struct Args {
     /// Only lines whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
+    /// Sensors that follow the hour of the week, in place of all others.
+    #[arg(long)]
+    season: bool,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut seeds = Random(args.seed);
     // Drawn for all, so that a line alone is the line among others.
-    let quiet = drift_curves::quiet_lines()
-        .into_iter()
-        .map(|line| (line, seeds.draw()));
+    let (quiet, delays) = if args.season {
+        let quiet = drift_curves::season_quiet_lines();
+        (quiet, drift_curves::season_delay_lines())
+    } else {
+        (drift_curves::quiet_lines(), drift_curves::delay_lines())
+    };
+    let quiet = quiet.into_iter().map(|line| (line, seeds.draw()));
     let quiet: Vec<(QuietLine, u64)> = quiet
         .filter(|(line, _)| line.name.contains(&args.only))
         .collect();
-    let delays = drift_curves::delay_lines()
-        .into_iter()
-        .map(|line| (line, seeds.draw()));
+    let delays = delays.into_iter().map(|line| (line, seeds.draw()));
     let delays: Vec<(DelayLine, u64)> = delays
         .filter(|(line, _)| line.name.contains(&args.only))
         .collect();
@@ -156,13 +161,22 @@ fn print_quiet(tallies: &[(QuietLine, QuietTally)]) {
             .get(at + 1)
             .is_none_or(|(next, _)| next.name != line.name)
         {
-            println!("{}", row(&line.name, "all", &all));
+            if several(tallies, &line.name) {
+                println!("{}", row(&line.name, "all", &all));
+            }
             all = QuietTally::default();
         }
     }
 }
 
+fn several(tallies: &[(QuietLine, QuietTally)], name: &str) -> bool {
+    tallies.iter().filter(|(line, _)| line.name == name).count() > 1
+}
+
 fn row(name: &str, correlation: &str, tally: &QuietTally) -> String {
+    if tally.years <= 0.0 {
+        return format!("| {name} | {correlation} | 0 | – | – | – | not in a year |");
+    }
     format!(
         "| {name} | {correlation} | {:.0} | {} | {:.3} | {:.3} | {:.1} |",
         tally.years,
@@ -177,7 +191,7 @@ fn row(name: &str, correlation: &str, tally: &QuietTally) -> String {
 fn judge(tallies: &[(QuietLine, QuietTally)]) -> ExitCode {
     let broken: Vec<String> = tallies
         .iter()
-        .filter(|(_, tally)| tally.bounds().0 > BUDGET.get())
+        .filter(|(_, tally)| tally.years > 0.0 && tally.bounds().0 > BUDGET.get())
         .map(|(line, _)| format!("{}, ρ {}", line.name, line.correlation))
         .collect();
     if broken.is_empty() {

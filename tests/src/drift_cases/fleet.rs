@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU32;
 
-use muster_fleet::watch::{Budget, Counted, DeviceRule, DeviceWatch, Moved, Watch};
+use muster_fleet::watch::{Budget, Clock, Counted, DeviceRule, DeviceWatch, Moved, Watch};
 use muster_protocol::stats::{FeatureFold, FeatureSum};
 use muster_protocol::time::UnixSeconds;
 
@@ -160,6 +160,8 @@ impl Fleet {
                 measured: SAMPLES as u64,
                 misses: *misses,
                 ended,
+                clock: Clock::Trusted,
+                usual: Vec::new(),
             };
             let moved = watch.take(window, rule);
             moved.into_iter().map(move |moved| (device, moved))

@@ -104,7 +104,9 @@ impl References {
         column.iter().for_each(|x| bins[scale.bin(*x as f32)] += 1);
         self.folds.push(FeatureFold::new(scale));
         self.scales.push(RawScale { mean, deviation });
-        self.rules
-            .push(FeatureRule::of(&ExpectedFeature { bins, limits: None }));
+        self.rules.push(FeatureRule::of(&ExpectedFeature {
+            bins,
+            ..ExpectedFeature::default()
+        }));
     }
 }

@@ -11,7 +11,7 @@ use muster_fleet::place::{
     Normal, Panel, PanelDevice, PanelFeature, PlaceRule, Quality, RawScale, Side, Usual,
     learn_apart, place,
 };
-use muster_fleet::watch::Counted;
+use muster_fleet::watch::{Clock, Counted};
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
 use muster_protocol::stats::{FeatureFold, FeatureSum, Scale, Transform};
@@ -297,6 +297,8 @@ impl Recording {
                 measured: 0,
                 misses: 0,
                 ended: UnixSeconds(60 * (at as u64 + 1)),
+                clock: Clock::Trusted,
+                usual: Vec::new(),
             }
         };
         let devices = self

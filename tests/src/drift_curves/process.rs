@@ -8,7 +8,7 @@ use muster_protocol::stats::{FeatureCounts, FeatureFold, FeatureSum, Scale, Tran
 use crate::random::Random;
 
 /// Edges of a reference that is standard normal: quantiles 0.0005, 1/16 to 15/16, 0.9995.
-const EDGES: [f32; 17] = [
+pub(super) const EDGES: [f32; 17] = [
     -3.290_527, -1.534_121, -1.150_349, -0.887_147, -0.674_490, -0.488_776, -0.318_639, -0.157_311,
     0.0, 0.157_311, 0.318_639, 0.488_776, 0.674_490, 0.887_147, 1.150_349, 1.534_121, 3.290_527,
 ];
@@ -22,7 +22,7 @@ pub(super) const REFERENCE: [u64; 18] = {
     rows
 };
 /// Steps of a standard deviation, as devices count.
-const STEPS: f64 = 256.0;
+pub(super) const STEPS: f64 = 256.0;
 
 /// Standard normal numbers from a seed (Box and Muller 1958).
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ pub(super) struct Windows {
     /// Of the sum; of the last on the sum's own noise; of what remains.
     noise: (f64, f64, f64),
     /// Variance of samples around the mean of their window, on average.
-    within: f64,
+    pub(super) within: f64,
 }
 
 impl Windows {

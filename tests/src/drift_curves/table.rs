@@ -2,7 +2,11 @@
 //!
 //! The order in which devices end does not matter.
 
-use super::{CORRELATIONS, CohortSetting, Drift, Found, Quiet, Setting};
+mod season;
+
+use super::{CORRELATIONS, CohortSetting, Drift, Found, Quiet, SeasonSetting, Setting};
+
+pub use season::{season_delay_lines, season_quiet_lines};
 
 /// Devices without drift, of one kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +45,7 @@ enum Kind {
     Samples(Setting),
     Windows(Setting),
     Cohort(CohortSetting),
+    Season(SeasonSetting),
 }
 
 /// Devices without drift, counted.
@@ -211,6 +216,7 @@ impl QuietLine {
     pub fn runs_per_year(&self) -> u64 {
         match self.kind {
             Kind::Samples(setting) | Kind::Windows(setting) => u64::from(setting.features.max(1)),
+            Kind::Season(setting) => u64::from(setting.features.max(1)),
             Kind::Cohort(_) => 1,
         }
     }
@@ -222,6 +228,7 @@ impl QuietLine {
             Kind::Samples(setting) => setting.quiet_samples(1.0, seed),
             Kind::Windows(setting) => setting.quiet_windows(1.0, seed),
             Kind::Cohort(setting) => setting.quiet(1.0, seed),
+            Kind::Season(setting) => setting.quiet(1.0, seed),
         }
     }
 }
@@ -233,6 +240,7 @@ impl DelayLine {
         match self.kind {
             Kind::Samples(setting) | Kind::Windows(setting) => setting.drifting(self.drift, seed),
             Kind::Cohort(setting) => setting.drifting(self.drift.shift, seed),
+            Kind::Season(setting) => setting.drifting(self.drift.shift, seed),
         }
     }
 }

@@ -57,13 +57,15 @@ pub(crate) struct Rebaseline {
 
 /// Shows what is known of each feature.
 pub(super) async fn charts(args: Charts, context: &Context) -> Result<(), OperatorError> {
-    const COLUMNS: [&str; 6] = [
+    const COLUMNS: [&str; 8] = [
         "device",
         "version",
         "feature",
         "state",
         "looks",
         "looks_min",
+        "week_hours",
+        "week_state",
     ];
     let filters = [
         ("model", Some(args.model.to_string())),
@@ -164,7 +166,10 @@ pub(super) async fn rebaseline(args: Rebaseline, context: &Context) -> Result<()
     });
     let path = "/api/v1/drift/rebaselines";
     context.client()?.post(&what, path, &order).await?;
-    note("what is normal is learnt from the windows that come from now on: a day at least");
+    note(
+        "what is normal is learnt from the windows that come from now on: a day at least, a month \
+          where it follows the hour of the week",
+    );
     Ok(())
 }
 

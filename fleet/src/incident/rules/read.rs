@@ -6,11 +6,13 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::Rules;
+use super::{Features, Rules};
 use crate::quality::ESTIMATED_MIN;
 
 /// Routes of one version.
 const ROUTES_MAX: usize = 64;
+/// Tables `[[season]]` of one version.
+const SEASONS_MAX: usize = 64;
 /// Shortest span until an incident closes, seconds; and the longest, a quarter of a year.
 const QUIET_S: (u64, u64) = (60, 92 * 86_400);
 /// Days in a row that a retrain may wait for.
@@ -94,6 +96,7 @@ impl Rules {
         self.check_budget()?;
         self.check_quality()?;
         self.check_alerts()?;
+        self.check_seasons()?;
         self.check_retrain()
     }
 
@@ -157,6 +160,19 @@ impl Rules {
             let hint = "name one cause at least, or leave the route out";
             let field = format!("alerts[{at}].causes");
             refuse(route.causes.is_empty(), &field, "there is none", hint)?;
+        }
+        Ok(())
+    }
+
+    fn check_seasons(&self) -> Result<(), RulesError> {
+        let because = format!("there are {}", self.season.len());
+        let hint = format!("write at most {SEASONS_MAX}");
+        refuse(self.season.len() > SEASONS_MAX, "season", &because, &hint)?;
+        for (at, season) in self.season.iter().enumerate() {
+            let none = matches!(&season.features, Features::Named(names) if names.is_empty());
+            let field = format!("season[{at}].features");
+            let hint = "name one feature at least, or write \"all\"";
+            refuse(none, &field, "there is none", hint)?;
         }
         Ok(())
     }
@@ -270,6 +286,47 @@ mod tests {
         assert!(error.contains(": hint: "), "{error}");
         for says in says {
             assert!(error.contains(says), "{error}: {says}");
+        }
+    }
+
+    /// The rules that come with the program, and this below them.
+    fn with_season(text: &str) -> Result<Vec<super::super::Season>, RulesError> {
+        let text = format!("{}\n[[season]]\n{text}", Rules::default_text());
+        Rules::read(&text).map(|rules| rules.season)
+    }
+
+    #[test]
+    fn seasons_are_read_and_may_be_left_out() {
+        assert_eq!(Rules::default().season, []);
+        let check = |text: &str, model: Option<&str>, features: &[&str]| {
+            let seasons = with_season(text).expect(text);
+            let rule = seasons[0].rule(7);
+            assert_eq!(rule.model.as_ref().map(|of| of.as_str()), model, "{text}");
+            assert_eq!(
+                (rule.features, rule.hold_s),
+                (features.iter().map(ToString::to_string).collect(), 7)
+            );
+        };
+        let by = "by = \"hour_of_week\"";
+        check(&format!("features = \"all\"\n{by}"), None, &[]);
+        check(
+            &format!("model = \"room\"\nfeatures = [\"co2\"]\n{by}"),
+            Some("room"),
+            &["co2"],
+        );
+        for (text, says) in [
+            ("features = \"all\"\nby = \"moon\"", "moon"),
+            ("features = \"all\"", "by"),
+            (by, "features"),
+            ("features = []\nby = \"hour_of_week\"", "season[0].features"),
+            ("features = \"co2\"\nby = \"hour_of_week\"", "neither"),
+            (
+                "model = \"a b\"\nfeatures = \"all\"\nby = \"hour_of_week\"",
+                "line ",
+            ),
+        ] {
+            let error = with_season(text).expect_err(text).to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 
