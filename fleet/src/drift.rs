@@ -35,6 +35,8 @@ pub(crate) struct DriftQuery {
     pub(crate) version: Option<Version>,
     /// Only this device; without it all devices together come first, then each.
     pub(crate) device: Option<DeviceId>,
+    /// Only this cohort, together: `all`, or `label=value`.
+    pub(crate) cohort: Option<String>,
     /// Windows that ended in this many seconds before now; begins with a full hour.
     pub(crate) since_s: u64,
     /// Whether the counts by bin are wanted.
@@ -59,8 +61,11 @@ pub(crate) struct DriftRow {
     pub(crate) version: Option<String>,
     /// The bundle.
     pub(crate) bundle: String,
-    /// The device; none for all together.
+    /// The device; none for many together.
     pub(crate) device: Option<String>,
+    /// The cohort, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cohort: Option<String>,
     /// Devices in here.
     pub(crate) devices: usize,
     /// Windows in here, merged ones counted.

@@ -7,7 +7,7 @@
 //! So windows are averaged into *looks* long enough to be nearly independent (`sizing`), what is
 //! normal is learnt from the device's own looks (`series`), and thresholds allow for how little that
 //! is (`threshold`). Of a feature that follows the hour of the week the week is taken out before all that
-//! (`season`, decision record 0029). Decision record 0022; what it does is measured in docs/drift-curves.md.
+//! (`season`, decision record 0030). Decision record 0022; what it does is measured in docs/drift-curves.md.
 
 mod batches;
 mod budget;

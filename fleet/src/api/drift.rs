@@ -51,7 +51,14 @@ async fn measured(
     State(controller): State<Arc<Controller>>,
     filter: Filter,
 ) -> Answer<Json<Value>> {
-    let page = filter.page(&["model", "version", "device", "since_s", "histograms"])?;
+    let page = filter.page(&[
+        "model",
+        "version",
+        "device",
+        "cohort",
+        "since_s",
+        "histograms",
+    ])?;
     let model = filter.get("model")?;
     let since_s = filter.get("since_s")?.unwrap_or(SINCE_S_DEFAULT);
     if !(1..=SINCE_S_MAX).contains(&since_s) {
@@ -62,10 +69,14 @@ async fn measured(
         Some(true) => Histograms::With,
         Some(false) | None => Histograms::Without,
     };
+    if filter.get::<String>("cohort")?.is_some() && filter.get::<String>("device")?.is_some() {
+        return Err(parse::bad("cohort: name a device or a cohort, not both"));
+    }
     let query = DriftQuery {
         model: model.ok_or_else(|| parse::bad("model: name one, as ?model=MODEL"))?,
         version: filter.get("version")?,
         device: filter.get("device")?,
+        cohort: filter.get("cohort")?,
         since_s,
         histograms,
     };

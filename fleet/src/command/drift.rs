@@ -61,6 +61,10 @@ struct Measure {
     /// Only this device; without it, all devices together and each.
     #[arg(long)]
     device: Option<DeviceId>,
+    /// Only the devices of this cohort, together: all, or LABEL=VALUE of a label in cohort_labels, as
+    /// they had it when their windows came.
+    #[arg(long, conflicts_with = "device", value_name = "COHORT")]
+    cohort: Option<String>,
     /// Windows of the last while: 90m, 24h, 7d. It begins with a full hour.
     #[arg(long, default_value = "24h", value_parser = span)]
     since: Span,
@@ -87,6 +91,7 @@ async fn measured(args: Measure, context: &Context) -> Result<(), OperatorError>
         ("model", Some(args.model.to_string())),
         ("version", args.version.map(|version| version.to_string())),
         ("device", args.device.map(|device| device.to_string())),
+        ("cohort", args.cohort),
         ("since_s", Some(args.since.seconds.to_string())),
     ];
     let path = show::filtered("/api/v1/drift", &filters);
@@ -160,7 +165,7 @@ impl Line<'_> {
             number.map_or("-".to_owned(), |number| format!("{number:.places$}"))
         };
         [
-            self.row["device"].as_str().unwrap_or("all").to_owned(),
+            named(self.row),
             version,
             text("feature"),
             text("n"),
@@ -172,6 +177,12 @@ impl Line<'_> {
             text("out_of_range"),
         ]
     }
+}
+
+/// Whose a row is.
+fn named(row: &Value) -> String {
+    let name = row["device"].as_str().or_else(|| row["cohort"].as_str());
+    name.unwrap_or("all").to_owned()
 }
 
 fn p_text(p: f64) -> String {

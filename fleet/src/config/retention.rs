@@ -16,8 +16,11 @@ pub(crate) struct Days(pub(crate) u32);
 pub(crate) struct Retention {
     /// Windows as they were signed; their sums stay.
     pub(crate) windows_days: Days,
-    /// Sums by the hour, from which drift is measured.
+    /// Sums by the hour of each device, from which its drift is measured. A retrain needs those of two
+    /// weeks before its incident.
     pub(crate) feature_hours_days: Days,
+    /// Sums by the hour of all devices together and of cohorts, and how well classifiers did.
+    pub(crate) cohort_hours_days: Days,
     /// Receipts as they were signed: evidence.
     pub(crate) receipts_days: Days,
     /// Documents that could not be read.
@@ -34,7 +37,8 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             windows_days: Days(90),
-            feature_hours_days: Days(800),
+            feature_hours_days: Days(120),
+            cohort_hours_days: Days(800),
             receipts_days: Days(0),
             quarantine_days: Days(90),
             decisions_days: Days(730),

@@ -13,6 +13,8 @@ use crate::store::{FeatureHour, WindowSums};
 pub(crate) enum Of {
     /// Of all devices together.
     All,
+    /// Of the devices of a cohort, by its name.
+    Cohort(String),
     /// Of one device.
     Device(String),
 }
@@ -32,17 +34,34 @@ struct OfBundle {
 }
 
 impl Merged {
-    /// Adds an hour to the sums `of`.
+    /// Adds an hour of a device to the sums `of`.
     pub(crate) fn add(&mut self, of: Of, hour: FeatureHour) {
-        let bundle = self.0.entry((of, hour.bundle)).or_default();
-        bundle.devices.insert(hour.device);
-        let alike = (hour.reference, hour.sums.shape());
+        self.add_device(of.clone(), hour.bundle, hour.device);
+        self.add_sums(of, hour.bundle, hour.reference, hour.sums);
+    }
+
+    /// Adds sums of devices that [`Merged::add_device`] names.
+    pub(crate) fn add_sums(
+        &mut self,
+        of: Of,
+        bundle: Digest,
+        reference: Option<Digest>,
+        more: WindowSums,
+    ) {
+        let bundle = self.0.entry((of, bundle)).or_default();
+        let alike = (reference, more.shape());
         match bundle.sums.get_mut(&alike) {
-            Some(sums) => sums.merge(&hour.sums),
+            Some(sums) => sums.merge(&more),
             None => {
-                bundle.sums.insert(alike, hour.sums);
+                bundle.sums.insert(alike, more);
             }
         }
+    }
+
+    /// Names a device that is in the sums `of`.
+    pub(crate) fn add_device(&mut self, of: Of, bundle: Digest, device: String) {
+        let bundle = self.0.entry((of, bundle)).or_default();
+        bundle.devices.insert(device);
     }
 
     /// The bundles in here.
@@ -66,8 +85,12 @@ impl Merged {
                 version,
                 bundle: bundle.to_string(),
                 device: match of {
-                    Of::All => None,
+                    Of::All | Of::Cohort(_) => None,
                     Of::Device(device) => Some(device.clone()),
+                },
+                cohort: match of {
+                    Of::All | Of::Device(_) => None,
+                    Of::Cohort(cohort) => Some(cohort.clone()),
                 },
                 quality: scores.quality(key, reference),
                 ..sums.row(reference, histograms)
@@ -86,6 +109,7 @@ impl OfBundle {
             version: None,
             bundle: String::new(),
             device: None,
+            cohort: None,
             devices: self.devices.len(),
             closed_windows: 0,
             calls: 0,

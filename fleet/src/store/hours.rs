@@ -15,7 +15,7 @@ use super::{StoreError, Tx};
 #[cfg(test)]
 pub(super) mod bench;
 
-const HOUR_S: u64 = 3600;
+pub(crate) const HOUR_S: u64 = 3600;
 
 /// One hour of one device, one bundle and one reference.
 #[derive(Debug, Clone, PartialEq, Eq)]

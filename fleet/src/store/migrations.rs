@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{StoreError, Tx};
 
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -18,6 +18,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
     include_str!("migrations/0011.sql"),
+    include_str!("migrations/0012.sql"),
 ];
 
 /// The newest schema.
@@ -25,6 +26,8 @@ pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
 /// The migration after which the windows that are there must be summed.
 const FEATURE_SUMS: i64 = 2;
+/// The migration after which the hours of all devices together must be filled in.
+const COHORT_HOURS: i64 = 12;
 
 /// Brings the store to the newest schema.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
@@ -34,6 +37,9 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.execute_batch(migration)?;
         if number == FEATURE_SUMS {
             Tx(&transaction).sum_all_windows()?;
+        }
+        if number == COHORT_HOURS {
+            Tx(&transaction).fill_cohort_hours()?;
         }
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;

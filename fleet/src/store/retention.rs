@@ -7,6 +7,7 @@ use muster_protocol::time::UnixSeconds;
 use rusqlite::params;
 
 use super::column::bits;
+use super::hours::HOUR_S;
 use super::watches::FORMAT;
 use super::{StoreError, Tx};
 use crate::config::{Days, Retention};
@@ -15,7 +16,6 @@ use crate::config::{Days, Retention};
 /// order in which they came, so the oldest are found without a search.
 const ROWS_MAX: u32 = 2000;
 const DAY_S: u64 = 86_400;
-const HOUR_S: u64 = 3600;
 
 /// Events that the states before the oldest window have heeded, and that a later one of the same kind
 /// and device has made void for whoever computes from those windows alone. So the newest always stays,
@@ -66,8 +66,10 @@ impl Tx<'_> {
                  (SELECT device, stream, sequence FROM quarantine WHERE received_at < ?1 LIMIT ?2)",
             )?,
             self.forget_watched(retention.incidents_days, now)?,
-            self.forget_hours("feature_hours", retention.feature_hours_days, now)?,
-            self.forget_hours("score_hours", retention.feature_hours_days, now)?,
+            self.forget_device_hours(retention.feature_hours_days, now)?,
+            self.forget_hours("cohort_hours", retention.cohort_hours_days, now)?,
+            self.forget_hours("cohort_devices", retention.cohort_hours_days, now)?,
+            self.forget_hours("score_hours", retention.cohort_hours_days, now)?,
             by_row(
                 retention.alerts_days,
                 "DELETE FROM alerts WHERE alert IN
@@ -137,6 +139,14 @@ impl Tx<'_> {
             return Ok(0);
         };
         Ok(self.0.execute(sql, params![bits(oldest), ROWS_MAX])?)
+    }
+
+    /// The hours of all devices together are those of the cohort from there on.
+    fn forget_device_hours(&self, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
+        if let Some(oldest) = oldest_s(days, now) {
+            self.let_device_hours_go(oldest / HOUR_S)?;
+        }
+        self.forget_hours("feature_hours", days, now)
     }
 
     fn forget_hours(&self, table: &str, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {

@@ -4,11 +4,11 @@
 //! watch in between; otherwise it is computed again.
 
 use muster_fleet::finding::Finding;
-use muster_fleet::watch::{Alarmed, WatchEvent, WatchRule, Watches};
+use muster_fleet::watch::{Alarmed, Cohort, WatchEvent, WatchRule, Watches};
 use muster_protocol::time::UnixSeconds;
 
-use super::run::{Changed, Run, Sources};
-use crate::store::{Kept, NewEvent, Position, StoreError, TakenWindow, Tx};
+use super::run::{Changed, Run, Sources, Taken};
+use crate::store::{CohortSums, Kept, NewEvent, Position, StoreError, TakenWindow, Tx};
 
 /// Windows of a round: a bound on how long a transaction takes.
 const WINDOWS_MAX: u32 = 500;
@@ -24,6 +24,8 @@ pub(crate) struct Round {
     changed: Changed,
     events: Vec<NewEvent>,
     shown: Vec<Shown>,
+    /// What windows add to the hours of cohorts.
+    cohorts: CohortSums,
     /// Windows in it.
     pub(crate) windows: usize,
 }
@@ -51,7 +53,8 @@ impl Round {
             new: Vec::new(),
         };
         let windows = tx.taken_windows(before.window, WINDOWS_MAX)?;
-        let mut shown = Vec::new();
+        let summed = tx.cohorts_through()?;
+        let (mut shown, mut cohorts) = (Vec::new(), CohortSums::default());
         for taken in &windows {
             run.heed_before(taken.window);
             // Of windows that were looked at before, by states of another format, the log says what
@@ -59,7 +62,16 @@ impl Round {
             if taken.window > before.told_window {
                 follow(&mut run, taken, rule, &mut events)?;
             }
-            shown.extend(show(&mut run, taken)?);
+            let Some(of_window) = run.take(taken)? else {
+                continue;
+            };
+            // Those that are looked at anew are in there already.
+            if taken.window > summed {
+                let of_device = run.watches.cohorts_of(&taken.device);
+                let names: Vec<String> = of_device.iter().map(Cohort::to_string).collect();
+                cohorts.add(&of_window.adds, &names);
+            }
+            shown.extend(show(&mut run, &of_window, taken)?);
         }
         Ok(Self {
             before,
@@ -70,6 +82,7 @@ impl Round {
             changed: run.changed,
             events: events.new,
             shown,
+            cohorts,
             windows: windows.len(),
         })
     }
@@ -95,6 +108,7 @@ impl Round {
             tx.add_watch_event(event.after_window, &event.what, now)?;
         }
         self.changed.keep(tx, Kept::Now, &self.watches)?;
+        tx.add_to_cohorts(&self.cohorts, self.after.window)?;
         let mut told = Vec::new();
         for shown in self.shown {
             for alarmed in &shown.alarms {
@@ -149,12 +163,13 @@ fn follow(
     Ok(())
 }
 
-fn show(run: &mut Run<'_, '_>, taken: &TakenWindow) -> Result<Option<Shown>, StoreError> {
-    let Some(shown) = run.take(taken)? else {
-        return Ok(None);
-    };
-    let findings = super::placing::findings(run, &shown, taken)?;
-    let alarms = shown.alarms;
+fn show(
+    run: &mut Run<'_, '_>,
+    of_window: &Taken,
+    taken: &TakenWindow,
+) -> Result<Option<Shown>, StoreError> {
+    let findings = super::placing::findings(run, of_window, taken)?;
+    let alarms = of_window.alarms.clone();
     Ok(
         (!alarms.is_empty() || !findings.is_empty()).then_some(Shown {
             window: taken.window,

@@ -18,7 +18,7 @@ use muster_protocol::message::Document;
 
 use crate::blobs::Blobs;
 use crate::drift::{BundleReference, References};
-use crate::store::{Kept, NewEvent, Position, StoreError, TakenWindow, Tx};
+use crate::store::{Kept, NewEvent, Position, StoreError, TakenWindow, Tx, WindowOfCohorts};
 
 /// Where references come from. Asking blocks.
 #[derive(Clone)]
@@ -42,6 +42,8 @@ pub(crate) struct Taken {
     pub(super) fallen: Vec<(Cohort, Fell)>,
     /// Whether it is the first of its slot of time.
     pub(super) slot: Slot,
+    /// What it adds to the hours of the cohorts that its device is in.
+    pub(super) adds: WindowOfCohorts,
 }
 
 /// A slot of time, in which each device has a window.
@@ -91,6 +93,8 @@ struct Read {
     expected: Expected,
     /// Of a classifier: its scores and labels.
     scores: Option<ScoreSums>,
+    /// What it adds to the hours of its cohorts.
+    adds: WindowOfCohorts,
 }
 
 impl<'t, 'c> Run<'t, 'c> {
@@ -121,6 +125,7 @@ impl<'t, 'c> Run<'t, 'c> {
             seen,
             expected,
             scores,
+            adds,
         }) = self.read(taken)
         else {
             return Ok(None);
@@ -149,6 +154,7 @@ impl<'t, 'c> Run<'t, 'c> {
             alarms,
             fallen,
             slot,
+            adds,
         }))
     }
 
@@ -295,6 +301,12 @@ impl<'t, 'c> Run<'t, 'c> {
         let document = cose::peek::<Document<'_>>(&taken.document).ok()?;
         let window = document.window?;
         let mut counted = Counted::of(&window, taken.received_at);
+        let adds = WindowOfCohorts::new(
+            (&window.model, window.bundle, window.reference),
+            (&taken.device, counted.ended),
+            (u64::from(window.closed_windows), window.calls),
+            &counted.features,
+        );
         let reference = self.reference(window.bundle);
         let known = reference.as_ref().map(|reference| reference.digest);
         if known != window.reference {
@@ -326,6 +338,7 @@ impl<'t, 'c> Run<'t, 'c> {
             seen,
             expected,
             scores,
+            adds,
         })
     }
 }

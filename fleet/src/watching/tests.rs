@@ -20,7 +20,8 @@ use crate::blobs::Blobs;
 use crate::config::Retention;
 use crate::drift::{BundleReference, ReferenceFeature, References, Side};
 use crate::store::{
-    self, InMemory, Kept, Page, Position, RolloutToStore, Tampering, Tx, WindowToStore,
+    self, InMemory, Kept, OfCohort, Page, Position, RolloutToStore, Tampering, Tx, WindowSums,
+    WindowToStore,
 };
 
 mod quality;
@@ -523,6 +524,62 @@ fn what_follows_the_hour_of_the_week_is_judged_without_it_and_comes_out_again() 
         bench.state().1 == before,
         "the week is learnt from windows alone"
     );
+}
+
+#[test]
+fn hours_of_cohorts_are_those_of_their_devices_wherever_they_were() {
+    let mut bench = Bench::new();
+    bench.rule.cohort_labels = vec!["site".to_owned()];
+    bench.label("d-1", "north");
+    for at in 0..60 {
+        bench.say(&["d-1", "d-2"], 0.01 * f64::from(at));
+        if at == 29 {
+            bench.watch();
+            bench.label("d-1", "south");
+        }
+    }
+    bench.watch();
+    let check = |bench: &Bench| {
+        let tx = bench.tx();
+        let mut of_devices: Option<WindowSums> = None;
+        let sum = |sums: &mut Option<WindowSums>, more: WindowSums| match sums {
+            Some(sums) => sums.merge(&more),
+            None => *sums = Some(more),
+        };
+        let now = UnixSeconds(BEGIN + 100_000);
+        let each = tx.each_feature_hour(&model(), None, 200_000, now, |hour| {
+            sum(&mut of_devices, hour.sums);
+        });
+        each.expect("read");
+        let of = |cohort: &str| {
+            let asked = OfCohort {
+                model: &model(),
+                cohort,
+                from: 0,
+                until: u64::MAX >> 1,
+            };
+            let mut found = None;
+            let each = tx.each_cohort_hour(asked, |hour| sum(&mut found, hour.sums));
+            each.expect("read");
+            let devices = tx.cohort_devices(&model(), cohort, 0).expect("read");
+            (found, devices.len())
+        };
+        assert_eq!(of("all"), (of_devices, 2));
+        for cohort in ["site=north", "site=south"] {
+            let (sums, devices) = of(cohort);
+            assert_eq!(
+                (sums.map(|sums| sums.closed_windows), devices),
+                (Some(30), 1)
+            );
+        }
+        assert_eq!(of("site=east"), (None, 0));
+        assert_eq!(tx.cohorts_through().expect("read"), 120);
+    };
+    check(&bench);
+    // What is looked at anew is not counted again.
+    bench.tx().tamper(Tampering::OtherFormat).expect("changed");
+    bench.watch();
+    check(&bench);
 }
 
 #[test]

@@ -285,6 +285,7 @@ mod tests {
             version: Some("1.0.0".to_owned()),
             bundle: "sha256:00112233445566778899".to_owned(),
             device: None,
+            cohort: None,
             devices: 4,
             closed_windows: 12,
             calls: 4032,

@@ -141,6 +141,7 @@ impl Lookout {
             model,
             version: None,
             device: device.and_then(|device| DeviceId::parse(device).ok()),
+            cohort: None,
             since_s: SINCE_S_DEFAULT,
             histograms: Histograms::With,
         };

@@ -440,6 +440,7 @@ fn drift(hostile: &str, device: Option<&str>) -> DriftRow {
         version: Some(hostile.to_owned()),
         bundle: "sha256:00".to_owned(),
         device: device.map(str::to_owned),
+        cohort: None,
         devices: 1,
         closed_windows: 1,
         calls: 12,
