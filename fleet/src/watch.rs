@@ -58,6 +58,6 @@ pub use slots::{CohortMoved, CohortSlots, SlotRule};
 pub use stuck::StuckWatched;
 pub use threshold::threshold;
 pub use watches::{
-    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Scored, SeasonRule, Seen, Subject, WatchRule,
-    Watches, What,
+    Alarmed, Cohort, Expected, ExpectedFeature, Labels, Scored, SeasonRule, Seen, Subject,
+    WatchRule, Watches, What,
 };
