@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::statistics::tail;
 use crate::watch::look::Spread;
 
+/// Nearer to 0 and 1 no figure of counts tells anything.
+const EXTREME: f64 = 1e-6;
+
 /// What a figure usually is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct UsualFigure {
@@ -44,7 +47,7 @@ impl Usual {
     /// nothing.
     pub(super) fn learn(&mut self, figure: Option<f64>, predictions: u64, days: u32) {
         if let Some(figure) = figure.filter(|_| !self.is_learnt(days)) {
-            self.spread.add(figure);
+            self.spread.add(log_odds(figure));
             self.predictions = self.predictions.saturating_add(predictions);
         }
     }
@@ -52,8 +55,9 @@ impl Usual {
     /// As people see it; none before the first day.
     pub(super) fn shown(&self) -> Option<UsualFigure> {
         (self.spread.n > 0).then(|| UsualFigure {
-            mean: self.spread.mean,
-            deviation: self.spread.variance().sqrt(),
+            mean: self.mean(),
+            // What a small step of log-odds is there.
+            deviation: self.spread.variance().sqrt() * self.mean() * (1.0 - self.mean()),
             days: self.spread.n,
         })
     }
@@ -62,14 +66,15 @@ impl Usual {
         self.spread.n
     }
 
-    pub(super) const fn mean(&self) -> f64 {
-        self.spread.mean
+    pub(super) fn mean(&self) -> f64 {
+        1.0 / (1.0 + (-self.spread.mean).exp())
     }
 
     /// How far a figure of so many predictions lies below, by Student's distribution of one more day.
     /// Fewer predictions than usual vary more: at most as if nothing else made them vary.
     pub(super) fn below(&self, figure: f64, predictions: u64) -> Below {
-        let (n, off) = (f64::from(self.spread.n.max(1)), self.mean() - figure);
+        let off = self.spread.mean - log_odds(figure);
+        let n = f64::from(self.spread.n.max(1));
         let fewer = (self.predictions as f64 / n / (predictions as f64).max(1.0)).max(1.0);
         let units = |variance: f64| match (variance > 0.0, off > 0.0) {
             (true, _) => off / variance.sqrt(),
@@ -84,4 +89,10 @@ impl Usual {
             p: if off > 0.0 { outside } else { 1.0 - outside },
         }
     }
+}
+
+/// Figures near 1 have a long tail below them; their log-odds are nearer to normal.
+fn log_odds(figure: f64) -> f64 {
+    let figure = figure.clamp(EXTREME, 1.0 - EXTREME);
+    (figure / (1.0 - figure)).ln()
 }
