@@ -99,7 +99,7 @@ enum Command {
     Alert(alert::Command),
     /// How far features lie from the reference of their bundle: measures, not verdicts; and the
     /// rules by which incidents are judged.
-    Drift(drift::Args),
+    Drift(Box<drift::Args>),
     /// How well classifiers do: estimated without labels, measured with them.
     Quality(quality::Args),
     /// Signed requests for a retrain, for a pipeline to pick up.
@@ -203,7 +203,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), OperatorErr
         Command::Incident(command) => incident::run(command, context).await,
         Command::Alert(command) => alert::run(command, context).await,
         Command::Retrain(command) => retrain::run(command, context).await,
-        Command::Drift(args) => drift::run(args, context).await,
+        Command::Drift(args) => drift::run(*args, context).await,
         Command::Quality(args) => quality::run(args, context).await,
         Command::Summary => summary::run(context).await,
         Command::Export(args) => export::run(args, context).await,

@@ -101,7 +101,22 @@ fn a_shifted_feature_lies_far_from_the_reference_and_the_others_do_not() {
     assert!(first.contains("press-02"), "the least likely first: {said}");
     let one = fleet.json(&[&drift[..], &["--device", "press-01"]].concat());
     assert_eq!(one.as_array().map(Vec::len), Some(1), "{one}");
+    cohorts(&fleet, &drift);
     assert_eq!(fleet.json(&["incident", "list"]), Value::Array(vec![]));
+}
+
+/// All devices together, as the watch has merged them; and a cohort that nobody is in.
+fn cohorts(fleet: &Fleet, drift: &[&str]) {
+    let all = [drift, &["--cohort", "all"]].concat();
+    let what = "the hours of all devices together";
+    wait::until_true(what, wait::LATER, || {
+        let said = fleet.cli(&[&["--output", "json"], &all[..]].concat());
+        let rows: Value = serde_json::from_str(&said.stdout).unwrap_or_default();
+        let n = rows[0]["features"][0]["n"].as_u64();
+        n == Some(2 * REFERENCE_ROWS) && rows[0]["cohort"] == "all" && rows[0]["devices"] == 2
+    });
+    let nobody = [drift, &["--cohort", "site=moon"]].concat();
+    fleet.cli(&nobody).refused(7, &["site=moon"]);
 }
 
 #[test]

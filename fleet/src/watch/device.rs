@@ -140,10 +140,10 @@ impl DeviceWatch {
     /// The chart that judges a feature, and what it follows; none while nothing is known.
     #[must_use]
     pub fn chart(&self, feature: usize) -> Option<(&WatchingState, Follows)> {
-        if let Some(Some(seasonal)) = self.seasonal.get(feature) {
-            if let Watch::Watching(state) = &seasonal.watch {
-                return Some((state, Follows::HourOfWeek { hold_s: 0 }));
-            }
+        if let Some(Some(seasonal)) = self.seasonal.get(feature)
+            && let Watch::Watching(state) = &seasonal.watch
+        {
+            return Some((state, Follows::HourOfWeek { hold_s: 0 }));
         }
         match self.features.get(feature)? {
             Watch::Watching(state) => Some((state, Follows::Nothing)),
