@@ -19,8 +19,10 @@ pub(crate) struct Retention {
     /// Sums by the hour of each device, from which its drift is measured. A retrain needs those of two
     /// weeks before its incident.
     pub(crate) feature_hours_days: Days,
-    /// Sums by the hour of all devices together and of cohorts, and how well classifiers did.
+    /// Sums by the hour of all devices together and of cohorts.
     pub(crate) cohort_hours_days: Days,
+    /// Scores and labels by the hour of each device: how well classifiers did.
+    pub(crate) score_hours_days: Days,
     /// Receipts as they were signed: evidence.
     pub(crate) receipts_days: Days,
     /// Documents that could not be read.
@@ -39,6 +41,7 @@ impl Default for Retention {
             windows_days: Days(90),
             feature_hours_days: Days(120),
             cohort_hours_days: Days(800),
+            score_hours_days: Days(800),
             receipts_days: Days(0),
             quarantine_days: Days(90),
             decisions_days: Days(730),

@@ -20,10 +20,16 @@ pub(crate) struct UnsentAcks {
 }
 
 impl UnsentAcks {
-    /// Takes the place of one of the same stream that was not sent yet.
+    /// Takes the place of one of the same stream that was not sent yet and does not say more: a stick may
+    /// bring what the device sends at the same time.
     pub(super) fn add(&self, device: &DeviceId, stored: Stored) {
         let key = (device.clone(), stored.stream);
-        self.lock().insert(key, stored);
+        let mut newest = self.lock();
+        let known = newest.get(&key).map(|known| known.through);
+        if known.is_none_or(|through| through <= stored.through) {
+            newest.insert(key, stored);
+        }
+        drop(newest);
         self.some.notify_one();
     }
 
@@ -70,6 +76,7 @@ mod tests {
             (&one, stored(1, 1)),
             (&one, stored(1, 2)),
             (&one, stored(2, 7)),
+            (&one, stored(2, 6)),
             (&two, stored(1, 3)),
         ] {
             acks.add(device, stored);

@@ -69,7 +69,7 @@ impl Tx<'_> {
             self.forget_device_hours(retention.feature_hours_days, now)?,
             self.forget_hours("cohort_hours", retention.cohort_hours_days, now)?,
             self.forget_hours("cohort_devices", retention.cohort_hours_days, now)?,
-            self.forget_hours("score_hours", retention.cohort_hours_days, now)?,
+            self.forget_hours("score_hours", retention.score_hours_days, now)?,
             by_row(
                 retention.alerts_days,
                 "DELETE FROM alerts WHERE alert IN
