@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::look::Spread;
 use super::signal::{Signal, Values};
+use super::threshold::KNOWN_FROM_MIN;
 
 /// Quarters of a day, halves that begin with each of them, and the whole.
 const KINDS: usize = 9;
@@ -80,10 +81,13 @@ impl Batches {
     }
 
     /// What a look of `samples` values of this signal varies by, by the kind of batches that vary most;
-    /// none without two of each kind that there is.
+    /// none where no kind has enough of them. A part of the day in which a device seldom runs is not asked.
     pub(super) fn long_run(&self, signal: usize, samples: f64) -> Option<LongRun> {
         let each = self.kinds.iter().filter_map(|kind| {
-            let spread = kind.signals.get(signal).filter(|spread| spread.n >= 2)?;
+            let spread = kind
+                .signals
+                .get(signal)
+                .filter(|spread| spread.n >= KNOWN_FROM_MIN)?;
             let of_batch = kind.samples as f64 / f64::from(spread.n);
             Some(LongRun {
                 variance: spread.variance() * of_batch / samples.max(1.0),
@@ -174,5 +178,34 @@ mod tests {
         };
         let found = run(11, one).expect("some");
         assert!((6.0..7.0).contains(&found.variance), "{found:?}");
+    }
+
+    /// Forty days, the last quarter of which is used on so many of them only, and is another one each time.
+    #[test]
+    fn a_part_of_the_day_that_is_seldom_used_is_not_asked() {
+        let check = |used: u64, expect: Option<(f64, u32)>| {
+            let mut batches = Batches::default();
+            let hours = (24..24 * 41).filter(|hour| hour % 24 < 18 || hour / 24 <= used);
+            for hour in hours {
+                let at = Quarter::of(hour);
+                let (day, quarter) = (at.0 / 4, at.0 % 4);
+                let mean = if quarter == 3 { day as f64 } else { 0.0 };
+                batches.take(&[mean; 4], 100, at);
+            }
+            let found = batches.long_run(0, 100.0);
+            let (variance, batches) = found.map(|of| (of.variance, of.batches)).expect("some");
+            match expect {
+                Some((expect, of_part)) => {
+                    assert!((variance - expect).abs() < 1e-9, "{used}: {variance}");
+                    assert_eq!(batches, of_part, "{used}");
+                }
+                None => assert!(batches >= 39, "{used}: {batches}"),
+            }
+        };
+        for used in 0..KNOWN_FROM_MIN {
+            check(u64::from(used), None);
+        }
+        // Eight batches of six looks, at 1 to 8: enough.
+        check(8, Some((36.0, 8)));
     }
 }

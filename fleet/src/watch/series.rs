@@ -70,8 +70,9 @@ impl Baseline {
     pub(super) fn of(seen: &Spread, wanted: Wanted) -> Self {
         let inflated = seen.variance() * (1.0 + NEIGHBOURS / wanted.worth.max(1.0));
         let (variance, known_from) = match wanted.long_run {
-            Some(of) => (inflated.max(of.variance), of.batches.min(seen.n)),
-            None => (inflated, seen.n),
+            // Where days tell less than looks, it is looks that are known from.
+            Some(of) if of.variance > inflated => (of.variance, of.batches.min(seen.n)),
+            _ => (inflated, seen.n),
         };
         let deviation = variance.sqrt().max(wanted.deviation_min);
         let allowance = 0.5 * wanted.shift;
@@ -133,5 +134,42 @@ fn running(looks: u32, sum: f64) -> u32 {
         looks.saturating_add(1)
     } else {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Five hundred looks at 1 and -1: charts for this variance, known from so many.
+    #[test]
+    fn few_batches_cost_something_only_where_they_are_what_counts() {
+        let mut seen = Spread::default();
+        (0..500).for_each(|at| seen.add(if at % 2 == 0 { 1.0 } else { -1.0 }));
+        let of = |long_run: Option<(f64, u32)>| {
+            let wanted = Wanted {
+                shift: 0.5,
+                deviation_min: 0.1,
+                worth: 10.0,
+                run_length: 1e6,
+                long_run: long_run.map(|(variance, batches)| LongRun { variance, batches }),
+            };
+            Baseline::of(&seen, wanted)
+        };
+        let looks = of(None);
+        assert!(looks.chart.threshold.is_finite());
+        let check = |long_run, deviation: f64, known_from| {
+            let found = of(Some(long_run));
+            assert!((found.deviation - deviation).abs() < 1e-9, "{found:?}");
+            let known = (known_from, 500);
+            let expect = threshold_of(found.chart.allowance / deviation, known, 1e6) * deviation;
+            let off = found.chart.threshold / expect - 1.0;
+            assert!(off.abs() < 1e-9, "{long_run:?}: {found:?}, not {expect}");
+        };
+        for (variance, batches) in [(0.0, 8), (1.0, 28), (1.05, 8)] {
+            check((variance, batches), looks.deviation, 500);
+        }
+        check((4.0, 28), 2.0, 28);
+        check((4.0, 9000), 2.0, 500);
     }
 }

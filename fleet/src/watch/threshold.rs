@@ -12,6 +12,8 @@ use crate::statistics::run_length::{exact_normal, siegmund, smallest, threshold 
 const RATIOS: usize = 61;
 const OFFSETS: usize = 25;
 const REACH: f64 = 7.0;
+/// From fewer looks, or batches of them, nothing is known: such a chart never alarms.
+pub(super) const KNOWN_FROM_MIN: u32 = 8;
 
 /// The threshold of a one-sided chart, in the estimated standard deviation of a look, that alarms
 /// once in `wanted` looks on average over calibrations of `looks` looks.
@@ -30,7 +32,7 @@ pub fn threshold(allowance: f64, looks: u32, wanted: f64) -> f64 {
 /// The same where the variance was found from other looks, or batches of them, than the mean.
 pub(super) fn threshold_of(allowance: f64, (of_variance, of_mean): (u32, u32), wanted: f64) -> f64 {
     let in_range = allowance > 0.0 && allowance.is_finite() && wanted > 1.0;
-    if !in_range || of_variance.min(of_mean) < 8 {
+    if !in_range || of_variance.min(of_mean) < KNOWN_FROM_MIN {
         return f64::INFINITY;
     }
     let certain = known(allowance, wanted);
