@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use muster_protocol::stats::{FeatureSum, Limits};
+use muster_protocol::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
@@ -183,7 +184,8 @@ impl DeviceWatch {
                 budget: rule.budget,
                 window_s,
             };
-            let usual = self.judge(feature, (sum, moment), (&rule, of.follows), &mut alarms);
+            let at = (moment, window.ended);
+            let usual = self.judge(feature, (sum, at), (&rule, of.follows), &mut alarms);
             if usual.is_some() {
                 window.usual.resize(count, None);
                 window.usual[feature] = usual;
@@ -194,11 +196,12 @@ impl DeviceWatch {
         moved
     }
 
-    /// Lets the charts of one feature judge; what is usual at the moment, if it is taken out.
+    /// Lets the charts of one feature judge a window of a moment, if it has one, that ended then; what is
+    /// usual at the moment, if it is taken out.
     fn judge(
         &mut self,
         feature: usize,
-        (sum, moment): (&FeatureSum, Option<Moment>),
+        (sum, (moment, ended)): (&FeatureSum, (Option<Moment>, UnixSeconds)),
         (rule, follows): (&Rule, Follows),
         alarms: &mut Vec<Alarm>,
     ) -> Option<Usual> {
@@ -212,7 +215,8 @@ impl DeviceWatch {
         let usual = seasonal.usual(moment);
         let judged = seasonal.judges();
         let of_week = seasonal.take(sum, (usual.as_ref(), moment), rule);
-        // A mean that is far from the one normal of all hours says nothing of the week.
+        // What has moved away from the one normal of all hours says nothing of the week: spread and shape swing
+        // as the mean does.
         let is_wrong = |alarm: &Alarm| judged || !matches!(alarm, Alarm::Moved(..));
         let of_all = if judged {
             of_week
@@ -220,10 +224,11 @@ impl DeviceWatch {
             plain.take(sum, rule)
         };
         alarms.extend(of_all);
+        if alarms.iter().any(is_wrong) {
+            // Whatever the clock of the window, and however long it is.
+            seasonal.hold(Moment::at(ended), hold_s);
+        }
         if let Some(moment) = moment {
-            if alarms.iter().any(is_wrong) {
-                seasonal.hold(moment, hold_s);
-            }
             seasonal.learn(sum, moment, rule);
         }
         if seasonal.judges() && !judged {
@@ -239,7 +244,7 @@ impl DeviceWatch {
 mod tests {
     use std::num::NonZeroU32;
 
-    use muster_protocol::time::UnixSeconds;
+    use muster_protocol::stats::critical::Location;
 
     use super::super::budget::IncidentsPerYear;
     use super::super::counted::Clock;
@@ -312,6 +317,64 @@ mod tests {
             "{moved:?}"
         );
         assert_eq!((moved, watch), run());
+    }
+
+    /// Two windows of this clock and length, at this mean, and an hour later one of trusted time: whether
+    /// that is learnt.
+    #[test]
+    fn what_is_wrong_holds_the_week_whatever_its_clock() {
+        let feature = FeatureRule::of(&ExpectedFeature {
+            bins: vec![10; 16],
+            limits: Some(Limits {
+                block_rows: 100,
+                location: Some(Location {
+                    mean: 0.0,
+                    distance: 0.5,
+                }),
+                spread: None,
+                absent: 0.1,
+                out_of_range: 1.0,
+                repeats: 1.0,
+                longest_run: 100,
+            }),
+            follows: Follows::HourOfWeek { hold_s: 7200 },
+        });
+        let rule = DeviceRule {
+            features: vec![feature],
+            ..rule()
+        };
+        let check = |clock: Clock, hours: u64, mean: f64, is_learnt: bool| {
+            let (mut random, mut watch) = (Random(7), DeviceWatch::default());
+            let mut say = |watch: &mut DeviceWatch, ended_h: u64, (clock, hours, mean)| {
+                let window = Counted {
+                    span_ms: hours * 3_600_000,
+                    ended: UnixSeconds(ended_h * 3600),
+                    clock,
+                    ..window(vec![sum(&mut random, mean)])
+                };
+                !watch.take(window, &rule).is_empty()
+            };
+            let said = [500, 500 + hours].map(|at| say(&mut watch, at, (clock, hours, mean)));
+            assert_eq!(said, [false, mean > 0.5], "{clock:?} {hours} {mean}");
+            let week = |watch: &DeviceWatch| watch.seasonal[0].clone().expect("followed").season;
+            let before = week(&watch);
+            let after = (Clock::Trusted, 1, 0.0);
+            say(&mut watch, 501 + hours, after);
+            let found = week(&watch) != before;
+            assert_eq!(found, is_learnt, "{clock:?} {hours} {mean}");
+            // Until that has passed, and no longer.
+            say(&mut watch, 504 + hours, after);
+            assert_ne!(week(&watch), before, "{clock:?} {hours} {mean}");
+        };
+        for (clock, hours) in [
+            (Clock::Trusted, 1),
+            (Clock::Received, 1),
+            (Clock::Trusted, 3),
+            (Clock::Received, 3),
+        ] {
+            check(clock, hours, 1.0, false);
+            check(clock, hours, 0.0, true);
+        }
     }
 
     #[test]
