@@ -31,6 +31,10 @@ const SUPERSEDED_EVENTS: &str = "DELETE FROM watch_events WHERE at < ?1 AND even
          (SELECT event FROM watching WHERE kept = 1 AND format = ?3))
       WHERE place > 1 ORDER BY event LIMIT ?2)";
 
+/// Rows whose hours move on as long as windows come: where they lie says nothing of their age.
+const OLD_COHORT_DEVICES: &str = "DELETE FROM cohort_devices WHERE rowid IN
+     (SELECT rowid FROM cohort_devices WHERE hour < ?1 ORDER BY hour LIMIT ?2)";
+
 impl Tx<'_> {
     /// Removes some of what is too old; how many rows.
     pub(crate) fn forget(
@@ -68,7 +72,7 @@ impl Tx<'_> {
             self.forget_watched(retention.incidents_days, now)?,
             self.forget_device_hours(retention.feature_hours_days, now)?,
             self.forget_hours("cohort_hours", retention.cohort_hours_days, now)?,
-            self.forget_hours("cohort_devices", retention.cohort_hours_days, now)?,
+            self.forget_cohort_devices(retention.cohort_hours_days, now)?,
             self.forget_hours("score_hours", retention.score_hours_days, now)?,
             by_row(
                 retention.alerts_days,
@@ -147,6 +151,14 @@ impl Tx<'_> {
             self.let_device_hours_go(oldest / HOUR_S)?;
         }
         self.forget_hours("feature_hours", days, now)
+    }
+
+    fn forget_cohort_devices(&self, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
+        let Some(oldest) = oldest_s(days, now) else {
+            return Ok(0);
+        };
+        let named = params![bits(oldest / HOUR_S), ROWS_MAX];
+        Ok(self.0.execute(OLD_COHORT_DEVICES, named)?)
     }
 
     fn forget_hours(&self, table: &str, days: Days, now: UnixSeconds) -> Result<usize, StoreError> {
@@ -282,6 +294,48 @@ mod tests {
         check(3, &moved, &[2, 3]);
         let mixed = [(900, anew("x")), (900, labels("a")), (900, anew("y"))];
         check(3, &mixed, &[2, 3]);
+    }
+
+    #[test]
+    fn who_left_a_cohort_goes_however_many_came_before_and_stayed() {
+        let check = |stayed: u32, left: u32, expect: &[usize]| {
+            let memory = in_memory();
+            let tx = Tx::of(&memory);
+            let now = UnixSeconds(1_800_000_000);
+            let hour_of = |days: u64| bits((now.0 - days * DAY_S) / HOUR_S);
+            let sql = "WITH RECURSIVE each(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM each WHERE n < ?1 + ?2)
+                 INSERT INTO cohort_devices (model, bundle, cohort, device, hour)
+                 SELECT 'm', x'00', 'all', 'd-' || n, CASE WHEN n <= ?1 THEN ?3 ELSE ?4 END FROM each";
+            let named = params![stayed, left, hour_of(1), hour_of(900)];
+            tx.0.execute(sql, named).expect("filled");
+            let forget = || tx.forget(&Retention::default(), now).expect("forgotten");
+            let gone: Vec<usize> = expect.iter().map(|_| forget()).collect();
+            assert_eq!(gone, expect, "{stayed} {left}");
+            let count = "SELECT count(*) FROM cohort_devices";
+            let rows: u32 =
+                tx.0.query_row(count, [], |row| row.get(0))
+                    .expect("counted");
+            assert_eq!(rows, stayed);
+        };
+        check(ROWS_MAX + 1, 3, &[3, 0]);
+        check(5, ROWS_MAX + 7, &[ROWS_MAX as usize, 7, 0]);
+    }
+
+    #[test]
+    fn who_left_a_cohort_is_found_by_an_index() {
+        let memory = in_memory();
+        let sql = format!("EXPLAIN QUERY PLAN {OLD_COHORT_DEVICES}");
+        let tx = Tx::of(&memory);
+        let mut plan = tx.0.prepare(&sql).expect("valid");
+        let steps = plan.query_map(params![1, 1], |row| row.get(3));
+        let steps: rusqlite::Result<Vec<String>> = steps.expect("a plan").collect();
+        let steps = steps.expect("text");
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.contains("INDEX cohort_devices_by_hour (hour<?)")),
+            "{steps:?}"
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ CREATE TABLE cohort_devices (
     hour INTEGER NOT NULL,
     UNIQUE (model, cohort, bundle, device)
 ) STRICT;
+-- Their hours move on while rows stay where they are: the oldest are found by this.
+CREATE INDEX cohort_devices_by_hour ON cohort_devices (hour);
 
 CREATE TABLE cohort_through (
     only INTEGER PRIMARY KEY CHECK (only = 0),
