@@ -17,6 +17,8 @@ use super::feature_hours::{read_sums, write_features};
 use super::hours::HOUR_S;
 use super::{StoreError, Tx, WindowSums};
 
+mod fill;
+
 /// All devices.
 pub(crate) const ALL: &str = "all";
 
@@ -48,11 +50,14 @@ struct Key {
     shape: Vec<u8>,
 }
 
+/// Who was in a cohort, by which bundle, and in which hour at last.
+type LastHours = BTreeMap<(ModelId, String, Digest, DeviceId), u64>;
+
 /// Windows that are merged already, but not yet in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CohortSums {
     hours: BTreeMap<Key, WindowSums>,
-    devices: BTreeMap<(ModelId, String, Digest, DeviceId), u64>,
+    devices: LastHours,
 }
 
 /// One hour of a cohort.
@@ -174,16 +179,21 @@ impl Tx<'_> {
         for (key, more) in &sums.hours {
             self.add_cohort_hour(key, more)?;
         }
+        self.add_cohort_devices(&sums.devices)?;
+        let sql = "UPDATE cohort_through SET window = max(window, ?)";
+        self.0.execute(sql, [through])?;
+        Ok(())
+    }
+
+    fn add_cohort_devices(&self, devices: &LastHours) -> Result<(), StoreError> {
         let mut upsert = self.0.prepare_cached(
             "INSERT INTO cohort_devices (model, cohort, bundle, device, hour) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET hour = max(hour, excluded.hour)",
         )?;
-        for ((model, cohort, bundle, device), hour) in &sums.devices {
+        for ((model, cohort, bundle, device), hour) in devices {
             let (model, device) = (model.as_str(), device.as_str());
             upsert.execute(params![model, cohort, bundle.0, device, bits(*hour)])?;
         }
-        let sql = "UPDATE cohort_through SET window = max(window, ?)";
-        self.0.execute(sql, [through])?;
         Ok(())
     }
 
@@ -213,6 +223,11 @@ impl Tx<'_> {
             }
             None => more.clone(),
         };
+        self.put_cohort_hour(key, &sums)
+    }
+
+    /// Writes a row in place of the one that is there.
+    fn put_cohort_hour(&self, key: &Key, sums: &WindowSums) -> Result<(), StoreError> {
         let mut upsert = self.0.prepare_cached(
             "INSERT INTO cohort_hours (model, cohort, hour, bundle, reference, shape,
              closed_windows, calls, misfits, sums) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -220,11 +235,11 @@ impl Tx<'_> {
              calls = excluded.calls, misfits = excluded.misfits, sums = excluded.sums",
         )?;
         upsert.execute(params![
-            model,
+            key.model.as_str(),
             key.cohort,
             bits(key.hour),
             key.bundle.0,
-            reference,
+            reference_bytes(key.reference.as_ref()),
             key.shape,
             bits(sums.closed_windows),
             bits(sums.calls),
@@ -278,34 +293,6 @@ impl Tx<'_> {
         let sql = "SELECT EXISTS (SELECT 1 FROM cohort_devices WHERE model = ? AND cohort = ?)";
         let named = params![model.as_str(), cohort];
         Ok(self.0.query_row(sql, named, |row| row.get(0))?)
-    }
-
-    /// Fills in the hours of all devices together from those of each, in a store that was made before
-    /// there were cohorts. In which others devices were then, nobody knows.
-    pub(super) fn fill_cohort_hours(&self) -> Result<(), StoreError> {
-        let sql = "SELECT model, device, hour, bundle, reference, closed_windows, calls, misfits,
-                   sums FROM feature_hours";
-        let mut statement = self.0.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        // One row at a time: a store may hold years.
-        while let Some(row) = rows.next()? {
-            let reference: Vec<u8> = row.get(4)?;
-            let (model, device): (ModelId, DeviceId) = (column::id(row, 0)?, column::id(row, 1)?);
-            let (hour, bundle) = (column::number(row, 2)?, column::digest(row, 3)?);
-            let sums = read_sums(row, 5)?;
-            let key = Key {
-                model: model.clone(),
-                cohort: ALL.to_owned(),
-                hour,
-                bundle,
-                reference: <[u8; 32]>::try_from(reference).ok().map(Digest),
-                shape: shape(&sums),
-            };
-            let devices = BTreeMap::from([((model, ALL.to_owned(), bundle, device), hour)]);
-            let hours = BTreeMap::from([(key, sums)]);
-            self.add_to_cohorts(&CohortSums { hours, devices }, 0)?;
-        }
-        Ok(())
     }
 }
 

@@ -163,3 +163,109 @@ fn a_store_that_was_made_before_has_the_hours_of_all_devices_together() {
     let devices = tx.cohort_devices(&model(), "all", 0).expect("read");
     assert_eq!(devices.len(), 2);
 }
+
+/// Rows of devices in any order: model, device, hour, bundle, reference and bins.
+type OfDevice = (
+    &'static str,
+    &'static str,
+    u64,
+    u8,
+    Option<u8>,
+    &'static [u64],
+);
+
+fn device_hour((model, device, hour, bundle, reference, bins): &OfDevice) -> WindowOfCohorts {
+    let feature = FeatureSum {
+        bins: bins.iter().copied().collect(),
+        sum: 3,
+        ..FeatureSum::default()
+    };
+    let reference = reference.map(|byte| Digest([byte; 32]));
+    WindowOfCohorts::new(
+        (
+            &ModelId::parse(model).expect("valid"),
+            Digest([*bundle; 32]),
+            reference,
+        ),
+        (
+            &DeviceId::parse(device).expect("valid"),
+            UnixSeconds(hour * HOUR_S),
+        ),
+        (12, 3600),
+        &[feature],
+    )
+}
+
+fn insert(tx: &Tx<'_>, of: &WindowOfCohorts) {
+    let sql = "INSERT INTO feature_hours (model, device, hour, bundle, reference, closed_windows,
+               calls, misfits, sums) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)";
+    let named = params![
+        of.model.as_str(),
+        of.device.as_str(),
+        bits(of.ended.0 / HOUR_S),
+        of.bundle.0,
+        reference_bytes(of.reference.as_ref()),
+        bits(of.sums.closed_windows),
+        bits(of.sums.calls),
+        write_features(&of.sums.features),
+    ];
+    tx.0.execute(sql, named).expect("inserted");
+}
+
+/// All rows of both tables, as text.
+fn dump(store: &InMemory) -> Vec<String> {
+    let mut found = Vec::new();
+    for sql in [
+        "SELECT model || cohort || hour || hex(bundle) || hex(reference) || hex(shape) || ' ' ||
+         closed_windows || ' ' || calls || ' ' || misfits || ' ' || hex(sums) FROM cohort_hours ORDER BY 1",
+        "SELECT model || cohort || hex(bundle) || device || ' ' || hour FROM cohort_devices
+         ORDER BY 1",
+    ] {
+        let tx = Tx::of(store);
+        let mut statement = tx.0.prepare(sql).expect("valid");
+        let rows = statement.query_map([], |row| row.get(0)).expect("read");
+        let rows: rusqlite::Result<Vec<String>> = rows.collect();
+        found.extend(rows.expect("text"));
+    }
+    found
+}
+
+#[test]
+fn what_is_filled_in_is_what_rows_add_up_to_one_by_one() {
+    let check = |hours: &[OfDevice], expect: usize| {
+        let (filled, added) = (in_memory(), in_memory());
+        for of in hours {
+            let mut window = device_hour(of);
+            insert(&Tx::of(&filled), &window);
+            window.sums.misfits = 1;
+            let mut sums = CohortSums::default();
+            sums.add(&window, &names(&["all"]));
+            Tx::of(&added).add_to_cohorts(&sums, 0).expect("written");
+        }
+        Tx::of(&filled).fill_cohort_hours().expect("filled");
+        assert_eq!(dump(&filled), dump(&added), "{hours:?}");
+        assert_eq!(dump(&filled).len(), expect, "{hours:?}");
+        let through = Tx::of(&filled).cohorts_through().expect("read");
+        assert_eq!(through, 0, "{hours:?}");
+    };
+    check(&[], 0);
+    check(&[("m", "a", 7, 1, Some(1), &[1, 2])], 2);
+    // Two hours of one device, one of which two devices share; the row of the device has its last hour.
+    let shared: [OfDevice; 3] = [
+        ("m", "a", 9, 1, Some(1), &[1, 2]),
+        ("m", "a", 7, 1, Some(1), &[3, 4]),
+        ("m", "b", 9, 1, Some(1), &[5, 6]),
+    ];
+    check(&shared, 2 + 2);
+    // Neither another model, bundle, reference, hour nor shape is added to.
+    let apart: [OfDevice; 7] = [
+        ("n", "a", 7, 1, Some(1), &[1, 2]),
+        ("m", "a", 7, 1, Some(1), &[1, 2]),
+        ("m", "a", 8, 1, Some(1), &[1, 2]),
+        ("m", "b", 7, 2, Some(1), &[1, 2]),
+        ("m", "c", 7, 1, Some(2), &[1, 2]),
+        ("m", "d", 7, 1, Some(1), &[1, 2, 3]),
+        ("m", "e", 7, 1, None, &[]),
+    ];
+    check(&apart, 7 + 6);
+}
