@@ -21,8 +21,8 @@ pub use cohort::CohortSetting;
 pub use process::Drift;
 pub use season::{Normal as SeasonNormal, SeasonSetting};
 pub use table::{
-    DelayLine, DelayTally, QuietLine, QuietTally, delay_lines, quiet_lines, season_delay_lines,
-    season_quiet_lines,
+    Allowed, DelayLine, DelayTally, QuietLine, QuietTally, delay_lines, quiet_lines,
+    season_delay_lines, season_quiet_lines,
 };
 
 /// Correlations of neighbouring samples for which curves are published.

@@ -4,7 +4,7 @@
 
 mod season;
 
-use super::{CORRELATIONS, CohortSetting, Drift, Found, Quiet, SeasonSetting, Setting};
+use super::{BUDGET, CORRELATIONS, CohortSetting, Drift, Found, Quiet, SeasonSetting, Setting};
 
 pub use season::{season_delay_lines, season_quiet_lines};
 
@@ -17,7 +17,18 @@ pub struct QuietLine {
     pub correlation: f64,
     /// Years that are published, of a whole device or cohort.
     pub years: u64,
+    /// What is promised of it.
+    pub allowed: Allowed,
     kind: Kind,
+}
+
+/// How often a line may alarm for nothing, in a device-year.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Allowed {
+    /// The budget.
+    Budget,
+    /// More than the budget, and the page says so: this often, and no worse.
+    KnownException(f64),
 }
 
 /// Devices that drift, of one kind.
@@ -78,6 +89,7 @@ pub fn quiet_lines() -> Vec<QuietLine> {
             name: name.clone(),
             correlation,
             years,
+            allowed: Allowed::Budget,
             kind: of(Setting {
                 correlation,
                 window_s,
@@ -101,6 +113,7 @@ pub fn quiet_lines() -> Vec<QuietLine> {
         name,
         correlation: setting.correlation,
         years: 200,
+        allowed: Allowed::Budget,
         kind: Kind::Cohort(setting),
     });
     devices.into_iter().flat_map(each).chain(cohorts).collect()
@@ -245,6 +258,23 @@ impl DelayLine {
     }
 }
 
+impl Allowed {
+    /// Alarms in a device-year.
+    #[must_use]
+    pub fn per_year(self) -> f64 {
+        match self {
+            Self::Budget => BUDGET.get(),
+            Self::KnownException(rate) => rate,
+        }
+    }
+
+    /// Whether a line surely alarms more often.
+    #[must_use]
+    pub fn is_broken_by(self, tally: &QuietTally) -> bool {
+        tally.years > 0.0 && tally.bounds().0 > self.per_year()
+    }
+}
+
 impl QuietTally {
     /// So many alarms in so many years, of who learnt elsewhere.
     #[must_use]
@@ -359,6 +389,36 @@ mod tests {
                 "{found:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_known_exception_may_be_as_bad_as_it_is_known_to_be() {
+        let exception = Allowed::KnownException(0.375);
+        for (allowed, years, alarms, expect) in [
+            (Allowed::Budget, 24.0, 0, false),
+            (Allowed::Budget, 24.0, 5, false),
+            (Allowed::Budget, 24.0, 6, true),
+            (Allowed::Budget, 24.0, 9, true),
+            (exception, 24.0, 9, false),
+            (exception, 24.0, 14, false),
+            (exception, 24.0, 15, true),
+            (exception, 2.0, 2, false),
+            (exception, 2.0, 3, true),
+            (exception, 0.0, 0, false),
+        ] {
+            let found = allowed.is_broken_by(&QuietTally::of(years, alarms));
+            assert_eq!(found, expect, "{allowed:?}: {alarms} in {years}");
+        }
+    }
+
+    /// One line is known to break the budget, and it is this one.
+    #[test]
+    fn all_other_lines_keep_the_budget() {
+        let lines = quiet_lines().into_iter().chain(season_quiet_lines());
+        let excepted = lines.filter(|line| line.allowed != Allowed::Budget);
+        let names: Vec<String> = excepted.map(|line| line.name).collect();
+        let expect = "swing of 5 sd that differs by 10 % from day to day, hour of the week";
+        assert_eq!(names, [expect]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The lines of sensors that follow the week: what charts do that know of it, and those that do not.
 
-use super::{DelayLine, Kind, QuietLine, moved};
+use super::{Allowed, DelayLine, Kind, QuietLine, moved};
 use crate::drift_curves::{SeasonNormal, SeasonSetting};
 
 /// Correlation of neighbouring samples of what the week leaves.
@@ -16,6 +16,11 @@ const SENSORS: [(f64, f64, SeasonNormal); 6] = [
     (5.0, 0.1, SeasonNormal::HourOfWeek),
 ];
 const YEARS: u64 = 24;
+/// Days that differ by as much of the swing, and by more than what is looked for, are too much for the
+/// budget.
+const DAY_DIFFERS_TOO_MUCH: f64 = 0.1;
+/// Alarms a year of such a sensor, as published.
+const TOO_MANY: Allowed = Allowed::KnownException(0.375);
 
 /// Sensors without drift.
 #[must_use]
@@ -24,6 +29,11 @@ pub fn season_quiet_lines() -> Vec<QuietLine> {
         name,
         correlation: CORRELATION,
         years: YEARS,
+        allowed: if setting.day_differs < DAY_DIFFERS_TOO_MUCH {
+            Allowed::Budget
+        } else {
+            TOO_MANY
+        },
         kind: Kind::Season(setting),
     });
     each.collect()
@@ -34,7 +44,8 @@ pub fn season_quiet_lines() -> Vec<QuietLine> {
 pub fn season_delay_lines() -> Vec<DelayLine> {
     let shifts = [0.2, 0.5].into_iter();
     let each = shifts.flat_map(|shift| {
-        let sensors = settings(16).filter(|(_, setting)| setting.day_differs < 0.1);
+        let sensors =
+            settings(16).filter(|(_, setting)| setting.day_differs < DAY_DIFFERS_TOO_MUCH);
         sensors.map(move |(name, setting)| DelayLine {
             name: format!("mean by {shift} sd, {name}"),
             correlation: CORRELATION,
