@@ -34,6 +34,8 @@ pub(crate) struct CohortCounts<'r> {
     hours: BTreeMap<u64, Vec<FeatureSum>>,
     /// By day.
     scores: BTreeMap<u64, ScoreSums>,
+    /// Devices that these scores are of.
+    scored: BTreeSet<String>,
 }
 
 impl<'r> CohortCounts<'r> {
@@ -53,6 +55,7 @@ impl<'r> CohortCounts<'r> {
             days: BTreeMap::new(),
             hours: BTreeMap::new(),
             scores: BTreeMap::new(),
+            scored: BTreeSet::new(),
         }
     }
 
@@ -82,13 +85,14 @@ impl<'r> CohortCounts<'r> {
         if is_ours && hour >= self.from {
             let day = self.scores.entry(hour / HOURS).or_default();
             day.merge(&counted.sums);
+            self.scored.insert(counted.device.clone());
         }
     }
 
-    /// How many devices the days are of.
+    /// How many devices the days are of, by features or by scores.
     pub(crate) fn devices(&self) -> u64 {
         let names = self.days.values().flat_map(BTreeMap::keys);
-        names.collect::<BTreeSet<_>>().len() as u64
+        names.chain(&self.scored).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// The days, the oldest first.

@@ -72,6 +72,45 @@ fn hours_are_summed_by_day_and_device_and_others_are_left_out() {
 }
 
 #[test]
+fn devices_are_counted_by_features_and_by_scores_each_once() {
+    let (reference, rule) = (reference(), Rules::default().retrain);
+    let scored = |device: &str, reference: Option<u8>| ScoreHour {
+        device: device.to_owned(),
+        bundle: Digest([1; 32]),
+        reference: reference.map(|byte| Digest([byte; 32])),
+        sums: ScoreSums::default(),
+    };
+    let check = |features: &[&str], scores: &[(u64, ScoreHour)], expect: u64| {
+        let mut counts = CohortCounts::new(&reference, &rule, DAY * 24, DAY * 24);
+        for device in features {
+            counts.add(DAY * 24, hour(device, 9, &[150, 0]));
+        }
+        for (hour, scores) in scores {
+            counts.add_scores(*hour, scores);
+        }
+        assert_eq!(counts.devices(), expect, "{features:?} {scores:?}");
+    };
+    let now = DAY * 24;
+    check(&[], &[], 0);
+    check(
+        &[],
+        &[(now, scored("a", Some(9))), (now, scored("b", None))],
+        2,
+    );
+    check(
+        &["a", "b"],
+        &[(now, scored("a", Some(9))), (now + 24, scored("c", None))],
+        3,
+    );
+    // Before the days, and of another reference.
+    check(
+        &[],
+        &[(now - 1, scored("a", None)), (now, scored("b", Some(8)))],
+        0,
+    );
+}
+
+#[test]
 fn p_is_that_of_counts_divided_by_how_much_they_differ_anyway() {
     let (reference, rule) = (reference(), Rules::default().retrain);
     let p = |lean: u64| {

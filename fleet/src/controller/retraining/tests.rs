@@ -367,13 +367,16 @@ fn a_classifier_whose_scores_become_unsure_asks_with_figures_and_without_any_fea
         scale: ScoreScale::even(1, None).expect("valid"),
         sums: scores(0.95),
     });
-    let devices = ["press-0", "press-1", "press-2", "press-3", "far-away"];
-    for (device, hour) in devices
-        .iter()
-        .flat_map(|d| (BEGAN..TODAY * 24).map(move |h| (d, h)))
-    {
+    // One counts no features.
+    let blind: DeviceId = "press-4".parse().expect("valid");
+    let labels = BTreeMap::from([("site".to_owned(), "a".to_owned())]);
+    bench.tx().add_device(&blind, NOW).expect("added");
+    bench.tx().set_labels(&blind, &labels).expect("labelled");
+    let unsure = ["press-0", "press-1", "press-2", "press-4"];
+    let devices = unsure.iter().chain(&["press-3", "far-away"]);
+    for (device, hour) in devices.flat_map(|d| (BEGAN..TODAY * 24).map(move |h| (d, h))) {
         // A device that is broken is sure of everything, and one elsewhere does not count.
-        let unsure = ["press-0", "press-1", "press-2"].contains(device);
+        let unsure = unsure.contains(device);
         let counted = ScoreHour {
             device: (*device).to_owned(),
             bundle: Digest([1; 32]),
@@ -398,10 +401,11 @@ fn a_classifier_whose_scores_become_unsure_asks_with_figures_and_without_any_fea
     let text = serde_json::to_string(&file).expect("JSON");
     let record = verify(&text, &keys).expect("it holds");
     assert_eq!((record.features.len(), record.days.len()), (0, 3));
+    assert_eq!(record.cohort.devices, 4);
     let day = record.days[0].quality.as_ref().expect("a classifier");
-    assert_eq!(day.bins.iter().sum::<u64>(), 3 * 24 * 50);
+    assert_eq!(day.bins.iter().sum::<u64>(), 4 * 24 * 50);
     let span = record.quality.expect("a classifier");
-    assert_eq!((span.positive, span.negative), (3 * 72, 3 * 72));
+    assert_eq!((span.positive, span.negative), (4 * 72, 4 * 72));
     let estimated = span.estimated.expect("enough").accuracy.expect("known");
     let drop = estimated.drop.expect("beside the reference");
     assert!(
