@@ -10,6 +10,7 @@ use muster_fleet::watch::{
 };
 use muster_protocol::digest::Digest;
 use muster_protocol::id::{DeviceId, ModelId};
+use muster_protocol::time::UnixSeconds;
 use serde::Serialize;
 
 use super::views::heard_of;
@@ -100,7 +101,7 @@ pub(crate) struct QualityView {
     pub(crate) bundle: String,
     /// Its version, when it was released here.
     pub(crate) version: Option<String>,
-    /// `unknown`, `usual` or `fallen`, as the newest slot of six hours ended.
+    /// `unknown`, `usual` or `fallen`, as the newest slot of six hours ended; unknown a day after it.
     pub(crate) stands: QualityStands,
     /// Days that are learnt from.
     pub(crate) days: u32,
@@ -186,7 +187,11 @@ fn charts_of(
     Ok(views.collect())
 }
 
-fn quality_of(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<QualityView>, StoreError> {
+fn quality_of(
+    tx: &Tx<'_>,
+    subject: &Subject,
+    now: UnixSeconds,
+) -> Result<Vec<QualityView>, StoreError> {
     let rule = tx.applied_rules()?.rules.quality;
     let releases = tx.releases(Some(&subject.model))?;
     let bundle = subject.bundle.to_string();
@@ -198,7 +203,7 @@ fn quality_of(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<QualityView>, StoreE
             cohort: cohort.to_string(),
             bundle: bundle.clone(),
             version: release.map(|release| release.version.clone()),
-            stands: watch.stands(),
+            stands: watch.stands(rule.as_ref(), now),
             days: accuracy.map_or(0, |accuracy| accuracy.days),
             days_min: rule.map(|rule| rule.baseline_days),
             accuracy,
@@ -363,6 +368,7 @@ impl Controller {
     /// # Errors
     /// [`Error::NotFound`] for a model that is not watched.
     pub(crate) async fn quality_stands(&self, model: ModelId) -> Result<Paged<QualityView>, Error> {
+        let now = clock::now();
         let work = move |tx: &Tx<'_>| {
             let mut items = Vec::new();
             for bundle in watched(tx, &model, None)? {
@@ -370,7 +376,7 @@ impl Controller {
                     model: model.clone(),
                     bundle,
                 };
-                items.extend(quality_of(tx, &subject)?);
+                items.extend(quality_of(tx, &subject, now)?);
             }
             Ok(Paged { items, next: None })
         };

@@ -2,8 +2,9 @@
 //! scores beside what days here usually give, *measured* from labels beside their interval, both
 //! against the reference of the bundle. Never one for the other.
 //!
-//! Time is cut into slots of six hours, and what is judged as each ends is the last day: hours of
-//! one day differ, and an AUC of an hour is another number than that of all data. The same windows in
+//! Time is cut into slots of six hours, and what is judged as each ends is the last day, of four slots in
+//! which anything came: hours of one day differ, and an AUC of an hour is another number than that of
+//! all data. The same windows in
 //! the same order give the same state, bit for bit. Never asks what time it is.
 
 mod fell;
@@ -29,10 +30,14 @@ pub use usual::UsualFigure;
 const SLOT_S: u64 = 6 * 3600;
 /// How long a slot waits for windows that come late.
 const LATE_S: u64 = 3600;
-/// Slots of a day: the least that is judged together.
+/// Slots of a day, and of a look where as many are there.
 const DAY_SLOTS: u64 = 4;
+/// Slots of a day that make it one; fewer are hours of it.
+const DAY_SLOTS_MIN: u64 = 3;
 /// Slots of a week: the most, where few predictions or labels come.
 const SLOTS_MAX: u64 = 28;
+/// How long what was judged says how it stands, seconds from the end of its slot.
+const STANDS_S: u64 = 24 * 3600;
 
 /// A classifier on the devices of a cohort.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -42,18 +47,19 @@ pub struct QualityWatch {
     ended: VecDeque<(u64, Slot)>,
     /// The newest slot that was judged.
     judged: Option<u64>,
-    /// The first slot of the day that is learnt next.
-    day_from: Option<u64>,
+    /// The first day that may still be learnt, in days since 1970.
+    day_from: u64,
     accuracy: Usual,
     auc: Usual,
     stands: QualityStands,
 }
 
-/// How quality stood when the newest slot ended.
+/// How quality stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityStands {
-    /// Nothing is known: too few predictions, or what is usual is not learnt yet.
+    /// Nothing is known: nobody judges, nothing came for a day, too few predictions, or what is usual is
+    /// not learnt yet.
     #[default]
     Unknown,
     /// It is as usual.
@@ -72,6 +78,8 @@ struct Look {
     at: UnixSeconds,
     /// From the beginning of its first slot to the end of its last.
     hours: u64,
+    /// Slots of these in which anything came.
+    slots: u64,
 }
 
 impl QualityWatch {
@@ -102,10 +110,15 @@ impl QualityWatch {
         fell
     }
 
-    /// How it stood when the newest slot ended.
+    /// How it stands at `at` by `rule`: as when the newest slot ended. Unknown without a rule, and when that
+    /// slot ended more than a day before.
     #[must_use]
-    pub const fn stands(&self) -> QualityStands {
-        self.stands
+    pub fn stands(&self, rule: Option<&QualityRule>, at: UnixSeconds) -> QualityStands {
+        let until = |judged: u64| end(judged).0.saturating_add(STANDS_S);
+        match (rule, self.judged) {
+            (Some(_), Some(judged)) if at.0 <= until(judged) => self.stands,
+            _ => QualityStands::Unknown,
+        }
     }
 
     /// What the estimated accuracy and AUC usually are, as far as they are learnt.
@@ -127,8 +140,7 @@ impl QualityWatch {
         while self.ended.front().is_some_and(is_old) {
             self.ended.pop_front();
         }
-        let day = self.newest(slot, |sums| sums.predictions() >= rule.predictions_min);
-        let known = day.filter(|_| self.is_learnt(rule));
+        let known = self.day(slot, rule).filter(|_| self.is_learnt(rule));
         let estimated = known
             .as_ref()
             .and_then(|look| fell::estimated(look, &self.accuracy, &self.auc, reference, rule));
@@ -144,21 +156,29 @@ impl QualityWatch {
         fell
     }
 
-    /// The newest slots: a day of them, and so many more, up to a week, as it takes; none where that
-    /// is not enough.
+    /// What is laid beside days that were learnt, and so has no fewer slots than they.
+    fn day(&self, slot: u64, rule: &QualityRule) -> Option<Look> {
+        let look = self.newest(slot, |sums| sums.predictions() >= rule.predictions_min);
+        look.filter(|look| look.slots >= DAY_SLOTS_MIN)
+    }
+
+    /// The newest slots that are there: as many as a day has, and so many more as it takes, from up to
+    /// a week; none where that is not enough.
     fn newest(&self, slot: u64, is_enough: impl Fn(&ScoreSums) -> bool) -> Option<Look> {
-        let (mut sums, mut from) = (ScoreSums::default(), slot);
+        let (mut sums, mut from, mut slots) = (ScoreSums::default(), slot, 0);
         for (of, counted) in self.ended.iter().rev() {
-            if of.saturating_add(DAY_SLOTS) <= slot && is_enough(&sums) {
+            if slots >= DAY_SLOTS && is_enough(&sums) {
                 break;
             }
             sums.merge(&counted.0);
             from = *of;
+            slots += 1;
         }
         is_enough(&sums).then(|| Look {
             sums,
             at: end(slot),
             hours: (slot - from + 1) * SLOT_S / 3600,
+            slots,
         })
     }
 
@@ -166,29 +186,40 @@ impl QualityWatch {
         self.accuracy.is_learnt(rule.baseline_days)
     }
 
-    /// Learns from each whole day, the first ones alone.
+    /// Learns from each day that is over, the first ones alone; from days together where one has too few
+    /// predictions.
     fn learn(&mut self, slot: u64, reference: &ReferenceScores, rule: &QualityRule) {
         let days = rule.baseline_days;
         if self.accuracy.is_learnt(days) && self.auc.is_learnt(days) {
             return;
         }
-        let from = *self.day_from.get_or_insert(slot);
-        if slot - from.min(slot) + 1 < DAY_SLOTS {
-            return;
+        let mut together = ScoreSums::default();
+        for (day, sums) in self.days_over(slot) {
+            together.merge(&sums);
+            let n = together.predictions();
+            if n >= rule.predictions_min {
+                let figures = fell::figures(&together, reference.scale);
+                self.accuracy.learn(figures.accuracy, n, days);
+                self.auc.learn(figures.auc, n, days);
+                self.day_from = day.saturating_add(1);
+                together = ScoreSums::default();
+            }
         }
-        let mut day = ScoreSums::default();
-        let ours = self.ended.iter().filter(|(of, _)| *of >= from);
-        ours.for_each(|(_, counted)| day.merge(&counted.0));
-        if day.predictions() >= rule.predictions_min {
-            let figures = fell::figures(&day, reference.scale);
-            self.accuracy
-                .learn(figures.accuracy, day.predictions(), days);
-            self.auc.learn(figures.auc, day.predictions(), days);
-            self.day_from = Some(slot.saturating_add(1));
-        } else {
-            // What is older than a week is not there any more.
-            self.day_from = Some(from.max((slot + 2).saturating_sub(SLOTS_MAX)));
+    }
+
+    /// Days that are over with this slot and not learnt yet, the oldest first, if enough of their slots are
+    /// there. What is older than a week is not.
+    fn days_over(&self, slot: u64) -> BTreeMap<u64, ScoreSums> {
+        let over = self.day_from..slot.saturating_add(1) / DAY_SLOTS;
+        let mut days: BTreeMap<u64, (u64, ScoreSums)> = BTreeMap::new();
+        for (of, counted) in &self.ended {
+            let (slots, sums) = days.entry(of / DAY_SLOTS).or_default();
+            *slots += 1;
+            sums.merge(&counted.0);
         }
+        days.retain(|day, (slots, _)| over.contains(day) && *slots >= DAY_SLOTS_MIN);
+        let whole = days.into_iter().map(|(day, (_, sums))| (day, sums));
+        whole.collect()
     }
 }
 

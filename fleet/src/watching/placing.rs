@@ -117,7 +117,7 @@ fn rule(run: &Run<'_, '_>, panel: &Panel, asked: Asked) -> PlaceRule {
 }
 
 /// When the newest window of any device ended.
-fn newest(run: &Run<'_, '_>, subject: &Subject) -> Option<UnixSeconds> {
+pub(super) fn newest(run: &Run<'_, '_>, subject: &Subject) -> Option<UnixSeconds> {
     let watches = of_subject(run, subject);
     watches
         .filter_map(|(_, watch)| Some(watch.recent.back()?.ended))
@@ -149,7 +149,7 @@ fn panel(
             ..known
         }
     });
-    let (quality, cohort_quality) = quality::stands(run, subject);
+    let (quality, cohort_quality) = quality::stands(run, subject, at);
     Panel {
         model: subject.model.clone(),
         bundle: subject.bundle,

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use muster_fleet::finding::{Finding, Scope};
 use muster_fleet::place::Quality;
-use muster_fleet::watch::{Cohort, Fell, QualityStands, QualityWatch, Subject};
+use muster_fleet::watch::{Cohort, Fell, QualityStands, Subject};
+use muster_protocol::time::UnixSeconds;
 
 use super::run::{Run, Taken};
 
@@ -38,26 +39,29 @@ pub(super) fn scope(cohort: &Cohort) -> Scope {
     }
 }
 
-/// How quality stands in all devices of a bundle, and in each value of a label.
+/// How quality stands at `at` in all devices of a bundle, and in each value of a label.
 pub(super) fn stands(
     run: &Run<'_, '_>,
     subject: &Subject,
+    at: UnixSeconds,
 ) -> (Quality, BTreeMap<(String, String), Quality>) {
     let (mut all, mut cohorts) = (Quality::Unknown, BTreeMap::new());
+    let rule = run.watches.rule().quality.as_ref();
     let ours = run.watches.quality.iter();
     for ((_, cohort), watch) in ours.filter(|((of, _), _)| of == subject) {
+        let stands = known(watch.stands(rule, at));
         match cohort {
-            Cohort::All => all = stand(watch),
+            Cohort::All => all = stands,
             Cohort::Of { label, value } => {
-                cohorts.insert((label.clone(), value.clone()), stand(watch));
+                cohorts.insert((label.clone(), value.clone()), stands);
             }
         }
     }
     (all, cohorts)
 }
 
-const fn stand(watch: &QualityWatch) -> Quality {
-    match watch.stands() {
+const fn known(stands: QualityStands) -> Quality {
+    match stands {
         QualityStands::Unknown => Quality::Unknown,
         QualityStands::Usual => Quality::Unchanged,
         QualityStands::Fallen => Quality::Changed,

@@ -79,23 +79,33 @@ fn reference() -> ReferenceScores {
 
 /// Lets each plan go on for so many slots; what fell, with the slot that showed it.
 fn run(plans: &[(u64, Plan)]) -> Vec<(u64, Fell)> {
+    play(plans, BEGIN, |_| true).0
+}
+
+/// The same from slot `begin` on, without the slots that are not there; and what is known in the end.
+fn play(
+    plans: &[(u64, Plan)],
+    begin: u64,
+    is_there: fn(u64) -> bool,
+) -> (Vec<(u64, Fell)>, QualityWatch) {
     let (mut random, mut watch) = (Random(7), QualityWatch::default());
     let (reference, rule) = (reference(), QualityRule::default());
     let each = plans
         .iter()
         .flat_map(|(slots, plan)| (0..*slots).map(move |_| *plan));
     let mut fallen = Vec::new();
-    for (at, plan) in (0..).zip(each) {
-        let ended = UnixSeconds((BEGIN + at) * SLOT_S + LATE_S);
+    for (at, plan) in (0..).zip(each).filter(|(at, _)| is_there(begin + at)) {
+        let ended = UnixSeconds((begin + at) * SLOT_S + LATE_S);
         let sums = counted(&mut random, plan);
         let fell = watch.take(ended, &sums, &reference, &rule);
-        fallen.extend(fell.into_iter().map(|fell| (at - 1, fell)));
+        let slot = |fell: &Fell| fell.at.0 / SLOT_S - 1 - begin;
+        fallen.extend(fell.into_iter().map(|fell| (slot(&fell), fell)));
         // Written down and read again between two windows.
         let bytes = postcard::to_stdvec(&watch).expect("written");
         let again: QualityWatch = postcard::from_bytes(&bytes).expect("read");
         assert_eq!(watch, again);
     }
-    fallen
+    (fallen, watch)
 }
 
 /// Nothing falls before slot `from`; there it does, in this way, and the sentence says all of this.
@@ -162,6 +172,69 @@ fn where_little_is_predicted_a_look_takes_a_week_at_most() {
     assert!((121..128).contains(at), "{at}");
     assert_eq!((fell.n, fell.hours), (210, 42), "{fell:?}");
     check(&[(200, seldom(SURE, 7)), (60, seldom(UNSURE, 7))], None);
+}
+
+#[test]
+fn how_it_stands_is_known_for_a_day_and_where_somebody_judges() {
+    let judged = |plans: &[(u64, Plan)]| play(plans, BEGIN, |_| true).1;
+    let (usual, fallen) = (judged(&[(70, SURE)]), judged(&[(70, SURE), (6, UNSURE)]));
+    let rule = QualityRule::default();
+    let check = |watch: &QualityWatch, rule: Option<&QualityRule>, after_s: u64, expect| {
+        let ended = end(watch.judged.expect("a slot has ended"));
+        let at = UnixSeconds(ended.0 + after_s);
+        assert_eq!(watch.stands(rule, at), expect, "{after_s} {rule:?}");
+    };
+    for (watch, stands) in [
+        (&usual, QualityStands::Usual),
+        (&fallen, QualityStands::Fallen),
+    ] {
+        check(watch, Some(&rule), 0, stands);
+        check(watch, Some(&rule), 24 * 3600, stands);
+        check(watch, Some(&rule), 24 * 3600 + 1, QualityStands::Unknown);
+        check(watch, None, 0, QualityStands::Unknown);
+    }
+    let nothing = QualityWatch::default();
+    let stands = nothing.stands(Some(&rule), UnixSeconds(0));
+    assert_eq!(stands, QualityStands::Unknown);
+}
+
+#[test]
+fn days_begin_at_midnight_and_hours_are_none() {
+    let check = |shift: u64, slots: u64, is_there: fn(u64) -> bool, expect: u32| {
+        let (_, watch) = play(&[(slots + 1, SURE)], BEGIN + shift, is_there);
+        assert_eq!(watch.accuracy.days(), expect, "{shift} {slots}");
+    };
+    let always = |_| true;
+    check(0, 8, always, 2);
+    check(0, 7, always, 1);
+    check(1, 7, always, 2);
+    check(2, 9, always, 1);
+    check(2, 10, always, 2);
+    // Three of four are a day, when it is over; two are none, on however many days.
+    check(0, 8, |slot| slot % 4 != 1, 2);
+    check(0, 9, |slot| slot % 4 != 3, 2);
+    check(0, 40, |slot| slot % 4 > 1, 0);
+    check(0, 40, |slot| slot % 4 == 2, 0);
+}
+
+#[test]
+fn after_a_pause_the_last_slots_before_it_make_up_the_day() {
+    let look = |there: fn(u64) -> bool, slots: u64| {
+        let (_, watch) = play(&[(slots + 1, SURE)], BEGIN, there);
+        let slot = watch.judged.expect("a slot has ended");
+        let look = watch.day(slot, &QualityRule::default());
+        look.map(|look| (look.slots, look.hours))
+    };
+    assert_eq!(look(|_| true, 80), Some((4, 24)));
+    // Two days of nothing.
+    let pause = |slot| !(70..78).contains(&(slot - BEGIN));
+    assert_eq!(look(pause, 79), Some((4, 72)));
+    assert_eq!(look(pause, 82), Some((4, 24)));
+    // A week of nothing: what came before it is gone.
+    let week = |slot| !(70..98).contains(&(slot - BEGIN));
+    assert_eq!(look(week, 99), None);
+    assert_eq!(look(week, 100), None);
+    assert_eq!(look(week, 101), Some((3, 18)));
 }
 
 #[test]
@@ -289,9 +362,21 @@ fn following<const PERCENT: u64>(random: &mut Random, slot: u64, off: &mut f64) 
     2.5 * (0.05 * *off).exp()
 }
 
+/// Whether anything comes in a slot.
+type Comes = fn(&mut Random, slot: u64) -> bool;
+
+fn always(_: &mut Random, _: u64) -> bool {
+    true
+}
+
+/// One slot of six is missing, and a day of each week.
+fn with_pauses(random: &mut Random, slot: u64) -> bool {
+    slot / 4 % 7 != 6 && !random.draw().is_multiple_of(6)
+}
+
 /// Looks of a year in which a figure is found too low, where nothing is new: of so many cohorts that learn
-/// for 14 days and are judged for 30.
-fn falls_by_chance(world: World, cohorts: u32) -> f64 {
+/// for 14 days and are judged for 30, pauses included.
+fn falls_by_chance(world: World, comes: Comes, cohorts: u32) -> f64 {
     // Any fall at all, so that nothing but chance keeps it from being found.
     let rule = QualityRule {
         drop_min: 1e-9,
@@ -308,28 +393,34 @@ fn falls_by_chance(world: World, cohorts: u32) -> f64 {
     for cohort in 0..cohorts {
         let mut random = Random(u64::from(cohort) + 5);
         let (mut watch, mut yesterday) = (QualityWatch::default(), normal(&mut random));
+        let mut judged = None;
         for at in 0..slots {
+            let spread = world(&mut random, at, &mut yesterday);
+            if !comes(&mut random, at) {
+                continue;
+            }
             let plan = Plan {
                 predictions: 100,
-                spread: world(&mut random, at, &mut yesterday),
+                spread,
                 ..SURE
             };
             let sums = counted(&mut random, plan);
             let ended = UnixSeconds((BEGIN + at) * SLOT_S + LATE_S);
             watch.take(ended, &sums, &reference, &rule);
-            let Some((slot, _)) = watch.ended.back() else {
+            let Some(slot) = watch.judged.filter(|slot| Some(*slot) != judged) else {
                 continue;
             };
-            let day = watch.newest(*slot, |sums| sums.predictions() >= rule.predictions_min);
-            let figures = day.map(|day| fell::figures(&day.sums, scale()));
-            let low = figures.map_or(0, |figures| {
+            judged = Some(slot);
+            let day = watch.day(slot, &rule);
+            let figures = |day: Look| (day.sums.predictions(), fell::figures(&day.sums, scale()));
+            let low = day.map(figures).map_or(0, |(n, figures)| {
                 let each = [
                     (figures.accuracy, &watch.accuracy),
                     (figures.auc, &watch.auc),
                 ];
                 let is_low = |(figure, usual): &(Option<f64>, &Usual)| {
                     let known = figure.filter(|_| usual.is_learnt(rule.baseline_days));
-                    known.is_some_and(|figure| usual.below(figure, 400).p <= rule.level())
+                    known.is_some_and(|figure| usual.below(figure, n).p <= rule.level())
                 };
                 each.iter().filter(|of| is_low(of)).count()
             });
@@ -343,16 +434,22 @@ fn falls_by_chance(world: World, cohorts: u32) -> f64 {
 #[test]
 fn years_of_nothing_new_find_no_more_than_are_allowed() {
     println!("| days | falls found a year, of 5 allowed |\n|---|---:|");
-    let worlds: [(&str, World); 4] = [
-        ("alike", alike),
-        ("of day and night", day_and_night),
-        ("that go on from the one before, ρ = 0.5", following::<50>),
-        ("the same, ρ = 0.9", following::<90>),
+    let worlds: [(&str, World, Comes); 6] = [
+        ("alike", alike, always),
+        ("of day and night", day_and_night, always),
+        (
+            "that go on from the one before, ρ = 0.5",
+            following::<50>,
+            always,
+        ),
+        ("the same, ρ = 0.9", following::<90>, always),
+        ("alike, with pauses", alike, with_pauses),
+        ("of day and night, with pauses", day_and_night, with_pauses),
     ];
-    for (name, world) in worlds {
-        let falls = falls_by_chance(world, 150);
+    for (name, world, comes) in worlds {
+        let falls = falls_by_chance(world, comes, 150);
         println!("| {name} | {falls:.1} |");
-        let is_independent = ["alike", "of day and night"].contains(&name);
+        let is_independent = ["alike", "of day and night", "alike, with pauses"].contains(&name);
         assert!(falls <= 5.0 || !is_independent, "{name}: {falls}");
     }
 }

@@ -9,6 +9,7 @@ use muster_protocol::message::window::{LabelLists, ScoreLists};
 use muster_protocol::stats::{LabelCounts, Outcome, ScoreCounts, ScoreScale};
 
 use super::*;
+use crate::watching::placing::newest;
 use crate::watching::quality::stands;
 use crate::watching::run::Run;
 
@@ -122,7 +123,8 @@ fn an_estimated_fall_of_one_site_is_told_for_it_and_comes_out_again() {
     let (tx, subject) = (bench.tx(), subject());
     let mut run = Run::begin(&tx, Kept::Now, &bench.sources).expect("begun");
     run.load_all(&subject).expect("read");
-    let (all, sites) = stands(&run, &subject);
+    let at = newest(&run, &subject).expect("windows");
+    let (all, sites) = stands(&run, &subject, at);
     let of = |value: &str| sites.get(&("site".to_owned(), value.to_owned()));
     assert_eq!(
         all,
@@ -131,6 +133,20 @@ fn an_estimated_fall_of_one_site_is_told_for_it_and_comes_out_again() {
     );
     assert_eq!(of("north"), Some(&Quality::Unchanged));
     assert_eq!(of("south"), Some(&Quality::Changed));
+    // Two days of no window, or rules that judge none.
+    let unknown = |run: &Run<'_, '_>, at| {
+        let (all, sites) = stands(run, &subject, at);
+        let mut sites = sites.values();
+        sites.len() == 2 && sites.all(|site| *site == Quality::Unknown) && all == Quality::Unknown
+    };
+    assert!(!unknown(&run, at));
+    assert!(unknown(&run, UnixSeconds(at.0 + 2 * 86_400)));
+    let rule = WatchRule {
+        quality: None,
+        ..bench.rule.clone()
+    };
+    run.watches.heed(WatchEvent::Rule(rule));
+    assert!(unknown(&run, at), "what was judged before holds no more");
 }
 
 #[test]
