@@ -22,35 +22,46 @@ pub(super) fn judge(
     alpha: Alpha,
 ) -> Verdict {
     let (moved, watched) = counts(facts.canary);
-    let control = facts.control.filter(|control| counts(control).1 > 0);
-    match (margin, control, limit) {
-        (Some(margin), Some(control), limit) => {
-            against_control(facts.canary, control, margin, limit, alpha)
-        }
+    match (margin, Sides::of(facts), limit) {
+        (Some(margin), Some(sides), limit) => against_control(&sides, margin, limit, alpha),
         (_, _, Some(limit)) => failures((moved, watched, watched), "have drifted", limit, alpha),
         (_, _, None) => Verdict::missing(format!(
-            "{moved} of {watched} devices have drifted: no control to compare with"
+            "{moved} of {watched} devices have drifted: no control to compare with, for fewer than two \
+             devices of it or of the ring have sent a window"
         )),
     }
 }
 
-fn against_control(
-    canary: &Evidence,
-    control: &Evidence,
-    margin: Share,
-    limit: Option<Share>,
-    alpha: Alpha,
-) -> Verdict {
-    let ((moved, watched), (others, of_others)) = (counts(canary), counts(control));
-    let seen = format!(
-        "{moved} of {watched} devices have drifted, on the control {others} of {of_others}, may be \
-         {margin} more"
-    );
-    let Some((canary, control)) = arm(canary).zip(arm(control)) else {
-        return Verdict::missing(format!("{seen}: fewer than two devices have sent a window"));
-    };
+/// A ring and its control, when both can be compared.
+struct Sides {
+    canary: Arm,
+    control: Arm,
+    /// What was counted on them.
+    seen: String,
+}
+
+impl Sides {
+    fn of(facts: Facts<'_>) -> Option<Self> {
+        let (canary, control) = (facts.canary, facts.control?);
+        let ((moved, watched), (others, of_others)) = (counts(canary), counts(control));
+        Some(Self {
+            canary: arm(canary)?,
+            control: arm(control)?,
+            seen: format!(
+                "{moved} of {watched} devices have drifted, on the control {others} of {of_others}"
+            ),
+        })
+    }
+}
+
+/// A limit holds here and never stops: what the control does as well is the world.
+fn against_control(sides: &Sides, margin: Share, limit: Option<Share>, alpha: Alpha) -> Verdict {
+    let Sides {
+        canary, control, ..
+    } = sides;
+    let seen = format!("{}, may be {margin} more", sides.seen);
     if canary.mean - control.mean > margin.get() {
-        let evidence = ln_evidence_above(&canary, &Base::Control(control), margin.get());
+        let evidence = ln_evidence_above(canary, &Base::Control(*control), margin.get());
         return worse(seen, evidence, alpha);
     }
     match limit.filter(|limit| canary.mean > limit.get()) {

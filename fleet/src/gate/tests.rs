@@ -196,11 +196,30 @@ fn a_world_that_drifts_for_all_stops_no_version_and_one_that_drifts_alone_is_sto
     );
     let limit = expect(FAIL, "25 of 30 devices have drifted, at most");
     check(&both, &watched(25, 5), None, limit);
-    let one = expect(
-        MISSING,
-        "1 of 1 devices have drifted, on the control 0 of 60",
-    );
+    let one = expect(MISSING, "1 of 1 devices have drifted: no control");
     check(&margin, &watched(1, 0), Some(&watched(0, 60)), one);
+}
+
+#[test]
+fn a_limit_on_drift_judges_where_fewer_than_two_devices_can_be_compared() {
+    let expect = |(outcome, ground), because| (outcome, ground, because);
+    let both = drift(Some(0.2), Some(0.5));
+    let few = [watched(0, 0), watched(0, 1), watched(1, 0)];
+    for control in &few {
+        let most = expect(FAIL, "25 of 30 devices have drifted, at most 50.0 %");
+        check(&both, &watched(25, 5), Some(control), most);
+        let kept = expect(PASS, "3 of 30 devices have drifted, at most 50.0 %");
+        check(&both, &watched(3, 27), Some(control), kept);
+        let alone = expect(MISSING, "25 of 30 devices have drifted: no control");
+        check(
+            &drift(Some(0.2), None),
+            &watched(25, 5),
+            Some(control),
+            alone,
+        );
+    }
+    let small = expect(PASS, "0 of 1 devices have drifted, at most 50.0 %");
+    check(&both, &watched(0, 1), Some(&watched(0, 60)), small);
 }
 
 /// Rings of twenty beside forty others of the same world, in which a device drifts in one window of so
