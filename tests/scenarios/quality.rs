@@ -50,7 +50,24 @@ fn row(line: &str) -> ([f32; 4], u32) {
     (features, cells[0].parse().expect("a class"))
 }
 
-pub(super) fn reference(rows: &Rows, folder: &Path) -> PathBuf {
+/// Ships the classifier with a reference of these rows, and starts a device that serves it.
+pub(super) fn start_classifier(fleet: &Fleet, model: &Path, rows: &Rows) -> Device {
+    let table = reference(rows, fleet.folder());
+    let recipe = Recipe::new(model, "occupancy", "1.0.0")
+        .with(&["--reference", table.to_str().expect("our paths are text")])
+        .with(&[
+            "--probabilities",
+            "probabilities:positive=1",
+            "--label",
+            "occupied",
+        ]);
+    let device = Device::start_new(fleet, "room-1", &Settings::default());
+    fleet.ship(&recipe.build());
+    fleet.wait_receipt("room-1", "1.0.0", "committed", wait::LATER);
+    device
+}
+
+fn reference(rows: &Rows, folder: &Path) -> PathBuf {
     let line = |([a, b, c, d], class): &([f32; 4], u32)| format!("{a},{b},{c},{d},{class}\n");
     let lines: String = rows.iter().map(line).collect();
     let path = folder.join("reference.csv");
@@ -149,18 +166,7 @@ fn estimates_and_measures_of_a_real_classifier_are_those_of_its_rows() {
         return;
     };
     let fleet = Fleet::start();
-    let table = reference(&before, fleet.folder());
-    let recipe = Recipe::new(&model, "occupancy", "1.0.0")
-        .with(&["--reference", table.to_str().expect("our paths are text")])
-        .with(&[
-            "--probabilities",
-            "probabilities:positive=1",
-            "--label",
-            "occupied",
-        ]);
-    let device = Device::start_new(&fleet, "room-1", &Settings::default());
-    fleet.ship(&recipe.build());
-    fleet.wait_receipt("room-1", "1.0.0", "committed", wait::SOON);
+    let device = start_classifier(&fleet, &model, &before);
 
     let scores = predict(&device, &later);
     assert_eq!(scores.len(), later.len());

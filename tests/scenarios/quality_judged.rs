@@ -5,15 +5,13 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use muster_tests::bundles::Recipe;
 use muster_tests::device::Device;
 use muster_tests::fake_clock::FakeClock;
 use muster_tests::fleet::Fleet;
-use muster_tests::settings::Settings;
 use muster_tests::wait;
 use serde_json::Value;
 
-use super::quality::{Rows, feed_back, occupancy, predict, reference};
+use super::quality::{Rows, feed_back, occupancy, predict, start_classifier};
 
 const HOUR_S: u64 = 3600;
 
@@ -116,18 +114,7 @@ fn a_classifier_that_becomes_unsure_or_is_contradicted_is_an_incident_that_comes
     fleet.set_clock(Some(clock));
     fleet.serve();
     learn_from_two_days(&fleet);
-    let table = reference(&before, fleet.folder());
-    let recipe = Recipe::new(&model, "occupancy", "1.0.0")
-        .with(&["--reference", table.to_str().expect("our paths are text")])
-        .with(&[
-            "--probabilities",
-            "probabilities:positive=1",
-            "--label",
-            "occupied",
-        ]);
-    let device = Device::start_new(&fleet, "room-1", &Settings::default());
-    fleet.ship(&recipe.build());
-    fleet.wait_receipt("room-1", "1.0.0", "committed", wait::LATER);
+    let device = start_classifier(&fleet, &model, &before);
     let mut world = World {
         fleet,
         device,
